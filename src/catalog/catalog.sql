@@ -1,0 +1,49 @@
+/* ---- catalog: schemas, and the tables in which tailwater remembers its views ---- */
+
+DO $$
+BEGIN
+	IF 'tailwater' <> ALL (pg_catalog.string_to_array(pg_catalog.replace(
+			pg_catalog.current_setting('shared_preload_libraries'), ' ', ''), ',')) THEN
+		RAISE EXCEPTION 'tailwater must be loaded via shared_preload_libraries'
+			USING ERRCODE = '55000',
+				HINT = 'Add shared_preload_libraries = ''tailwater'' to postgresql.conf and restart the server.';
+	END IF;
+END $$;
+
+CREATE SCHEMA tailwater;
+CREATE SCHEMA tailwater_internal;
+GRANT USAGE ON SCHEMA tailwater TO PUBLIC;
+
+-- What users asked for. The only table that is dumped: REFRESH, the last thing
+-- that a dump does for a view, attaches it again.
+CREATE TABLE tailwater_internal.view (
+	view regclass PRIMARY KEY,
+	mode text NOT NULL CHECK (mode IN ('immediate', 'deferred')),
+	feed boolean NOT NULL DEFAULT true);
+SELECT pg_catalog.pg_extension_config_dump('tailwater_internal.view', '');
+
+-- One row per view that is kept up to date right now.
+CREATE TABLE tailwater_internal.attachment (
+	view oid PRIMARY KEY,
+	mode "char" NOT NULL,              -- i immediate, d deferred
+	epoch bigint NOT NULL,             -- changes when positions in the feed lose their meaning
+	log oid NOT NULL,                  -- change log table, 0: feed off
+	key_index oid NOT NULL,            -- index by which rows of the view are found
+	attached_at timestamptz NOT NULL DEFAULT pg_catalog.now());
+
+-- Base tables (and their partitions and children) of each view.
+CREATE TABLE tailwater_internal.base (
+	base oid, view oid, PRIMARY KEY (base, view));
+CREATE INDEX base_view ON tailwater_internal.base (view);
+
+-- State tables of operators that keep state.
+CREATE TABLE tailwater_internal.state (
+	view oid, operator int, relation oid NOT NULL, PRIMARY KEY (view, operator));
+
+-- Versions: the changes of version v are the log rows whose xid snapshot(v)
+-- sees and snapshot(v - 1) does not.
+CREATE TABLE tailwater_internal.version (
+	version bigint PRIMARY KEY,
+	snapshot pg_catalog.pg_snapshot NOT NULL,
+	lsn pg_catalog.pg_lsn NOT NULL,
+	committed_at timestamptz NOT NULL);

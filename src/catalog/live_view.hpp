@@ -1,0 +1,33 @@
+/*
+ * live_view.hpp - look-ups in the tables that remember the live views.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace tw::catalog
+{
+
+enum class Mode : char
+{
+	kImmediate = 'i',
+	kDeferred = 'd'
+};
+
+/* One row of tailwater_internal.attachment. */
+struct LiveView
+{
+	Oid view;
+	Mode mode;
+	int64 epoch;
+	Oid log;		/* change log table; InvalidOid: feed off */
+	Oid key_index;	/* index by which rows are found */
+};
+
+/* OID of a table or index in schema tailwater_internal; InvalidOid where the extension is absent. */
+Oid internal_relation(const char *name);
+
+/* Fills *out and returns true if the relation is a live view that is attached. */
+bool find_live_view(Oid view, LiveView *out);
+
+} // namespace tw::catalog

@@ -1,0 +1,25 @@
+/*
+ * main.cpp - entry point of tailwater.so.
+ *
+ * Each folder that hooks into the server has one init(); they are called here
+ * in the order in which data flows. The library must be preloaded: its hooks,
+ * its shared memory and the TAIL syntax belong to the whole server.
+ */
+#include "pg/postgres.hpp"
+#include "settings.hpp"
+
+extern "C"
+{
+	PG_MODULE_MAGIC;
+	PGDLLEXPORT void _PG_init(void);
+}
+
+void
+_PG_init(void)
+{
+	/* CREATE EXTENSION without preloading gets its message from the install script. */
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+
+	tw::settings::init();
+}
