@@ -1,0 +1,40 @@
+/*
+ * maintain.hpp - what can be done to a live view as a whole.
+ *
+ * Called by ddl (from utility commands) and by the SQL functions of the same
+ * names. All of them run in the caller's transaction; the caller has checked
+ * ownership.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "catalog/live_view.hpp"
+
+namespace tw::maintain
+{
+
+/*
+ * Starts to keep a materialized view up to date: analyzes its query (an error
+ * 0A000 names what cannot be maintained), locks its base tables against
+ * writers, computes the view's content anew, creates state, log, key index and
+ * triggers, and records the attachment. The view must not be attached.
+ */
+void attach(Oid view, catalog::Mode mode, bool feed);
+
+/* Stops it: removes state, log and triggers. The view keeps its content and becomes plain. */
+void detach(Oid view);
+
+/*
+ * Removes what dropped views left behind (rows, state and log tables, and
+ * triggers on tables that no live view reads any more). Called after a utility
+ * command during which a live view was dropped.
+ */
+void sweep();
+
+/* REFRESH of an attached view: recomputes it and publishes the net difference. Returns changed rows. */
+int64 refresh(Oid view);
+
+/* Number of rows by which the view differs from its query in one snapshot, by image; 0 is correct. */
+int64 verify(Oid view);
+
+} // namespace tw::maintain
