@@ -9,3 +9,136 @@
 #if PG_VERSION_NUM < 140000
 #error "tailwater needs PostgreSQL 14 or later"
 #endif
+
+namespace tw::pg
+{
+
+/*
+ * Permissions of a range table entry: since 16 they are in Query.rteperminfos.
+ * An entry that no longer names a relation must not carry any.
+ */
+inline void
+clear_permissions(RangeTblEntry *rte)
+{
+#if PG_VERSION_NUM >= 160000
+	rte->perminfoindex = 0;
+#else
+	rte->requiredPerms = 0;
+	rte->checkAsUser = InvalidOid;
+	rte->selectedCols = nullptr;
+#endif
+}
+
+/* Gives `to` the permission entry its relation `rte` has in the query `from`. */
+inline void
+copy_permissions(Query *to, RangeTblEntry *rte, Query *from)
+{
+#if PG_VERSION_NUM >= 160000
+	if (rte->perminfoindex == 0)
+		return;
+	to->rteperminfos =
+		lappend(to->rteperminfos, copyObject(list_nth(from->rteperminfos, rte->perminfoindex - 1)));
+	rte->perminfoindex = list_length(to->rteperminfos);
+#else
+	(void) to;
+	(void) rte;
+	(void) from;
+#endif
+}
+
+} // namespace tw::pg
+
+namespace tw::pg
+{
+
+/*
+ * Tree walkers with a typed context. The server declares the callbacks without
+ * parameters up to 15 and with (Node *, void *) since 16.
+ */
+#if PG_VERSION_NUM >= 160000
+using WalkerCallback = bool (*)(Node *, void *);
+using MutatorCallback = Node *(*) (Node *, void *);
+#else
+using WalkerCallback = bool (*)();
+using MutatorCallback = Node *(*) ();
+#endif
+
+template <typename Context>
+WalkerCallback
+walker_callback(bool (*walker)(Node *, Context *))
+{
+	return reinterpret_cast<WalkerCallback>(reinterpret_cast<void *>(walker));
+}
+
+template <typename Context>
+bool
+walk_expression(Node *node, bool (*walker)(Node *, Context *), Context *context)
+{
+	return expression_tree_walker(node, walker_callback(walker), context);
+}
+
+template <typename Context>
+bool
+walk_query(Query *query, bool (*walker)(Node *, Context *), Context *context, int flags)
+{
+	return query_tree_walker(query, walker_callback(walker), context, flags);
+}
+
+template <typename Context>
+Node *
+mutate_expression(Node *node, Node *(*mutator)(Node *, Context *), Context *context)
+{
+	return expression_tree_mutator(
+		node, reinterpret_cast<MutatorCallback>(reinterpret_cast<void *>(mutator)), context);
+}
+
+} // namespace tw::pg
+
+namespace tw::pg
+{
+
+/* What table_tuple_update() says about indexes: a flag up to 15, an enumeration since 16. */
+#if PG_VERSION_NUM >= 160000
+using UpdateIndexes = TU_UpdateIndexes;
+#else
+using UpdateIndexes = bool;
+#endif
+
+inline void
+insert_index_tuples(ResultRelInfo *result, TupleTableSlot *row, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	ExecInsertIndexTuples(result, row, estate, false, false, nullptr, NIL, false);
+#else
+	ExecInsertIndexTuples(result, row, estate, false, false, nullptr, NIL);
+#endif
+}
+
+/* After table_tuple_update() of a row: nothing to do for a heap-only update. */
+inline void
+update_index_tuples(ResultRelInfo *result, TupleTableSlot *row, EState *estate,
+					UpdateIndexes needed)
+{
+#if PG_VERSION_NUM >= 160000
+	if (result->ri_NumIndices > 0 && needed != TU_None)
+		ExecInsertIndexTuples(result, row, estate, true, false, nullptr, NIL,
+							  needed == TU_Summarizing);
+#else
+	if (result->ri_NumIndices > 0 && needed)
+		ExecInsertIndexTuples(result, row, estate, true, false, nullptr, NIL);
+#endif
+}
+
+} // namespace tw::pg
+
+namespace tw::pg
+{
+
+/*
+ * Fourth field of the advisory lock tags tailwater uses; 1 and 2 are the
+ * server's own pg_advisory_lock() forms.
+ */
+constexpr uint16 kGroupLock = 0x7477;
+constexpr uint16 kGuardLock = 0x7478;
+
+} // namespace tw::pg

@@ -79,6 +79,7 @@ extern "C"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "jit/jit.h"
 #include "lib/ilist.h"
 #include "lib/stringinfo.h"
 #include "libpq/libpq.h"
@@ -183,6 +184,11 @@ extern "C"
 #include "utils/wait_event.h"
 #include "utils/xid8.h"
 }
+
+/* copyObject() is written with the compilers' extension. */
+#ifndef typeof
+#define typeof __typeof__
+#endif
 
 /* The server's headers define these as macros; C++ headers included later must not see them. */
 #undef gettext

@@ -1,0 +1,24 @@
+/*
+ * key.hpp - which columns identify a row of a query's result.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace tw::analyze
+{
+
+/*
+ * Columns (as an integer list of result numbers) whose values no two rows of
+ * the result share, nulls compared as equal; NIL where none are known. *exists
+ * is false then, and true for the empty key of a result of one row.
+ */
+List *derive_key(Query *query, bool *exists);
+
+/* Columns of the key of a live view, NIL where rows are identified by their image only. */
+List *live_view_key(Oid view);
+
+/* True if values that are equal under the type's default equality also look the same. */
+bool equality_is_image(Oid type, int32 typmod, Oid collation);
+
+} // namespace tw::analyze

@@ -1,0 +1,28 @@
+/*
+ * refusal.hpp - what cannot be maintained, as a value.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace tw::analyze
+{
+
+/* The first construct of a query that no engine could keep up to date. */
+struct Refusal
+{
+	const char *construct; /* null: nothing to refuse */
+	int location;		   /* byte offset in the query's text, -1 unknown */
+	const char *hint;
+};
+
+/* Looks through the query, with all it contains. The query is not changed. */
+Refusal find_refusal(Query *query);
+
+/*
+ * Raises 0A000 with construct, position and hint where the query cannot be
+ * maintained. source is the text the query's locations refer to, or null.
+ */
+void check_maintainable(Query *query, const char *source);
+
+} // namespace tw::analyze

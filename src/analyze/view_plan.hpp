@@ -1,0 +1,116 @@
+/*
+ * view_plan.hpp - what analysis finds out about a view: how it is maintained.
+ *
+ * A ViewPlan lives in a memory context of its own, below the session's cache,
+ * and is made again when a relation it names changes. It holds Query trees,
+ * never SQL text, and no plans: `exec` plans delta queries when they are needed.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace tw::analyze
+{
+
+enum class Strategy : char
+{
+	kLinear,	/* select-project-join: the delta of the query is the delta of the view */
+	kAggregate, /* groups over a select-project-join input, kept in state */
+	kKeyed,		/* touched keys are evaluated again */
+	kRecompute	/* the query is evaluated again and compared */
+};
+
+/*
+ * A query whose delta is linear in each of its base tables. Its occurrences
+ * are the base tables in its FROM, in depth-first order through subqueries; a
+ * table that is joined with itself occurs twice.
+ */
+struct Block
+{
+	Query *query;
+	int noccurrences;
+	Oid *relids;		/* by occurrence */
+	Bitmapset **used;	/* by occurrence: columns read, as attnum - FirstLowInvalidHeapAttributeNumber */
+	Index native_rti;	/* range table index of the only relation of a flat query; 0: use the planner */
+};
+
+enum class AggregateKind : char
+{
+	kCount,		/* count(x), count(*) with FILTER */
+	kCountStar, /* count(*): the group's own count */
+	kSumInt,	/* sum(int2, int4) */
+	kAvgInt,	/* avg(int2, int4) */
+	kSumNumeric, /* sum(int8, numeric) */
+	kAvgNumeric, /* avg(int8, numeric) */
+	kMin,
+	kMax,
+	kBoolAnd,
+	kBoolOr
+};
+
+/* One distinct aggregate call of the query. */
+struct AggregateSpec
+{
+	AggregateKind kind;
+	Aggref *aggref;
+	AttrNumber argument; /* column of the input block, 0: none */
+	AttrNumber filter;	 /* boolean column of the input block, 0: none */
+	AttrNumber state;	 /* its first column in the state table */
+	int nstate;			 /* number of its state columns */
+	Oid argtype;
+	int16 typlen;
+	bool typbyval;
+	Oid compare;		 /* min, max: btree comparison function of the argument */
+	Oid collation;
+};
+
+struct ViewPlan
+{
+	MemoryContext context;
+	Oid view;
+	Oid owner;
+	Query *query;		 /* the whole query, rewritten, CTEs inlined */
+	Strategy strategy;
+	const char *reason;	 /* why it is not incremental, for people; null where it is */
+	List *bases;		 /* OIDs of the relations it reads, each once */
+	bool needs_environment; /* calls code that could see settings: pin them */
+
+	/* The key of the view's rows: attribute numbers; none: rows are found by their whole image. */
+	int nkey;
+	AttrNumber *key;
+
+	/* kLinear: gives the view's rows. kAggregate: gives keys, then arguments. kKeyed: gives keys. */
+	Block *input;
+
+	/* kAggregate */
+	int ngroup;				/* number of group columns, the first columns of the input */
+	int naggregates;
+	AggregateSpec *aggregates;
+	List *finalize;			/* target list over (keys, aggregate results), varno OUTER_VAR */
+	Node *having;			/* qual over the same, or null */
+
+	/*
+	 * kAggregate: the input block restricted to touched groups. kKeyed: the whole query restricted to
+	 * touched keys. Both read the keys from the named tuplestore kKeysName, column by column; the
+	 * second form also matches NULL keys.
+	 */
+	int nrestrict;			/* kKeyed: number of key columns */
+	AttrNumber *restrict_columns; /* kKeyed: view columns that hold the keys */
+	Query *restricted;
+	Query *restricted_nulls;
+};
+
+constexpr const char *kKeysName = "tailwater keys";
+constexpr const char *kDeltaName = "tailwater delta %d";
+constexpr const char *kWeightName = "tw_weight";
+
+/*
+ * Analyzes the query of a materialized view in a new memory context below
+ * parent. Raises 0A000 for what cannot be maintained. Runs as the view's owner.
+ */
+ViewPlan *analyze_view(Oid view, MemoryContext parent);
+
+/* The view's query, rewritten under the owner's rights as REFRESH does; relations are locked for reading. */
+Query *rewritten_query(Relation view);
+
+} // namespace tw::analyze

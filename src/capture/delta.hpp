@@ -1,0 +1,47 @@
+/*
+ * delta.hpp - what changed in a relation during a statement.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "capture/zset.hpp"
+
+namespace tw::capture
+{
+
+/* Rows that came or went together, in the format of the relation they were changed in. */
+struct DeltaPart
+{
+	Tuplestorestate *rows;
+	int weight;				   /* of each row: +1 or -1 */
+	TupleDesc desc;			   /* of the rows */
+	TupleConversionMap *map;   /* to the delta's relation; null: same format */
+};
+
+/*
+ * The change of one relation: a base table, the root of the partitions that
+ * changed, or a live view that another one reads.
+ */
+struct Delta
+{
+	Oid relid;
+	TupleDesc desc;
+	bool reset;		/* truncated or otherwise changed beyond rows: what reads it must be rebuilt */
+	List *parts;	/* DeltaPart; a live view has `set` instead */
+	ZSet *set;
+};
+
+using RowCallback = void (*)(void *arg, TupleTableSlot *row, int64 weight);
+
+/* Calls back for every changed row; they are in the format of the delta's relation. */
+void each_row(const Delta *delta, RowCallback callback, void *arg);
+
+/*
+ * The delta as a tuplestore with the weight as last column, consolidated over
+ * the columns in `used` (attnum - FirstLowInvalidHeapAttributeNumber; the others
+ * become null). Returns null where nothing is left: no used column changed.
+ */
+Tuplestorestate *weighted_store(const Delta *delta, const Bitmapset *used, TupleDesc weighted,
+								int64 *nrows);
+
+} // namespace tw::capture

@@ -1,0 +1,48 @@
+/*
+ * plan.hpp - plans and runs Query trees over named tuplestores.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "capture/delta.hpp"
+
+namespace tw::exec
+{
+
+using capture::RowCallback;
+
+/* A Query with its plans: one for few changed rows, one for many. */
+struct CachedQuery
+{
+	Query *query;		  /* not changed by planning */
+	MemoryContext context; /* of the plans */
+	const bool *stale;	  /* set when a relation of the view changed: do not trust cached plans */
+	PlannedStmt *small;
+	PlannedStmt *bulk;
+};
+
+/* A tuplestore that queries see under a name. */
+struct NamedStore
+{
+	const char *name;
+	TupleDesc desc;
+	Tuplestorestate *rows;
+	int64 nrows;
+};
+
+CachedQuery *make_cached_query(Query *query, MemoryContext context, const bool *stale);
+
+/*
+ * Runs the query under the active snapshot with the stores visible to it, and
+ * calls back for each row. Where has_weight, the last column is the weight and
+ * stays in the row; otherwise weights are 1.
+ */
+enum class WeightColumn
+{
+	kNone,
+	kLast
+};
+void run_query(CachedQuery *cached, NamedStore *stores, int nstores, WeightColumn weight,
+			   RowCallback callback, void *arg);
+
+} // namespace tw::exec

@@ -1,0 +1,28 @@
+/*
+ * stream.hpp - computes the delta of a block, row by row.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "analyze/block.hpp"
+#include "exec/plan.hpp"
+
+namespace tw::exec
+{
+
+/* A block made ready to run; lives as long as the view's plan. */
+struct Stream;
+
+Stream *make_stream(const analyze::Block *block, MemoryContext context, const bool *stale);
+
+/*
+ * Calls back for each row of the block's delta, given the deltas (List of
+ * capture::Delta) of the relations that changed. Rows are not consolidated.
+ * Needs an active snapshot that sees the new state of all relations.
+ */
+void run_delta(Stream *stream, List *deltas, RowCallback callback, void *arg);
+
+/* Calls back for each row of the block as it is now. */
+void run_whole(Stream *stream, RowCallback callback, void *arg);
+
+} // namespace tw::exec

@@ -1,0 +1,67 @@
+/*
+ * accumulator.hpp - what a batch changes in one aggregate of one group.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "analyze/view_plan.hpp"
+
+namespace tw::state
+{
+
+/* How many finite inputs have a display scale. */
+struct ScaleCount
+{
+	int32 scale;
+	int64 n;
+};
+
+/*
+ * The change of one aggregate: differences of counts and sums, and for min and
+ * max the best value that came and the best value that went.
+ */
+struct Accumulator
+{
+	int64 n;   /* inputs that are not null; bool_and, bool_or: true ones */
+	int64 n2;  /* bool_and, bool_or: false ones */
+	int64 sum; /* integer sums */
+	Datum numeric_sum;
+	bool has_numeric_sum;
+	ScaleCount *scales;
+	int nscales;
+	int64 nan;
+	int64 positive_infinity;
+	int64 negative_infinity;
+	Datum came;
+	Datum went;
+	bool has_came;
+	bool has_went;
+};
+
+/* Adds one input of the aggregate. Allocates in the current memory context. */
+void accumulate(const analyze::AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc,
+				Datum value, bool isnull, int64 weight);
+
+/* True if the accumulator changes nothing. */
+bool is_noop(const analyze::AggregateSpec *spec, const Accumulator *acc);
+
+/* Writes the state columns of an aggregate without inputs. */
+void empty_state(const analyze::AggregateSpec *spec, Datum *values, bool *nulls);
+
+/*
+ * Adds the accumulator to the aggregate's state columns (values and nulls point
+ * to the first). Returns false where the state cannot tell the result: an
+ * extreme left, or the last input of the largest scale. The group must then be
+ * read again.
+ */
+bool merge(const analyze::AggregateSpec *spec, FmgrInfo *compare, const Accumulator *acc,
+		   Datum *values, bool *nulls);
+
+/* The aggregate's result from its state columns and the number of rows of the group. */
+Datum result(const analyze::AggregateSpec *spec, int64 count, const Datum *values,
+			 const bool *nulls, bool *isnull);
+
+/* Type of a state column, 0 <= i < spec->nstate. */
+Oid state_type(const analyze::AggregateSpec *spec, int i);
+
+} // namespace tw::state

@@ -1,0 +1,683 @@
+/*
+ * aggregate.cpp - keeps the groups of an aggregate operator in a state table.
+ *
+ * A batch is first gathered in memory, one entry for each touched group. Then
+ * each group's row in the state table is read, the difference added, and the
+ * row written back; the view's old and new row follow from the two states by
+ * the finalization. A group without rows has no state row, except that a query
+ * without GROUP BY always has one.
+ *
+ * Concurrency: two writers of one group meet at its state row. The second one
+ * waits for the first, reads the row again and adds its difference to that.
+ * Two writers that both find no row for a new group meet at a lock on the
+ * group's hash and look again. A group whose extreme left is locked before its
+ * rows are read again, under a snapshot taken after that; whoever changes the
+ * group's base rows later adds to what is stored now.
+ */
+#include "state/aggregate.hpp"
+#include "state/accumulator.hpp"
+#include "state/row_hash.hpp"
+#include "state/writer.hpp"
+
+namespace tw::state
+{
+
+using analyze::AggregateSpec;
+using analyze::ViewPlan;
+using capture::ZEntry;
+using capture::ZSet;
+
+struct AggregateOperator
+{
+	const ViewPlan *plan;
+	MemoryContext context;
+	Oid relation;
+	Oid index;
+	TupleDesc keys;		/* group columns */
+	TupleDesc results;	/* group columns, aggregate results */
+	FmgrInfo *compares; /* by aggregate */
+
+	/* finalization */
+	ExprContext *econtext;
+	TupleTableSlot *grouped; /* of `results` */
+	TupleTableSlot *output;	 /* of the view */
+	ProjectionInfo *projection;
+	ExprState *having;
+
+	exec::CachedQuery *restricted;
+	exec::CachedQuery *restricted_nulls;
+};
+
+struct Groups
+{
+	AggregateOperator *op;
+	MemoryContext context;
+	ZSet *keys;			  /* weight: change of the number of rows */
+	Accumulator *changes; /* keys->capacity x naggregates */
+	int capacity;
+	MemoryContext per_row;
+};
+
+namespace
+{
+
+/* One row of the state table in memory. */
+struct StateRow
+{
+	Datum *values;
+	bool *nulls;
+	ItemPointerData tid;
+};
+
+/* A group whose rows must be read again; its state row is locked. */
+struct Reread
+{
+	int group;
+	StateRow old;
+};
+
+int
+state_natts(const ViewPlan *plan)
+{
+	int natts = plan->ngroup + 1;
+
+	for (int i = 0; i < plan->naggregates; i++)
+		natts += plan->aggregates[i].nstate;
+	return natts;
+}
+
+TupleDesc
+key_descriptor(const ViewPlan *plan)
+{
+	TupleDesc desc = CreateTemplateTupleDesc(plan->ngroup);
+
+	for (int i = 1; i <= plan->ngroup; i++)
+	{
+		Node *expr =
+			(Node *) list_nth_node(TargetEntry, plan->input->query->targetList, i - 1)->expr;
+
+		TupleDescInitEntry(desc, i, psprintf("k%d", i), exprType(expr), exprTypmod(expr), 0);
+		TupleDescInitEntryCollation(desc, i, exprCollation(expr));
+	}
+	return desc;
+}
+
+TupleDesc
+result_descriptor(const ViewPlan *plan, TupleDesc keys)
+{
+	TupleDesc desc = CreateTemplateTupleDesc(plan->ngroup + plan->naggregates);
+
+	for (int i = 1; i <= plan->ngroup; i++)
+		TupleDescCopyEntry(desc, i, keys, i);
+	for (int i = 0; i < plan->naggregates; i++)
+	{
+		Node *agg = (Node *) plan->aggregates[i].aggref;
+		AttrNumber attno = plan->ngroup + i + 1;
+
+		TupleDescInitEntry(desc, attno, psprintf("a%d", i + 1), exprType(agg), exprTypmod(agg), 0);
+		TupleDescInitEntryCollation(desc, attno, exprCollation(agg));
+	}
+	return desc;
+}
+
+StateRow
+make_row(int natts)
+{
+	StateRow row;
+
+	row.values = (Datum *) palloc0(sizeof(Datum) * natts);
+	row.nulls = (bool *) palloc0(sizeof(bool) * natts);
+	ItemPointerSetInvalid(&row.tid);
+	return row;
+}
+
+StateRow
+copy_row(const StateRow *row, int natts)
+{
+	StateRow copy = make_row(natts);
+
+	memcpy(copy.values, row->values, sizeof(Datum) * natts);
+	memcpy(copy.nulls, row->nulls, sizeof(bool) * natts);
+	copy.tid = row->tid;
+	return copy;
+}
+
+/* The row in the slot, detoasted where needed, valid after the slot's next use. */
+StateRow
+read_row(TupleTableSlot *slot, TupleDesc desc)
+{
+	StateRow row = make_row(desc->natts);
+
+	slot_getallattrs(slot);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		row.nulls[i] = slot->tts_isnull[i];
+		if (row.nulls[i])
+			continue;
+		row.values[i] = att->attlen == -1
+							? PointerGetDatum(PG_DETOAST_DATUM_COPY(slot->tts_values[i]))
+							: datumCopy(slot->tts_values[i], att->attbyval, att->attlen);
+	}
+	row.tid = slot->tts_tid;
+	return row;
+}
+
+StateRow
+empty_row(const ViewPlan *plan, const Datum *keys, const bool *nulls)
+{
+	StateRow row = make_row(state_natts(plan));
+
+	memcpy(row.values, keys, sizeof(Datum) * plan->ngroup);
+	memcpy(row.nulls, nulls, sizeof(bool) * plan->ngroup);
+	row.values[plan->ngroup] = Int64GetDatum(0);
+	for (int i = 0; i < plan->naggregates; i++)
+	{
+		int first = plan->aggregates[i].state - 1;
+
+		empty_state(&plan->aggregates[i], row.values + first, row.nulls + first);
+	}
+	return row;
+}
+
+int64
+row_count(const ViewPlan *plan, const StateRow *row)
+{
+	return DatumGetInt64(row->values[plan->ngroup]);
+}
+
+Accumulator *
+changes_of(Groups *groups, int group)
+{
+	return groups->changes + (Size) group * Max(groups->op->plan->naggregates, 1);
+}
+
+/* Adds a group's change to a state row; false where the group must be read again. */
+bool
+merge_group(Groups *groups, int group, StateRow *row)
+{
+	const ViewPlan *plan = groups->op->plan;
+	Accumulator *changes = changes_of(groups, group);
+	int64 count = row_count(plan, row) + groups->keys->entries[group].weight;
+	bool known = true;
+
+	if (count < 0)
+		ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("state of materialized view \"%s\" does not match its base tables",
+					   get_rel_name(plan->view)),
+				errhint("REFRESH MATERIALIZED VIEW builds it anew."));
+	row->values[plan->ngroup] = Int64GetDatum(count);
+	for (int i = 0; i < plan->naggregates; i++)
+	{
+		int first = plan->aggregates[i].state - 1;
+
+		if (!merge(&plan->aggregates[i], &groups->op->compares[i], &changes[i],
+				   row->values + first, row->nulls + first))
+			known = false;
+	}
+	return known;
+}
+
+/* Adds the view's row for a state row to the set, unless HAVING rejects it. */
+void
+emit(AggregateOperator *op, const StateRow *row, int64 weight, ZSet *out)
+{
+	const ViewPlan *plan = op->plan;
+	TupleTableSlot *grouped = op->grouped;
+
+	ExecClearTuple(grouped);
+	ResetExprContext(op->econtext);
+	memcpy(grouped->tts_values, row->values, sizeof(Datum) * plan->ngroup);
+	memcpy(grouped->tts_isnull, row->nulls, sizeof(bool) * plan->ngroup);
+	for (int i = 0; i < plan->naggregates; i++)
+	{
+		int first = plan->aggregates[i].state - 1;
+		int place = plan->ngroup + i;
+
+		grouped->tts_values[place] =
+			result(&plan->aggregates[i], row_count(plan, row), row->values + first,
+				   row->nulls + first, &grouped->tts_isnull[place]);
+	}
+	ExecStoreVirtualTuple(grouped);
+	op->econtext->ecxt_outertuple = grouped;
+	if (op->having && !ExecQual(op->having, op->econtext))
+		return;
+	capture::zset_add(out, ExecProject(op->projection), weight);
+}
+
+TupleTableSlot *
+stored_slot(Writer *writer, const StateRow *row)
+{
+	TupleTableSlot *slot = writer->row;
+	int natts = slot->tts_tupleDescriptor->natts;
+
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, row->values, sizeof(Datum) * natts);
+	memcpy(slot->tts_isnull, row->nulls, sizeof(bool) * natts);
+	return ExecStoreVirtualTuple(slot);
+}
+
+void
+renew_snapshot()
+{
+	PopActiveSnapshot();
+	PushActiveSnapshot(maintenance_snapshot());
+}
+
+/* Until the end of the transaction nobody else creates a group of this hash. */
+void
+lock_new_group(AggregateOperator *op, const Datum *values, const bool *nulls)
+{
+	LOCKTAG tag;
+	AttrNumber columns[INDEX_MAX_KEYS * 4];
+	int n = Min(op->plan->ngroup, (int) lengthof(columns));
+
+	for (int i = 0; i < n; i++)
+		columns[i] = i + 1;
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, op->plan->view,
+						 (uint32) row_hash(op->keys, columns, n, values, nulls),
+						 pg::kGroupLock);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/* Finds a group's state row by its keys, which head the arrays. */
+bool
+find_row(AggregateOperator *op, Writer *writer, Snapshot snapshot, const Datum *keys,
+		 const bool *nulls, StateRow *row)
+{
+	Search search = begin_search(writer, snapshot, keys, nulls);
+	AttrNumber natts = op->plan->ngroup;
+	bool found = false;
+
+	while (!found && next_row(writer, &search))
+	{
+		bool same = true;
+
+		slot_getsomeattrs(writer->found, natts);
+		for (int i = 0; same && writer->hashed && i < natts; i++)
+		{
+			Form_pg_attribute att = TupleDescAttr(op->keys, i);
+
+			same = nulls[i] == writer->found->tts_isnull[i] &&
+				   (nulls[i] || datum_image_eq(keys[i], writer->found->tts_values[i],
+											   att->attbyval, att->attlen));
+		}
+		if (same)
+		{
+			*row = read_row(writer->found, RelationGetDescr(writer->rel));
+			found = true;
+		}
+	}
+	end_search(&search);
+	return found;
+}
+
+bool
+group_is_noop(Groups *groups, int group)
+{
+	const ViewPlan *plan = groups->op->plan;
+	Accumulator *changes = changes_of(groups, group);
+
+	if (groups->keys->entries[group].weight != 0)
+		return false;
+	for (int i = 0; i < plan->naggregates; i++)
+		if (!is_noop(&plan->aggregates[i], &changes[i]))
+			return false;
+	return true;
+}
+
+struct Fold
+{
+	Groups *groups;
+	AggregateOperator *op;
+	Writer *writer;
+	ZSet *out;
+	List *rereads;
+};
+
+/* Locks a group's row for reading its rows again; false where it is gone. */
+bool
+lock_for_reread(Fold *fold, int group, StateRow *row)
+{
+	TM_FailureData failure;
+	TM_Result locked = table_tuple_lock(
+		fold->writer->rel, &row->tid, GetActiveSnapshot(), fold->writer->found,
+		GetCurrentCommandId(true), LockTupleNoKeyExclusive, LockWaitBlock,
+		IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+
+	if (locked == TM_Deleted && !IsolationUsesXactSnapshot())
+		return false;
+	if (locked != TM_Ok)
+		serialization_failure();
+
+	Reread *reread = (Reread *) palloc(sizeof(Reread));
+	reread->group = group;
+	reread->old = read_row(fold->writer->found, RelationGetDescr(fold->writer->rel));
+	fold->rereads = lappend(fold->rereads, reread);
+	return true;
+}
+
+void
+replace_row(Fold *fold, const StateRow *old, const StateRow *now)
+{
+	emit(fold->op, old, -1, fold->out);
+	emit(fold->op, now, +1, fold->out);
+}
+
+enum class FoldResult
+{
+	kDone,
+	kLookAgain
+};
+
+FoldResult
+fold_known_group(Fold *fold, int group, StateRow *old)
+{
+	const ViewPlan *plan = fold->op->plan;
+	StateRow now = copy_row(old, state_natts(plan));
+	bool known = merge_group(fold->groups, group, &now);
+
+	if (row_count(plan, &now) == 0 && plan->ngroup > 0)
+	{
+		if (delete_row(fold->writer, &old->tid) == WriteResult::kConflict)
+			return FoldResult::kLookAgain;
+		emit(fold->op, old, -1, fold->out);
+		return FoldResult::kDone;
+	}
+	if (!known)
+		return lock_for_reread(fold, group, old) ? FoldResult::kDone : FoldResult::kLookAgain;
+	if (update_row(fold->writer, &old->tid, stored_slot(fold->writer, &now)) ==
+		WriteResult::kConflict)
+		return FoldResult::kLookAgain;
+	replace_row(fold, old, &now);
+	return FoldResult::kDone;
+}
+
+void
+insert_group(Fold *fold, int group, const Datum *keys, const bool *nulls)
+{
+	StateRow row = empty_row(fold->op->plan, keys, nulls);
+
+	(void) merge_group(fold->groups, group, &row);
+	insert_row(fold->writer, stored_slot(fold->writer, &row));
+	emit(fold->op, &row, +1, fold->out);
+}
+
+void
+fold_group(Fold *fold, int group, TupleTableSlot *keys)
+{
+	ZEntry *entry = &fold->groups->keys->entries[group];
+	bool locked = false;
+
+	ExecStoreMinimalTuple(entry->row, keys, false);
+	slot_getallattrs(keys);
+	for (;;)
+	{
+		StateRow old;
+
+		CHECK_FOR_INTERRUPTS();
+		if (find_row(fold->op, fold->writer, GetActiveSnapshot(), keys->tts_values,
+					 keys->tts_isnull, &old))
+		{
+			if (fold_known_group(fold, group, &old) == FoldResult::kDone)
+				return;
+			renew_snapshot();
+			continue;
+		}
+		if (entry->weight == 0 && fold->op->plan->ngroup > 0)
+			return; /* rows that came and went within the batch */
+		if (locked)
+		{
+			if (IsolationUsesXactSnapshot() &&
+				find_row(fold->op, fold->writer, GetLatestSnapshot(), keys->tts_values,
+						 keys->tts_isnull, &old))
+				serialization_failure();
+			insert_group(fold, group, keys->tts_values, keys->tts_isnull);
+			return;
+		}
+		lock_new_group(fold->op, keys->tts_values, keys->tts_isnull);
+		locked = true;
+		renew_snapshot();
+	}
+}
+
+/* ---- reading groups again ---- */
+
+bool
+has_null(TupleTableSlot *keys, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (keys->tts_isnull[i])
+			return true;
+	return false;
+}
+
+void
+run_restricted(Fold *fold, exec::CachedQuery *query, Tuplestorestate *keys, int64 n,
+			   Groups *fresh)
+{
+	if (n == 0)
+		return;
+
+	TupleDesc desc = CreateTemplateTupleDesc(fold->op->plan->nrestrict);
+	for (int i = 1; i <= desc->natts; i++)
+		TupleDescCopyEntry(desc, i, fold->op->keys, i);
+
+	exec::NamedStore store = {analyze::kKeysName, desc, keys, n};
+	run_query(query, &store, 1, exec::WeightColumn::kNone, add_input, fresh);
+}
+
+/* Computes the groups in the list from their rows, under a snapshot taken now. */
+Groups *
+read_groups_again(Fold *fold, TupleTableSlot *keys)
+{
+	Groups *fresh = begin_groups(fold->op);
+	int n = fold->op->plan->nrestrict;
+	TupleDesc desc = CreateTemplateTupleDesc(n);
+	Tuplestorestate *stores[2] = {tuplestore_begin_heap(false, false, work_mem),
+								  tuplestore_begin_heap(false, false, work_mem)};
+	int64 counts[2] = {0, 0};
+	ListCell *lc;
+
+	for (int i = 1; i <= n; i++)
+		TupleDescCopyEntry(desc, i, fold->op->keys, i);
+	foreach (lc, fold->rereads)
+	{
+		Reread *reread = (Reread *) lfirst(lc);
+
+		ExecStoreMinimalTuple(fold->groups->keys->entries[reread->group].row, keys, false);
+		slot_getallattrs(keys);
+		int which = has_null(keys, n) ? 1 : 0;
+		tuplestore_putvalues(stores[which], desc, keys->tts_values, keys->tts_isnull);
+		counts[which]++;
+	}
+	renew_snapshot();
+	run_restricted(fold, fold->op->restricted, stores[0], counts[0], fresh);
+	run_restricted(fold, fold->op->restricted_nulls, stores[1], counts[1], fresh);
+	tuplestore_end(stores[0]);
+	tuplestore_end(stores[1]);
+	return fresh;
+}
+
+void
+reread_groups(Fold *fold, TupleTableSlot *keys)
+{
+	Groups *fresh = read_groups_again(fold, keys);
+	const ViewPlan *plan = fold->op->plan;
+	ListCell *lc;
+
+	foreach (lc, fold->rereads)
+	{
+		Reread *reread = (Reread *) lfirst(lc);
+		StateRow now = empty_row(plan, reread->old.values, reread->old.nulls);
+		ZEntry *entry = capture::zset_find(fresh->keys, now.values, now.nulls);
+
+		if (entry)
+			(void) merge_group(fresh, entry - fresh->keys->entries, &now);
+		if (row_count(plan, &now) == 0 && plan->ngroup > 0)
+		{
+			(void) delete_row(fold->writer, &reread->old.tid);
+			emit(fold->op, &reread->old, -1, fold->out);
+			continue;
+		}
+		(void) update_row(fold->writer, &reread->old.tid, stored_slot(fold->writer, &now));
+		replace_row(fold, &reread->old, &now);
+	}
+}
+
+} // namespace
+
+TupleDesc
+state_descriptor(const ViewPlan *plan)
+{
+	TupleDesc keys = key_descriptor(plan);
+	TupleDesc desc = CreateTemplateTupleDesc(state_natts(plan));
+	AttrNumber attno = plan->ngroup + 1;
+
+	for (int i = 1; i <= plan->ngroup; i++)
+		TupleDescCopyEntry(desc, i, keys, i);
+	TupleDescInitEntry(desc, attno, "n", INT8OID, -1, 0);
+	for (int i = 0; i < plan->naggregates; i++)
+	{
+		const AggregateSpec *spec = &plan->aggregates[i];
+
+		for (int j = 0; j < spec->nstate; j++)
+		{
+			attno++;
+			TupleDescInitEntry(desc, attno, psprintf("s%d_%d", i + 1, j + 1), state_type(spec, j),
+							   -1, 0);
+			if (state_type(spec, j) == spec->argtype)
+				TupleDescInitEntryCollation(desc, attno, spec->collation);
+		}
+	}
+	return desc;
+}
+
+AggregateOperator *
+make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc view,
+						const bool *stale)
+{
+	MemoryContext old = MemoryContextSwitchTo(plan->context);
+	AggregateOperator *op = (AggregateOperator *) palloc0(sizeof(AggregateOperator));
+	List *targets = (List *) expression_planner((Expr *) copyObject(plan->finalize));
+
+	op->plan = plan;
+	op->context = plan->context;
+	op->relation = relation;
+	op->index = index;
+	op->keys = key_descriptor(plan);
+	op->results = result_descriptor(plan, op->keys);
+	op->compares = (FmgrInfo *) palloc0(sizeof(FmgrInfo) * Max(plan->naggregates, 1));
+	for (int i = 0; i < plan->naggregates; i++)
+		if (OidIsValid(plan->aggregates[i].compare))
+			fmgr_info_cxt(plan->aggregates[i].compare, &op->compares[i], plan->context);
+
+	op->econtext = CreateStandaloneExprContext();
+	op->grouped = MakeSingleTupleTableSlot(op->results, &TTSOpsVirtual);
+	op->output = MakeSingleTupleTableSlot(CreateTupleDescCopy(view), &TTSOpsVirtual);
+	op->projection =
+		ExecBuildProjectionInfo(targets, op->econtext, op->output, nullptr, nullptr);
+	if (plan->having)
+		op->having = ExecInitQual(
+			make_ands_implicit(expression_planner((Expr *) copyObject(plan->having))), nullptr);
+	op->restricted = exec::make_cached_query(plan->restricted, plan->context, stale);
+	op->restricted_nulls = exec::make_cached_query(plan->restricted_nulls, plan->context, stale);
+	MemoryContextSwitchTo(old);
+	return op;
+}
+
+Groups *
+begin_groups(AggregateOperator *op)
+{
+	Groups *groups = (Groups *) palloc(sizeof(Groups));
+
+	groups->op = op;
+	groups->context = CurrentMemoryContext;
+	groups->keys = capture::make_zset(op->keys, CurrentMemoryContext);
+	groups->capacity = groups->keys->capacity;
+	groups->changes = (Accumulator *) palloc0(
+		sizeof(Accumulator) * groups->capacity * Max(op->plan->naggregates, 1));
+	return groups;
+}
+
+void
+add_input(void *arg, TupleTableSlot *row, int64 weight)
+{
+	Groups *groups = static_cast<Groups *>(arg);
+	const ViewPlan *plan = groups->op->plan;
+	MemoryContext old = MemoryContextSwitchTo(groups->context);
+
+	slot_getallattrs(row);
+
+	int group = capture::zset_add_values(groups->keys, row->tts_values, row->tts_isnull, weight);
+	if (groups->keys->capacity > groups->capacity)
+	{
+		Size row_size = sizeof(Accumulator) * Max(plan->naggregates, 1);
+
+		groups->changes = (Accumulator *) repalloc_huge(groups->changes,
+														row_size * groups->keys->capacity);
+		memset((char *) groups->changes + row_size * groups->capacity, 0,
+			   row_size * (groups->keys->capacity - groups->capacity));
+		groups->capacity = groups->keys->capacity;
+	}
+
+	Accumulator *changes = changes_of(groups, group);
+	for (int i = 0; i < plan->naggregates; i++)
+	{
+		const AggregateSpec *spec = &plan->aggregates[i];
+		int argument = spec->argument - 1;
+
+		if (spec->filter && (row->tts_isnull[spec->filter - 1] ||
+							 !DatumGetBool(row->tts_values[spec->filter - 1])))
+			continue;
+		accumulate(spec, &groups->op->compares[i], &changes[i],
+				   spec->argument ? row->tts_values[argument] : (Datum) 0,
+				   spec->argument ? row->tts_isnull[argument] : false, weight);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+void
+fold_groups(Groups *groups, ZSet *out)
+{
+	AggregateOperator *op = groups->op;
+	Fold fold = {groups, op, nullptr, out, NIL};
+	TupleTableSlot *keys = MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple);
+
+	for (int i = 0; i < groups->keys->nentries; i++)
+	{
+		if (group_is_noop(groups, i))
+			continue;
+		if (!fold.writer)
+			fold.writer = open_writer(op->relation, op->index);
+		fold_group(&fold, i, keys);
+	}
+	if (fold.rereads != NIL)
+		reread_groups(&fold, keys);
+	if (fold.writer)
+		close_writer(fold.writer);
+	ExecDropSingleTupleTableSlot(keys);
+}
+
+void
+store_groups(Groups *groups, ZSet *out)
+{
+	AggregateOperator *op = groups->op;
+	Fold fold = {groups, op, open_writer(op->relation, op->index), out, NIL};
+	TupleTableSlot *keys = MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple);
+
+	if (op->plan->ngroup == 0 && groups->keys->nentries == 0)
+		(void) capture::zset_add_values(groups->keys, nullptr, nullptr, 0);
+	for (int i = 0; i < groups->keys->nentries; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ExecStoreMinimalTuple(groups->keys->entries[i].row, keys, false);
+		slot_getallattrs(keys);
+		insert_group(&fold, i, keys->tts_values, keys->tts_isnull);
+	}
+	close_writer(fold.writer);
+	ExecDropSingleTupleTableSlot(keys);
+}
+
+} // namespace tw::state
