@@ -9,3 +9,94 @@
 #if PG_VERSION_NUM < 140000
 #error "tailwater needs PostgreSQL 14 or later"
 #endif
+
+namespace tw::pg
+{
+
+/* Upper limit of the numbers proc_number() returns for ordinary backends and background workers. */
+inline int
+max_backends()
+{
+#if PG_VERSION_NUM >= 150000
+	return MaxBackends;
+#else
+	/* Not computed yet while libraries are preloaded. */
+	return MaxConnections + autovacuum_max_workers + 1 + max_worker_processes + max_wal_senders;
+#endif
+}
+
+/* Index of this process in ProcGlobal->allProcs. */
+inline int
+proc_number()
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProcNumber;
+#else
+	return MyProc->pgprocno;
+#endif
+}
+
+#if PG_VERSION_NUM >= 150000
+inline shmem_request_hook_type previous_shmem_request_hook = nullptr;
+inline void (*shmem_request)() = nullptr;
+
+inline void
+run_shmem_request()
+{
+	if (previous_shmem_request_hook)
+		previous_shmem_request_hook();
+	shmem_request();
+}
+#endif
+
+/* To be called at preload: runs `request`, which asks for shared memory, when the server allows it. */
+inline void
+on_shmem_request(void (*request)())
+{
+#if PG_VERSION_NUM >= 150000
+	shmem_request = request;
+	previous_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = run_shmem_request;
+#else
+	request();
+#endif
+}
+
+/* Wait event shown in pg_stat_activity; older servers know only "Extension". */
+inline uint32
+wait_event(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	return WaitEventExtensionNew(name);
+#else
+	return PG_WAIT_EXTENSION;
+#endif
+}
+
+inline bool
+owns_database(Oid database, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(DatabaseRelationId, database, role);
+#else
+	return pg_database_ownercheck(database, role);
+#endif
+}
+
+/* index_create() for a plain index without options. */
+inline Oid
+create_index(Relation heap, const char *name, IndexInfo *info, List *column_names, Oid access_method,
+			 Oid *collations, Oid *opclasses, int16 *options)
+{
+#if PG_VERSION_NUM >= 170000
+	return index_create(heap, name, InvalidOid, InvalidOid, InvalidOid, InvalidOid, info,
+						column_names, access_method, InvalidOid, collations, opclasses, nullptr,
+						options, nullptr, (Datum)0, 0, 0, true, true, nullptr);
+#else
+	return index_create(heap, name, InvalidOid, InvalidOid, InvalidOid, InvalidOid, info,
+						column_names, access_method, InvalidOid, collations, opclasses, options,
+						(Datum)0, 0, 0, true, true, nullptr);
+#endif
+}
+
+} // namespace tw::pg
