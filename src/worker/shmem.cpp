@@ -363,6 +363,8 @@ published_version()
 {
 	int64 version = 0;
 
+	if (!shared)
+		return 0;
 	LWLockAcquire(shared->lock, LW_SHARED);
 	DatabaseSlot *slot = find_slot(MyDatabaseId);
 	if (slot)
@@ -374,9 +376,12 @@ published_version()
 bool
 wait_until_covered(TimestampTz deadline)
 {
-	bool waited = waits_for_versions();
-	bool covered = false;
+	volatile bool waited = waits_for_versions();
+	volatile bool covered = false;
 
+	if (!shared)
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("tailwater must be loaded via shared_preload_libraries"));
 	wait_for_versions(true);
 	PG_TRY();
 	{
