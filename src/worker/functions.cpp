@@ -67,6 +67,8 @@ take_new_snapshot(QueryDesc *query)
 
 extern "C"
 {
+	PGDLLEXPORT Datum tailwater_sync(PG_FUNCTION_ARGS);
+	PGDLLEXPORT Datum tailwater_announce(PG_FUNCTION_ARGS);
 	PG_FUNCTION_INFO_V1(tailwater_sync);
 	PG_FUNCTION_INFO_V1(tailwater_announce);
 }
