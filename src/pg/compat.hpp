@@ -99,4 +99,28 @@ create_index(Relation heap, const char *name, IndexInfo *info, List *column_name
 #endif
 }
 
+/* Makes a set-returning function return a tuplestore: resultinfo->setResult and setDesc. */
+inline void
+init_materialized_srf(FunctionCallInfo fcinfo)
+{
+#if PG_VERSION_NUM >= 150000
+	InitMaterializedSRF(fcinfo, 0);
+#else
+	ReturnSetInfo *result = (ReturnSetInfo *)fcinfo->resultinfo;
+	TupleDesc desc;
+
+	if (!result || !IsA(result, ReturnSetInfo) || !(result->allowedModes & SFRM_Materialize))
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("set-valued function called in context that cannot accept a set"));
+	MemoryContext old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	result->returnMode = SFRM_Materialize;
+	result->setResult =
+		tuplestore_begin_heap(result->allowedModes & SFRM_Materialize_Random, false, work_mem);
+	result->setDesc = desc;
+	MemoryContextSwitchTo(old);
+#endif
+}
+
 } // namespace tw::pg
