@@ -7,6 +7,7 @@
  */
 #include "pg/postgres.hpp"
 #include "settings.hpp"
+#include "worker/worker.hpp"
 
 extern "C"
 {
@@ -22,4 +23,5 @@ _PG_init(void)
 		return;
 
 	tw::settings::init();
+	tw::worker::init();
 }

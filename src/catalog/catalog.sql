@@ -29,7 +29,9 @@ CREATE TABLE tailwater_internal.attachment (
 	epoch bigint NOT NULL,             -- changes when positions in the feed lose their meaning
 	log oid NOT NULL,                  -- change log table, 0: feed off
 	key_index oid NOT NULL,            -- index by which rows of the view are found
-	attached_at timestamptz NOT NULL DEFAULT pg_catalog.now());
+	attached_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	-- The attaching transaction: positions whose snapshot does not see it are not valid for this view.
+	attached_xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id());
 
 -- Base tables (and their partitions and children) of each view.
 CREATE TABLE tailwater_internal.base (

@@ -18,6 +18,24 @@ internal_relation(const char *name)
 	return OidIsValid(nsp) ? get_relname_relid(name, nsp) : InvalidOid;
 }
 
+LiveView
+live_view_from_tuple(HeapTuple tup, TupleDesc desc)
+{
+	constexpr int kColumns = 7;
+	Datum values[kColumns];
+	bool nulls[kColumns];
+	LiveView view;
+
+	heap_deform_tuple(tup, desc, values, nulls);
+	view.view = DatumGetObjectId(values[0]);
+	view.mode = static_cast<Mode>(DatumGetChar(values[1]));
+	view.epoch = DatumGetInt64(values[2]);
+	view.log = DatumGetObjectId(values[3]);
+	view.key_index = DatumGetObjectId(values[4]);
+	view.attached_xid = DatumGetUInt64(values[6]);
+	return view;
+}
+
 bool
 find_live_view(Oid view, LiveView *out)
 {
@@ -36,15 +54,7 @@ find_live_view(Oid view, LiveView *out)
 	HeapTuple tup = systable_getnext(scan);
 	if (HeapTupleIsValid(tup))
 	{
-		Datum values[6];
-		bool nulls[6];
-
-		heap_deform_tuple(tup, RelationGetDescr(rel), values, nulls);
-		out->view = view;
-		out->mode = static_cast<Mode>(DatumGetChar(values[1]));
-		out->epoch = DatumGetInt64(values[2]);
-		out->log = DatumGetObjectId(values[3]);
-		out->key_index = DatumGetObjectId(values[4]);
+		*out = live_view_from_tuple(tup, RelationGetDescr(rel));
 		found = true;
 	}
 	systable_endscan(scan);

@@ -22,10 +22,14 @@ struct LiveView
 	int64 epoch;
 	Oid log;		/* change log table; InvalidOid: feed off */
 	Oid key_index;	/* index by which rows are found */
+	uint64 attached_xid; /* full id of the attaching transaction; older positions are not valid */
 };
 
 /* OID of a table or index in schema tailwater_internal; InvalidOid where the extension is absent. */
 Oid internal_relation(const char *name);
+
+/* A row of tailwater_internal.attachment. */
+LiveView live_view_from_tuple(HeapTuple tup, TupleDesc desc);
 
 /* Fills *out and returns true if the relation is a live view that is attached. */
 bool find_live_view(Oid view, LiveView *out);

@@ -8,6 +8,14 @@
  */
 #pragma once
 
+/*
+ * We compile with -fvisibility=hidden; servers before 16 leave the marking of
+ * what they look up by name (PG_MODULE_MAGIC, PG_FUNCTION_INFO_V1) to us.
+ */
+#ifndef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
 extern "C"
 {
 #include "postgres.h"
@@ -27,10 +35,12 @@ extern "C"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "access/twophase.h"
 #include "access/tupconvert.h"
 #include "access/tupdesc.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "access/xloginsert.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/heap.h"
@@ -62,6 +72,7 @@ extern "C"
 #include "catalog/pg_tablespace.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "catalog/toasting.h"
 #include "commands/createas.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
@@ -123,7 +134,10 @@ extern "C"
 #include "parser/parsetree.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "postmaster/autovacuum.h"
 #include "postmaster/interrupt.h"
+#include "replication/logicalworker.h"
+#include "replication/walsender.h"
 #include "rewrite/rewriteDefine.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteManip.h"

@@ -1,0 +1,112 @@
+/*
+ * functions.cpp - the SQL functions of worker.sql.
+ *
+ * tailwater.sync() shall not hold back vacuum while it waits. Called as
+ * `SELECT tailwater.sync()` it therefore lets go of the statement's snapshot:
+ * a query without tables has read nothing with it, and goes on with a new one.
+ * Called from anywhere else it keeps the snapshot.
+ */
+#include "worker/shmem.hpp"
+#include "worker/shared_state.hpp"
+
+namespace tw::worker
+{
+
+namespace
+{
+
+/*
+ * The running statement, if it is the client's own, reads no table, and alone
+ * holds the active snapshot.
+ */
+QueryDesc *
+statement_without_tables()
+{
+	if (IsolationUsesXactSnapshot() || !ActivePortal || !ActivePortal->queryDesc ||
+		ActivePortal->strategy != PORTAL_ONE_SELECT || ActivePortal->holdSnapshot)
+		return nullptr;
+
+	QueryDesc *query = ActivePortal->queryDesc;
+	PlannedStmt *plan = query->plannedstmt;
+	ListCell *lc;
+
+	if (!ActiveSnapshotSet() || GetActiveSnapshot() != query->snapshot ||
+		!query->estate || query->estate->es_snapshot != query->snapshot ||
+		query->snapshot->active_count != 1 || query->snapshot->regd_count != 2 ||
+		CurrentResourceOwner != ActivePortal->resowner || plan->subplans != NIL ||
+		!IsA(plan->planTree, Result) || query->crosscheck_snapshot != InvalidSnapshot)
+		return nullptr;
+	foreach (lc, plan->rtable)
+		if (lfirst_node(RangeTblEntry, lc)->rtekind != RTE_RESULT)
+			return nullptr;
+	return query;
+}
+
+void
+release_snapshot(QueryDesc *query)
+{
+	Snapshot snapshot = query->snapshot;
+
+	query->snapshot = query->estate->es_snapshot = InvalidSnapshot;
+	UnregisterSnapshot(snapshot);
+	UnregisterSnapshot(snapshot);
+	PopActiveSnapshot();
+}
+
+void
+take_new_snapshot(QueryDesc *query)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	query->snapshot = RegisterSnapshot(GetActiveSnapshot());
+	query->estate->es_snapshot = RegisterSnapshot(GetActiveSnapshot());
+}
+
+} // namespace
+
+} // namespace tw::worker
+
+extern "C"
+{
+	PGDLLEXPORT Datum tailwater_sync(PG_FUNCTION_ARGS);
+	PGDLLEXPORT Datum tailwater_announce(PG_FUNCTION_ARGS);
+	PG_FUNCTION_INFO_V1(tailwater_sync);
+	PG_FUNCTION_INFO_V1(tailwater_announce);
+}
+
+/* tailwater.sync(timeout interval): see worker.sql. */
+Datum
+tailwater_sync(PG_FUNCTION_ARGS)
+{
+	Interval *timeout = PG_GETARG_INTERVAL_P(0);
+
+	if (RecoveryInProgress())
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("recovery is in progress"),
+				errhint("tailwater.sync() cannot be executed on a standby."));
+
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz deadline = DatumGetTimestampTz(DirectFunctionCall2(
+		timestamptz_pl_interval, TimestampTzGetDatum(now), PointerGetDatum(timeout)));
+	QueryDesc *query = tw::worker::statement_without_tables();
+
+	if (query)
+		tw::worker::release_snapshot(query);
+	bool covered = tw::worker::wait_until_covered(deadline);
+	if (query)
+		tw::worker::take_new_snapshot(query);
+	if (!covered)
+		ereport(ERROR, errcode(ERRCODE_QUERY_CANCELED),
+				errmsg("no version covers the latest commits yet"),
+				errdetail("The timeout of tailwater.sync() has passed."),
+				errhint("Look for \"tailwater sequencer\" in pg_stat_activity and in the server's "
+						"log."));
+	PG_RETURN_VOID();
+}
+
+/* tailwater_internal.announce(): the install script calls it, so that workers start at commit. */
+Datum
+tailwater_announce(PG_FUNCTION_ARGS)
+{
+	tw::worker::review_at_commit(MyDatabaseId);
+	PG_RETURN_VOID();
+}

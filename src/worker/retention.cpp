@@ -1,0 +1,270 @@
+/*
+ * retention.cpp - removes old versions and the log rows they cover.
+ *
+ * By age: of the versions older than tailwater.retention the newest one, c, is
+ * kept as the oldest position; older ones are deleted, and of every log the
+ * rows that snapshot(c) sees. The changes of the versions after c are exactly
+ * rows that snapshot(c) does not see, so they all stay.
+ *
+ * By size: a log of more than tailwater.retention_size loses its oldest rows
+ * up to a version of its own, which is remembered in
+ * tailwater_internal.log_floor; the positions of other views stay valid. The
+ * size is that of the rows that are left (an estimate), not of the file, which
+ * does not shrink by deleting.
+ *
+ * Rows are deleted through the table access method, in index order and in
+ * small transactions. A position disappears before, or together with, the rows
+ * it needs: a reader whose snapshot still sees the position still sees the
+ * rows. Space is reused after vacuum.
+ */
+#include "worker/retention.hpp"
+
+#include "catalog/live_view.hpp"
+#include "settings.hpp"
+#include "worker/version.hpp"
+
+namespace tw::worker
+{
+
+namespace
+{
+
+constexpr int kBatch = 2000;
+/* Rows looked at to estimate the width of a log's rows. */
+constexpr int kWidthSample = 200;
+/* A log that is too large is brought down to this part of the limit. */
+constexpr double kSizeTarget = 0.9;
+
+/* Deletes the versions before the oldest position to keep; *oldest becomes that position. */
+bool
+prune_versions(int *budget, Version *oldest, bool *only_one)
+{
+	TimestampTz cutoff = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 -(int64)settings::retention * 1000);
+	VersionScan scan;
+	Version next;
+
+	if (!scan.open(1, RowExclusiveLock, GetActiveSnapshot()))
+		return false;
+	bool found = scan.next(ForwardScanDirection, oldest);
+	*only_one = true;
+	while (found && scan.next(ForwardScanDirection, &next))
+	{
+		if (next.committed_at >= cutoff || *budget <= 0)
+		{
+			*only_one = false;
+			break;
+		}
+		simple_heap_delete(scan.rel, &oldest->tid);
+		(*budget)--;
+		*oldest = next;
+	}
+	scan.close();
+	return found;
+}
+
+/* Deletes the rows of a log that the snapshot of a version sees. */
+void
+prune_log(Relation log, const StoredSnapshot *covered, int *budget)
+{
+	LogScan scan;
+	HeapTuple tup;
+
+	scan.open(log, GetActiveSnapshot(), 0, covered->xmax);
+	while (*budget > 0 && HeapTupleIsValid(tup = scan.next()))
+	{
+		if (!covered->sees(log_row_xid(tup, RelationGetDescr(log))))
+			continue;
+		simple_heap_delete(log, &tup->t_self);
+		(*budget)--;
+	}
+	scan.close();
+}
+
+/*
+ * The version up to which a log's position is remembered; 0: none. With `set`
+ * above that it is written instead.
+ */
+int64
+log_floor(Oid log, int64 set)
+{
+	Relation rel = table_open(catalog::internal_relation("log_floor"), RowExclusiveLock);
+	ScanKeyData key;
+	Datum values[2] = {ObjectIdGetDatum(log), Int64GetDatum(set)};
+	bool nulls[2] = {};
+	bool replace[2] = {false, true};
+	int64 version = 0;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(log));
+	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("log_floor_pkey"), true,
+										  GetActiveSnapshot(), 1, &key);
+	HeapTuple tup = systable_getnext(scan);
+	if (HeapTupleIsValid(tup))
+	{
+		bool isnull;
+
+		version = DatumGetInt64(heap_getattr(tup, 2, RelationGetDescr(rel), &isnull));
+		if (set > version)
+		{
+			HeapTuple changed =
+				heap_modify_tuple(tup, RelationGetDescr(rel), values, nulls, replace);
+			CatalogTupleUpdate(rel, &tup->t_self, changed);
+		}
+	}
+	else if (set > 0)
+		CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls));
+	systable_endscan(scan);
+	table_close(rel, RowExclusiveLock);
+	return Max(version, set);
+}
+
+/* Oldest version whose snapshot's xmax is beyond xid, by bisection; xmax grows with the version. */
+bool
+first_version_beyond(uint64 xid, int64 oldest, int64 newest, Version *out)
+{
+	while (oldest < newest)
+	{
+		int64 middle = oldest + (newest - oldest) / 2;
+
+		if (!find_version(middle, GetActiveSnapshot(), out))
+			return false;
+		if (out->snapshot->xmax > xid)
+			newest = middle;
+		else
+			oldest = middle + 1;
+	}
+	return find_version(newest, GetActiveSnapshot(), out);
+}
+
+/* Number of the oldest rows of a log that have to go for its size. */
+int64
+excess_rows(Relation log)
+{
+	double limit = settings::retention_size * 1024.0;
+
+	if ((double)RelationGetNumberOfBlocks(log) * BLCKSZ <= limit)
+		return 0;
+
+	double rows = DatumGetInt64(DirectFunctionCall1(
+		pg_stat_get_live_tuples, ObjectIdGetDatum(RelationGetRelid(log))));
+	double width = 0;
+	int sampled = 0;
+	LogScan scan;
+	HeapTuple tup;
+
+	scan.open(log, GetActiveSnapshot(), 0, PG_UINT64_MAX);
+	while (sampled < kWidthSample && HeapTupleIsValid(tup = scan.next()))
+	{
+		width += MAXALIGN(tup->t_len) + sizeof(ItemIdData);
+		sampled++;
+	}
+	scan.close();
+	if (sampled < kWidthSample || rows * (width / sampled) <= limit)
+		return 0;
+	return (int64)(rows - kSizeTarget * limit / (width / sampled));
+}
+
+/* Raises the floor of a log that has become too large. */
+void
+limit_size(Relation log, int64 oldest)
+{
+	int64 excess = excess_rows(log);
+	uint64 xid = 0;
+	LogScan scan;
+	HeapTuple tup;
+	Version newest, floor;
+
+	if (excess <= 0 || !newest_version(GetActiveSnapshot(), &newest))
+		return;
+	scan.open(log, GetActiveSnapshot(), 0, newest.snapshot->xmax);
+	while (excess-- > 0 && HeapTupleIsValid(tup = scan.next()))
+		xid = log_row_xid(tup, RelationGetDescr(log));
+	scan.close();
+	if (first_version_beyond(xid, oldest, newest.number, &floor))
+		log_floor(RelationGetRelid(log), floor.number);
+}
+
+/* Forgets the floors of logs that are no more. */
+void
+sweep_floors()
+{
+	Relation rel = table_open(catalog::internal_relation("log_floor"), RowExclusiveLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, GetActiveSnapshot(), 0, nullptr);
+	HeapTuple tup;
+
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		bool isnull;
+		Oid log = DatumGetObjectId(heap_getattr(tup, 1, RelationGetDescr(rel), &isnull));
+
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(log)))
+			simple_heap_delete(rel, &tup->t_self);
+	}
+	systable_endscan(scan);
+	table_close(rel, RowExclusiveLock);
+}
+
+/* Prunes one log to the oldest position, or to its own floor where that is newer. */
+void
+prune_one_log(Oid relid, const Version *oldest, int *budget)
+{
+	Relation log = try_relation_open(relid, RowExclusiveLock);
+	Version floor = *oldest;
+
+	if (!log)
+		return;
+	int64 own = log_floor(relid, 0);
+	if (own > oldest->number && !find_version(own, GetActiveSnapshot(), &floor))
+		floor = *oldest;
+	prune_log(log, floor.snapshot, budget);
+	if (*budget > 0)
+	{
+		/* The rows below a new floor go with the next batch, after the floor is committed. */
+		limit_size(log, oldest->number);
+		if (log_floor(relid, 0) > own)
+			*budget = 0;
+	}
+	relation_close(log, NoLock);
+}
+
+} // namespace
+
+PruneResult
+prune_batch()
+{
+	int budget = kBatch;
+	Version oldest;
+	bool only_one;
+	Oid relid = catalog::internal_relation("attachment");
+
+	if (!OidIsValid(relid) || !prune_versions(&budget, &oldest, &only_one))
+		return PruneResult::kNothingLeft;
+	if (budget <= 0)
+		return PruneResult::kMore;
+
+	Relation rel = table_open(relid, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, GetActiveSnapshot(), 0, nullptr);
+	HeapTuple tup;
+
+	while (budget > 0 && HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		catalog::LiveView view = catalog::live_view_from_tuple(tup, RelationGetDescr(rel));
+
+		if (OidIsValid(view.log))
+			prune_one_log(view.log, &oldest, &budget);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	if (budget <= 0)
+		return PruneResult::kMore;
+	sweep_floors();
+	return only_one ? PruneResult::kNothingLeft : PruneResult::kLater;
+}
+
+int
+pruning_interval()
+{
+	return Min(Max(settings::retention / 10, 1), 300) * 1000;
+}
+
+} // namespace tw::worker

@@ -1,0 +1,330 @@
+/*
+ * sequencer.cpp - turns commits into versions; one background worker per database.
+ *
+ * A committing backend that wrote a log advances a counter in shared memory
+ * and sets the sequencer's latch. The sequencer takes a snapshot, writes it as
+ * the next row of tailwater_internal.version, commits with a WAL flush and
+ * wakes the waiting readers. Commits that arrive meanwhile share the next
+ * version. Because the version's commit record follows in WAL those of all the
+ * transactions that its snapshot sees, a version that can be seen is durable
+ * with all it covers, and a standby that sees the version sees them too.
+ *
+ * The counters say what happened while the sequencer ran. What happened while
+ * it did not (a crash between a commit and its version), and what no counter
+ * tells (COMMIT PREPARED), is found by a check: is there a log row, or an
+ * attached view, that the newest version's snapshot does not see?
+ *
+ * An error ends the process; the launcher starts another, and the check makes
+ * good what was left undone. While idle the process sleeps without a timeout,
+ * except that it looks after retention as long as there is something to prune.
+ */
+#include "worker/shared_state.hpp"
+#include "worker/retention.hpp"
+#include "worker/version.hpp"
+#include "catalog/live_view.hpp"
+#include "settings.hpp"
+
+extern "C" PGDLLEXPORT void tailwater_sequencer_main(Datum arg);
+
+namespace tw::worker
+{
+
+namespace
+{
+
+DatabaseSlot *slot = nullptr;
+int64 newest = 0;
+/* Newest committed versions were read from the table: `newest` is valid. */
+bool newest_known = false;
+/* Values of the counters up to which this process has done its work. */
+uint64 commits_done = 0;
+uint64 checks_done = 0;
+TimestampTz next_pruning = 0; /* 0: nothing to prune, DT_NOEND: never */
+bool pruning = false;
+
+void
+release_slot(int, Datum)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot->sequencer_pid = 0;
+	slot->sequencer_latch = nullptr;
+	if (shared->launcher_latch)
+		SetLatch(shared->launcher_latch);
+	LWLockRelease(shared->lock);
+}
+
+void
+claim_slot(Oid database)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = find_slot(database);
+	bool claimed = slot && slot->sequencer_pid == 0;
+	if (claimed)
+	{
+		slot->sequencer_pid = MyProcPid;
+		slot->sequencer_latch = MyLatch;
+	}
+	LWLockRelease(shared->lock);
+	if (!claimed)
+		proc_exit(1); /* another one runs still, or the launcher has changed its mind */
+	before_shmem_exit(release_slot, (Datum)0);
+}
+
+void
+publish_state(SequencerState state)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot->state = state;
+	slot->port = settings::port;
+	if (shared->launcher_latch)
+		SetLatch(shared->launcher_latch);
+	LWLockRelease(shared->lock);
+}
+
+void
+begin()
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void
+commit()
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/* Ends the process quietly where the extension is not, or no more, in the database. */
+void
+leave_if_absent()
+{
+	begin();
+	bool present = OidIsValid(get_extension_oid("tailwater", true)) &&
+				   OidIsValid(catalog::internal_relation("version"));
+	commit();
+	if (present)
+		return;
+	publish_state(SequencerState::kAbsent);
+	proc_exit(0);
+}
+
+bool
+log_has_unseen(Oid log, const StoredSnapshot *seen)
+{
+	Relation rel = try_relation_open(log, AccessShareLock);
+	bool found = false;
+
+	if (!rel)
+		return false;
+	/* The transactions that the snapshot saw running, then everything after it. */
+	for (uint32 i = 0; i <= seen->num_running && !found; i++)
+	{
+		bool last = i == seen->num_running;
+		LogScan scan;
+
+		scan.open(rel, GetActiveSnapshot(), last ? seen->xmax : seen->running[i],
+				  last ? PG_UINT64_MAX : seen->running[i] + 1);
+		found = scan.next() != nullptr;
+		scan.close();
+	}
+	relation_close(rel, AccessShareLock);
+	return found;
+}
+
+/* Whether there is a log row or an attached view that the newest version does not see. */
+bool
+exists_unversioned()
+{
+	Version version;
+	StoredSnapshot nothing = {};
+	Oid relid = catalog::internal_relation("attachment");
+	bool found = false;
+
+	if (!OidIsValid(relid))
+		return false;
+	const StoredSnapshot *seen =
+		newest_version(GetActiveSnapshot(), &version) ? version.snapshot : &nothing;
+	Relation rel = table_open(relid, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, GetActiveSnapshot(), 0, nullptr);
+	HeapTuple tup;
+
+	while (!found && HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		catalog::LiveView view = catalog::live_view_from_tuple(tup, RelationGetDescr(rel));
+
+		found = !seen->sees(view.attached_xid) ||
+				(OidIsValid(view.log) && log_has_unseen(view.log, seen));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/* Writes the next version with the active snapshot; returns false where the table is gone. */
+bool
+insert_version()
+{
+	Oid relid = catalog::internal_relation("version");
+	Relation rel = OidIsValid(relid) ? try_relation_open(relid, RowExclusiveLock) : nullptr;
+	Datum values[kVersionColumns];
+	bool nulls[kVersionColumns] = {};
+
+	if (!rel)
+		return false;
+	values[0] = Int64GetDatum(newest + 1);
+	values[1] = DirectFunctionCall1(pg_current_snapshot, (Datum)0);
+	values[2] = LSNGetDatum(GetXLogInsertRecPtr());
+	values[3] = TimestampTzGetDatum(GetCurrentTimestamp());
+	CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls));
+	table_close(rel, RowExclusiveLock);
+	return true;
+}
+
+/*
+ * Does what the counters ask for: one version for all commits up to now, or a
+ * check whether one is needed.
+ */
+void
+sequence()
+{
+	uint64 checks = pg_atomic_read_u64(&slot->checks);
+	uint64 commits = pg_atomic_read_u64(&slot->commits);
+
+	pgstat_report_activity(STATE_RUNNING, "writing a version");
+	begin();
+	bool present = OidIsValid(catalog::internal_relation("version"));
+	if (present && !newest_known)
+	{
+		Version version;
+
+		newest_version(GetActiveSnapshot(), &version);
+		newest = version.number;
+		newest_known = true;
+		pg_atomic_write_u64(&slot->newest, newest);
+	}
+	bool needed = present && (commits != commits_done || exists_unversioned());
+	bool written = needed && insert_version();
+	if (written)
+		ForceSyncCommit();
+	commit();
+	pgstat_report_stat(false);
+
+	if (written)
+		pg_atomic_write_u64(&slot->newest, ++newest);
+	bool checked = checks != checks_done;
+	commits_done = commits;
+	checks_done = checks;
+	pg_atomic_write_u64(&slot->checks_done, checks);
+	if (written || checked)
+		wake_waiting(MyDatabaseId);
+	if (written && next_pruning == 0)
+		next_pruning = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pruning_interval());
+	pgstat_report_activity(STATE_IDLE, nullptr);
+
+	/* A check is also how the launcher asks whether the extension is still here. */
+	if (checked || !present || (needed && !written))
+		leave_if_absent();
+}
+
+bool
+work_is_waiting()
+{
+	return pg_atomic_read_u64(&slot->checks) != checks_done ||
+		   pg_atomic_read_u64(&slot->commits) != commits_done;
+}
+
+/* One batch of pruning, where it is due; between batches versions have precedence. */
+void
+prune()
+{
+	if (!pruning && (next_pruning == 0 || GetCurrentTimestamp() < next_pruning))
+		return;
+
+	pgstat_report_activity(STATE_RUNNING, "pruning the change logs");
+	begin();
+	PruneResult result = prune_batch();
+	commit();
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, nullptr);
+
+	pruning = result == PruneResult::kMore;
+	if (result == PruneResult::kLater)
+		next_pruning = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pruning_interval());
+	else if (result == PruneResult::kNothingLeft)
+		next_pruning = 0;
+}
+
+/* Milliseconds to sleep at most; -1: until the latch is set. */
+long
+sleep_time()
+{
+	if (pruning || ConfigReloadPending || work_is_waiting())
+		return 0;
+	if (next_pruning == 0)
+		return -1;
+	return Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_pruning),
+			   (long)INT_MAX);
+}
+
+void
+run()
+{
+	uint32 event = pg::wait_event("TailwaterSequencerMain");
+
+	for (;;)
+	{
+		long timeout = sleep_time();
+
+		if (timeout != 0)
+			(void)WaitLatch(MyLatch,
+							WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout > 0 ? WL_TIMEOUT : 0),
+							timeout, event);
+		ResetLatch(MyLatch);
+		if (ProcDiePending)
+			proc_exit(0);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			publish_state(SequencerState::kRunning);
+			next_pruning = next_pruning ? GetCurrentTimestamp() : 0;
+		}
+		if (work_is_waiting())
+			sequence();
+		else
+			prune();
+	}
+}
+
+void
+sequencer_main(Oid database)
+{
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGINT, SIG_IGN); /* a statement cancel must not end it */
+	BackgroundWorkerUnblockSignals();
+
+	claim_slot(database);
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	leave_if_absent();
+	publish_state(SequencerState::kRunning);
+
+	/* Check for commits that were left without a version; prune what has grown old meanwhile. */
+	commits_done = pg_atomic_read_u64(&slot->commits);
+	sequence();
+	next_pruning = GetCurrentTimestamp();
+	run();
+}
+
+} // namespace
+
+} // namespace tw::worker
+
+void
+tailwater_sequencer_main(Datum arg)
+{
+	tw::worker::sequencer_main(DatumGetObjectId(arg));
+}

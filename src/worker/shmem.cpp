@@ -1,0 +1,418 @@
+/*
+ * shmem.cpp - shared memory, and what a backend does at the end of a transaction that wrote a log.
+ *
+ * A commit is announced after the transaction has left the list of running
+ * transactions, so that the snapshot which the sequencer then takes sees it.
+ * The announcement is a counter and a latch: whatever is lost with the server
+ * (or because the sequencer was not there) is found by the sequencer when it
+ * starts, by looking into the logs.
+ */
+#include "worker/shmem.hpp"
+#include "worker/shared_state.hpp"
+
+namespace tw::worker
+{
+
+SharedState *shared = nullptr;
+
+namespace
+{
+
+shmem_startup_hook_type previous_shmem_startup_hook = nullptr;
+
+/* Outermost nesting level at which this transaction noted a write that is not rolled back; 0: none. */
+int noted_level = 0;
+
+/* What the end of this transaction has to do; see the setters. */
+bool check_pending = false;
+Oid review_pending = InvalidOid;
+bool review_is_restart = false;
+Oid suspended_here = InvalidOid;
+
+bool exit_callback_registered = false;
+
+Size
+slots_offset()
+{
+	return MAXALIGN(sizeof(SharedState));
+}
+
+Size
+waiting_offset()
+{
+	return add_size(slots_offset(),
+					MAXALIGN(mul_size(max_worker_processes, sizeof(DatabaseSlot))));
+}
+
+Size
+shared_size()
+{
+	return add_size(waiting_offset(), mul_size(pg::max_backends(), sizeof(Oid)));
+}
+
+void
+request_shmem()
+{
+	RequestAddinShmemSpace(shared_size());
+	RequestNamedLWLockTranche("tailwater", 1);
+}
+
+void
+startup_shmem()
+{
+	bool found;
+
+	if (previous_shmem_startup_hook)
+		previous_shmem_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	char *base = static_cast<char *>(ShmemInitStruct("tailwater", shared_size(), &found));
+	shared = reinterpret_cast<SharedState *>(base);
+	if (!found)
+	{
+		memset(base, 0, shared_size());
+		shared->lock = &GetNamedLWLockTranche("tailwater")->lock;
+		shared->review_all = true;
+		ConditionVariableInit(&shared->slot_released);
+		shared->num_slots = max_worker_processes;
+		shared->num_procs = pg::max_backends();
+		shared->slots = reinterpret_cast<DatabaseSlot *>(base + slots_offset());
+		shared->waiting = reinterpret_cast<Oid *>(base + waiting_offset());
+		for (int i = 0; i < shared->num_slots; i++)
+		{
+			pg_atomic_init_u64(&shared->slots[i].commits, 0);
+			pg_atomic_init_u64(&shared->slots[i].checks, 0);
+			pg_atomic_init_u64(&shared->slots[i].checks_done, 0);
+			pg_atomic_init_u64(&shared->slots[i].newest, 0);
+		}
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/* Tells the sequencer of this database of a commit that wrote a log, or that may have done so. */
+void
+announce_commit(bool wrote)
+{
+	LWLockAcquire(shared->lock, LW_SHARED);
+	DatabaseSlot *slot = find_slot(MyDatabaseId);
+	if (slot)
+	{
+		pg_atomic_fetch_add_u64(wrote ? &slot->commits : &slot->checks, 1);
+		if (slot->sequencer_latch)
+			SetLatch(slot->sequencer_latch);
+	}
+	LWLockRelease(shared->lock);
+}
+
+void
+end_suspension()
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kMaxSuspended; i++)
+	{
+		if (shared->suspended[i] == suspended_here)
+		{
+			shared->suspended[i] = InvalidOid;
+			break;
+		}
+	}
+	LWLockRelease(shared->lock);
+	request_review(suspended_here, false);
+	suspended_here = InvalidOid;
+}
+
+void
+at_xact_end(XactEvent event, void *)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			/* Apply workers finish prepared transactions without a utility command. */
+			if (max_prepared_xacts > 0 && IsLogicalWorker())
+				check_pending = true;
+			if (noted_level > 0)
+				announce_commit(true);
+			else if (check_pending)
+				announce_commit(false);
+			if (OidIsValid(review_pending))
+				request_review(review_pending, review_is_restart);
+			break;
+		case XACT_EVENT_PREPARE:
+		case XACT_EVENT_ABORT:
+			break;
+		default:
+			return;
+	}
+	noted_level = 0;
+	check_pending = false;
+	review_pending = InvalidOid;
+	review_is_restart = false;
+	if (OidIsValid(suspended_here))
+		end_suspension();
+}
+
+void
+at_subxact_end(SubXactEvent event, SubTransactionId, SubTransactionId, void *)
+{
+	if (noted_level == 0 || noted_level < GetCurrentTransactionNestLevel())
+		return;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		noted_level--;
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		noted_level = 0;
+}
+
+void
+stop_waiting_at_exit(int, Datum)
+{
+	shared->waiting[pg::proc_number()] = InvalidOid;
+}
+
+bool
+has_workers(Oid database)
+{
+	LWLockAcquire(shared->lock, LW_SHARED);
+	bool found = find_slot(database) != nullptr;
+	LWLockRelease(shared->lock);
+	return found;
+}
+
+/* What a process that waits for a check knows of it. */
+struct CheckTicket
+{
+	uint32 generation = 0;
+	uint64 number = 0;
+};
+
+enum class CheckStatus
+{
+	kNoSequencer,
+	kPending,
+	kDone
+};
+
+/* Asks the sequencer for a check, unless that is done, and says how far it is. */
+CheckStatus
+poll_check(CheckTicket *ticket)
+{
+	CheckStatus status = CheckStatus::kNoSequencer;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	DatabaseSlot *slot = find_slot(MyDatabaseId);
+	if (slot)
+	{
+		if (ticket->number == 0 || ticket->generation != slot->generation)
+		{
+			ticket->generation = slot->generation;
+			ticket->number = pg_atomic_fetch_add_u64(&slot->checks, 1) + 1;
+			if (slot->sequencer_latch)
+				SetLatch(slot->sequencer_latch);
+		}
+		status = pg_atomic_read_u64(&slot->checks_done) >= ticket->number ? CheckStatus::kDone
+																		   : CheckStatus::kPending;
+	}
+	LWLockRelease(shared->lock);
+	return status;
+}
+
+bool
+wait_for_check(TimestampTz deadline)
+{
+	CheckTicket ticket;
+	uint32 event = pg::wait_event("TailwaterSync");
+
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		CheckStatus status = poll_check(&ticket);
+		if (status == CheckStatus::kDone)
+			return true;
+
+		long remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		if (remaining <= 0)
+			return false;
+		/* The launcher is about to start the workers: nobody would set the latch. */
+		if (status == CheckStatus::kNoSequencer)
+			remaining = Min(remaining, 50L);
+		(void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						Min(remaining, (long)INT_MAX), event);
+		ResetLatch(MyLatch);
+	}
+}
+
+} // namespace
+
+DatabaseSlot *
+find_slot(Oid database)
+{
+	for (int i = 0; i < shared->num_slots; i++)
+		if (shared->slots[i].database == database)
+			return &shared->slots[i];
+	return nullptr;
+}
+
+void
+wake_waiting(Oid database)
+{
+	for (int i = 0; i < shared->num_procs; i++)
+		if (shared->waiting[i] == database)
+			SetLatch(&GetPGProcByNumber(i)->procLatch);
+}
+
+void
+request_review(Oid database, bool restart)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (OidIsValid(database))
+	{
+		if (shared->num_requests < kMaxRequests)
+			shared->requests[shared->num_requests++] = {database, restart};
+		else
+			shared->review_all = true;
+	}
+	if (shared->launcher_latch)
+		SetLatch(shared->launcher_latch);
+	LWLockRelease(shared->lock);
+}
+
+void
+note_log_written()
+{
+	if (noted_level == 1)
+		return;
+	int level = GetCurrentTransactionNestLevel();
+	if (noted_level == 0 || level < noted_level)
+		noted_level = level;
+}
+
+void
+check_at_commit()
+{
+	check_pending = true;
+}
+
+void
+review_at_commit(Oid database)
+{
+	review_pending = database;
+}
+
+void
+restart_at_commit(Oid database)
+{
+	review_pending = database;
+	review_is_restart = true;
+}
+
+void
+suspend_until_xact_end(Oid database)
+{
+	if (OidIsValid(suspended_here))
+		return;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kMaxSuspended; i++)
+	{
+		if (!OidIsValid(shared->suspended[i]))
+		{
+			shared->suspended[i] = suspended_here = database;
+			break;
+		}
+	}
+	LWLockRelease(shared->lock);
+	if (!OidIsValid(suspended_here))
+		return;
+
+	request_review(database, false);
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 10000);
+	uint32 event = pg::wait_event("TailwaterStopWorkers");
+
+	ConditionVariablePrepareToSleep(&shared->slot_released);
+	while (has_workers(database))
+	{
+		long remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		if (remaining <= 0 ||
+			ConditionVariableTimedSleep(&shared->slot_released, remaining, event))
+			break;
+	}
+	ConditionVariableCancelSleep();
+}
+
+void
+wait_for_versions(bool on)
+{
+	if (!shared)
+		return;
+	if (!exit_callback_registered && on)
+	{
+		before_shmem_exit(stop_waiting_at_exit, (Datum)0);
+		exit_callback_registered = true;
+	}
+	shared->waiting[pg::proc_number()] = on ? MyDatabaseId : InvalidOid;
+	pg_memory_barrier();
+}
+
+bool
+waits_for_versions()
+{
+	return shared && OidIsValid(shared->waiting[pg::proc_number()]);
+}
+
+int64
+published_version()
+{
+	int64 version = 0;
+
+	if (!shared)
+		return 0;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	DatabaseSlot *slot = find_slot(MyDatabaseId);
+	if (slot)
+		version = pg_atomic_read_u64(&slot->newest);
+	LWLockRelease(shared->lock);
+	return version;
+}
+
+bool
+wait_until_covered(TimestampTz deadline)
+{
+	volatile bool waited = waits_for_versions();
+	volatile bool covered = false;
+
+	if (!shared)
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("tailwater must be loaded via shared_preload_libraries"));
+	wait_for_versions(true);
+	PG_TRY();
+	{
+		covered = wait_for_check(deadline);
+	}
+	PG_FINALLY();
+	{
+		wait_for_versions(waited);
+		/* Whoever else waits on this latch must not miss what it was set for. */
+		SetLatch(MyLatch);
+	}
+	PG_END_TRY();
+	return covered;
+}
+
+void
+init_shmem()
+{
+	pg::on_shmem_request(request_shmem);
+	previous_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup_shmem;
+	RegisterXactCallback(at_xact_end, nullptr);
+	RegisterSubXactCallback(at_subxact_end, nullptr);
+}
+
+} // namespace tw::worker
+
+extern "C" PGDLLEXPORT void tailwater_wait_for_versions(bool on);
+
+void
+tailwater_wait_for_versions(bool on)
+{
+	tw::worker::wait_for_versions(on);
+}
