@@ -8,6 +8,14 @@
  */
 #pragma once
 
+/*
+ * We compile with -fvisibility=hidden; servers before 16 leave the marking of
+ * what they look up by name (PG_MODULE_MAGIC, PG_FUNCTION_INFO_V1) to us.
+ */
+#ifndef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
 extern "C"
 {
 #include "postgres.h"
