@@ -38,8 +38,8 @@ override COMPILER = $(CXX) $(CXXFLAGS_TW)
 	$(CXX) $(CXXFLAGS_TW) $(EXTRA_CXXFLAGS) -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) -D_GNU_SOURCE -c -o $@ $<
 
 $(SQL_SCRIPT): $(SQL_PARTS) Makefile
-	{ echo '-- complain if the script is sourced in psql rather than through CREATE EXTENSION'; \
-	  echo '\echo Use "CREATE EXTENSION tailwater" to load this file. \quit'; cat $(SQL_PARTS); } > $@
+	{ printf '%s\n' '-- complain if the script is sourced in psql rather than through CREATE EXTENSION' \
+		'\echo Use "CREATE EXTENSION tailwater" to load this file. \quit'; cat $(SQL_PARTS); } > $@
 
 all: $(GATEWAY_LIB)
 

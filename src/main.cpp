@@ -6,6 +6,7 @@
  * its shared memory and the TAIL syntax belong to the whole server.
  */
 #include "pg/postgres.hpp"
+#include "ddl/ddl.hpp"
 #include "settings.hpp"
 
 extern "C"
@@ -22,4 +23,5 @@ _PG_init(void)
 		return;
 
 	tw::settings::init();
+	tw::ddl::init();
 }

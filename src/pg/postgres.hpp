@@ -8,6 +8,14 @@
  */
 #pragma once
 
+/*
+ * We compile with -fvisibility=hidden; servers before 16 leave the marking of
+ * what they look up by name (PG_MODULE_MAGIC, PG_FUNCTION_INFO_V1) to us.
+ */
+#ifndef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
 extern "C"
 {
 #include "postgres.h"
@@ -46,6 +54,7 @@ extern "C"
 #include "catalog/pg_amproc.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_cast.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_constraint.h"
@@ -57,6 +66,7 @@ extern "C"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_operator.h"
+#include "catalog/pg_policy.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_tablespace.h"
@@ -65,6 +75,7 @@ extern "C"
 #include "commands/createas.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
+#include "commands/event_trigger.h"
 #include "commands/extension.h"
 #include "commands/matview.h"
 #include "commands/portalcmds.h"
