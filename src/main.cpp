@@ -7,6 +7,7 @@
  */
 #include "pg/postgres.hpp"
 #include "settings.hpp"
+#include "ddl/ddl.hpp"
 #include "worker/worker.hpp"
 
 extern "C"
@@ -23,5 +24,6 @@ _PG_init(void)
 		return;
 
 	tw::settings::init();
+	tw::ddl::init();
 	tw::worker::init();
 }

@@ -20,7 +20,10 @@ CREATE TABLE tailwater_internal.view (
 	view regclass PRIMARY KEY,
 	mode text NOT NULL CHECK (mode IN ('immediate', 'deferred')),
 	feed boolean NOT NULL DEFAULT true);
-SELECT pg_catalog.pg_extension_config_dump('tailwater_internal.view', '');
+-- A view that belongs to another extension is listed again by that extension's script.
+SELECT pg_catalog.pg_extension_config_dump('tailwater_internal.view', $$WHERE NOT EXISTS (
+	SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+		AND d.objid = view AND d.deptype = 'e')$$);
 
 -- One row per view that is kept up to date right now.
 CREATE TABLE tailwater_internal.attachment (

@@ -34,6 +34,24 @@ void sweep();
 /* REFRESH of an attached view: recomputes it and publishes the net difference. Returns changed rows. */
 int64 refresh(Oid view);
 
+/*
+ * Something was done to a relation that live views read, or to a partition or
+ * child of it, that may change its rows or its tree: a partition attached,
+ * detached, created or dropped, a trigger switched off or dropped, row security
+ * changed, a column altered. Brings triggers and tailwater_internal.base in
+ * line with the tree, publishes the net difference where rows came or went, and
+ * drops what is cached about the views. Cheap where nothing of that happened.
+ * The caller's transaction holds the lock the command took.
+ */
+void base_altered(Oid base);
+
+/*
+ * The view's query means something else now: an ordinary view or a function it
+ * uses was replaced or altered. Analyzes it again (0A000 if it can no longer be
+ * maintained), builds triggers and state anew and publishes the net difference.
+ */
+void query_altered(Oid view);
+
 /* Number of rows by which the view differs from its query in one snapshot, by image; 0 is correct. */
 int64 verify(Oid view);
 

@@ -1,0 +1,183 @@
+/*
+ * view_list.cpp - reads and writes tailwater_internal.view.
+ *
+ * Owners of views need no privilege on the extension's tables: rows are written
+ * by the catalog routines, which check none, and callers have checked that the
+ * view is theirs. Every writer ends with CommandCounterIncrement(), so that
+ * the stages called next see the row.
+ *
+ * A schema of the same name without the extension is somebody else's, whose
+ * tables may look different: callers ask extension_present() first.
+ */
+#include "catalog/view_list.hpp"
+
+namespace tw::catalog
+{
+
+namespace
+{
+
+constexpr int kListColumns = 3;
+constexpr int kAttachmentKeyIndex = 5; /* attribute number of attachment.key_index */
+
+/*
+ * Opens an internal table and starts a scan for rows whose first column is the
+ * OID; the extension must be present.
+ */
+SysScanDesc
+begin_scan(Relation rel, const char *index, ScanKeyData *key, Oid oid)
+{
+	ScanKeyInit(key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
+	return systable_beginscan(rel, internal_relation(index), true, nullptr, 1, key);
+}
+
+Mode
+parse_mode(Datum value)
+{
+	char *name = TextDatumGetCString(value);
+
+	return strcmp(name, "deferred") == 0 ? Mode::kDeferred : Mode::kImmediate;
+}
+
+} // namespace
+
+bool
+extension_present()
+{
+	return OidIsValid(get_extension_oid("tailwater", true)) &&
+		   OidIsValid(internal_relation("view"));
+}
+
+const char *
+mode_name(Mode mode)
+{
+	return mode == Mode::kDeferred ? "deferred" : "immediate";
+}
+
+bool
+find_listing(Oid view, Listing *out)
+{
+	if (!extension_present())
+		return false;
+
+	Relation rel = table_open(internal_relation("view"), AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan = begin_scan(rel, "view_pkey", &key, view);
+	HeapTuple tup = systable_getnext(scan);
+	bool found = HeapTupleIsValid(tup);
+
+	if (found)
+	{
+		Datum values[kListColumns];
+		bool nulls[kListColumns];
+
+		heap_deform_tuple(tup, RelationGetDescr(rel), values, nulls);
+		out->mode = parse_mode(values[1]);
+		out->feed = DatumGetBool(values[2]);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+void
+put_listing(Oid view, Listing wanted)
+{
+	Relation rel = table_open(internal_relation("view"), RowExclusiveLock);
+	ScanKeyData key;
+	SysScanDesc scan = begin_scan(rel, "view_pkey", &key, view);
+	HeapTuple old = systable_getnext(scan);
+	Datum values[kListColumns] = {ObjectIdGetDatum(view),
+								  CStringGetTextDatum(mode_name(wanted.mode)),
+								  BoolGetDatum(wanted.feed)};
+	bool nulls[kListColumns] = {false, false, false};
+	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+
+	if (HeapTupleIsValid(old))
+		CatalogTupleUpdate(rel, &old->t_self, tup);
+	else
+		CatalogTupleInsert(rel, tup);
+	systable_endscan(scan);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+void
+remove_listing(Oid view)
+{
+	Relation rel = table_open(internal_relation("view"), RowExclusiveLock);
+	ScanKeyData key;
+	SysScanDesc scan = begin_scan(rel, "view_pkey", &key, view);
+	HeapTuple tup = systable_getnext(scan);
+
+	if (HeapTupleIsValid(tup))
+		CatalogTupleDelete(rel, &tup->t_self);
+	systable_endscan(scan);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+List *
+attached_views()
+{
+	List *views = NIL;
+
+	if (!extension_present())
+		return NIL;
+
+	Relation rel = table_open(internal_relation("attachment"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
+	HeapTuple tup;
+
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		bool isnull;
+
+		views = lappend_oid(views,
+							DatumGetObjectId(heap_getattr(tup, 1, RelationGetDescr(rel), &isnull)));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return views;
+}
+
+bool
+is_base(Oid relation)
+{
+	if (!extension_present())
+		return false;
+
+	Relation rel = table_open(internal_relation("base"), AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan = begin_scan(rel, "base_pkey", &key, relation);
+	bool found = HeapTupleIsValid(systable_getnext(scan));
+
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+void
+set_key_index(Oid view, Oid index)
+{
+	Relation rel = table_open(internal_relation("attachment"), RowExclusiveLock);
+	ScanKeyData key;
+	SysScanDesc scan = begin_scan(rel, "attachment_pkey", &key, view);
+	HeapTuple old = systable_getnext(scan);
+
+	if (HeapTupleIsValid(old))
+	{
+		TupleDesc desc = RelationGetDescr(rel);
+		Datum *values = static_cast<Datum *>(palloc0(desc->natts * sizeof(Datum)));
+		bool *nulls = static_cast<bool *>(palloc0(desc->natts * sizeof(bool)));
+		bool *replace = static_cast<bool *>(palloc0(desc->natts * sizeof(bool)));
+
+		values[kAttachmentKeyIndex - 1] = ObjectIdGetDatum(index);
+		replace[kAttachmentKeyIndex - 1] = true;
+		CatalogTupleUpdate(rel, &old->t_self, heap_modify_tuple(old, desc, values, nulls, replace));
+	}
+	systable_endscan(scan);
+	table_close(rel, RowExclusiveLock);
+}
+
+} // namespace tw::catalog

@@ -1,0 +1,49 @@
+/*
+ * view_list.hpp - the list of views that users asked to keep up to date.
+ *
+ * A row of tailwater_internal.view is the wish ("listed"); a row of
+ * tailwater_internal.attachment is its fulfilment ("attached"). A view is
+ * listed but not attached between CREATE ... WITH NO DATA, or a restored dump,
+ * and its first REFRESH.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "catalog/live_view.hpp"
+
+namespace tw::catalog
+{
+
+/* What was asked for: one row of tailwater_internal.view. */
+struct Listing
+{
+	Mode mode;
+	bool feed;
+};
+
+/* True where the extension is created in this database. */
+bool extension_present();
+
+/* Name of a mode as users write it. */
+const char *mode_name(Mode mode);
+
+/* Fills *out and returns true if the view is listed. */
+bool find_listing(Oid view, Listing *out);
+
+/* Lists the view, or changes what is asked for it. The caller holds a lock on the view. */
+void put_listing(Oid view, Listing wanted);
+
+/* Takes the view off the list; nothing happens if it is not on it. */
+void remove_listing(Oid view);
+
+/* OIDs of all attached views. */
+List *attached_views();
+
+/* True if a live view reads the relation (directly, or as a partition or child of what it reads).
+ */
+bool is_base(Oid relation);
+
+/* The attached view from now on finds its rows by another index with the same definition. */
+void set_key_index(Oid view, Oid index);
+
+} // namespace tw::catalog

@@ -1,0 +1,442 @@
+/*
+ * aftermath.cpp - notes what commands do, and acts when they are over.
+ *
+ * The hook sees every way in which an object is dropped or altered (cascades,
+ * DROP OWNED, functions of other extensions), in the middle of the command,
+ * where little may be read and nothing done. So it appends an OID to a list;
+ * settle(), called after each utility command, asks the extension's tables
+ * whether anything noted concerns a live view. Notes live in the transaction's
+ * memory and are forgotten with it. A note of work that was rolled back to a
+ * savepoint only costs a look.
+ *
+ * The exception is the index by which a live view's rows are found. When
+ * REINDEX CONCURRENTLY replaces it, the attachment follows in the transaction
+ * that drops the old one, since each step of that command commits.
+ */
+#include "ddl/aftermath.hpp"
+
+#include "catalog/view_list.hpp"
+#include "ddl/conduct.hpp"
+
+namespace tw::ddl
+{
+
+namespace
+{
+
+object_access_hook_type previous_hook = nullptr;
+NodeTag command = T_Invalid;
+
+/* What was noted; all lists are in TopTransactionContext. */
+List *dropped = NIL;        /* OIDs of dropped tables and materialized views */
+List *altered = NIL;        /* OIDs of altered relations */
+List *lost_key_views = NIL; /* OIDs of attached views whose key index was dropped */
+List *redefined = NIL;      /* ObjectAddress *: functions, rules that were replaced or altered */
+List *altered_parts = NIL;  /* ObjectAddress *: triggers and policies, whose relation was altered */
+
+void
+forget_notes()
+{
+	dropped = altered = lost_key_views = redefined = altered_parts = NIL;
+}
+
+void
+forget_at_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		forget_notes();
+}
+
+void
+note_oid(List **list, Oid oid)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+	*list = list_append_unique_oid(*list, oid);
+	MemoryContextSwitchTo(old);
+}
+
+void
+note_object(List **list, Oid class_id, Oid object_id)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	ObjectAddress *object = static_cast<ObjectAddress *>(palloc(sizeof(ObjectAddress)));
+
+	ObjectAddressSet(*object, class_id, object_id);
+	*list = lappend(*list, object);
+	MemoryContextSwitchTo(old);
+}
+
+/* Relation of a trigger or policy; InvalidOid if that is gone. */
+Oid
+relation_of_part(Oid class_id, Oid object_id)
+{
+	bool trigger = class_id == TriggerRelationId;
+	Relation rel = table_open(class_id, AccessShareLock);
+	ScanKeyData key;
+	Oid relation = InvalidOid;
+
+	ScanKeyInit(&key, trigger ? Anum_pg_trigger_oid : Anum_pg_policy_oid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(object_id));
+	SysScanDesc scan = systable_beginscan(rel, trigger ? TriggerOidIndexId : PolicyOidIndexId, true,
+										  nullptr, 1, &key);
+	HeapTuple tup = systable_getnext(scan);
+	if (HeapTupleIsValid(tup))
+		relation = trigger ? reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tup))->tgrelid
+						   : reinterpret_cast<Form_pg_policy>(GETSTRUCT(tup))->polrelid;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return relation;
+}
+
+/* Notes the parents of a partition or inheritance child that is being dropped. */
+void
+note_parents(Oid child)
+{
+	Relation rel = table_open(InheritsRelationId, AccessShareLock);
+	ScanKeyData key;
+	HeapTuple tup;
+
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(child));
+	SysScanDesc scan = systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+		note_oid(&altered, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tup))->inhparent);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+/* True if both indexes find the same rows by the same columns. */
+bool
+same_definition(Relation heap, Oid a, Oid b)
+{
+	Relation ra = index_open(a, AccessShareLock);
+	Relation rb = index_open(b, AccessShareLock);
+	Form_pg_index fa = ra->rd_index;
+	Form_pg_index fb = rb->rd_index;
+	bool same = fb->indisvalid && fb->indisready && fb->indislive &&
+				fa->indisunique == fb->indisunique && fa->indnatts == fb->indnatts &&
+				ra->rd_rel->relam == rb->rd_rel->relam &&
+				memcmp(fa->indkey.values, fb->indkey.values,
+					   fa->indkey.dim1 * sizeof(fa->indkey.values[0])) == 0 &&
+				equal(RelationGetIndexExpressions(ra), RelationGetIndexExpressions(rb)) &&
+				equal(RelationGetIndexPredicate(ra), RelationGetIndexPredicate(rb));
+
+	for (int i = 0; same && i < IndexRelationGetNumberOfKeyAttributes(ra); i++)
+		same = ra->rd_opfamily[i] == rb->rd_opfamily[i] &&
+			   ra->rd_indcollation[i] == rb->rd_indcollation[i];
+	index_close(rb, AccessShareLock);
+	index_close(ra, AccessShareLock);
+	return same;
+}
+
+[[noreturn]] void
+raise_key_index_needed(Oid view)
+{
+	ereport(ERROR, errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			errmsg("cannot drop the index by which rows of materialized view \"%s\" are found",
+				   get_rel_name(view)),
+			errdetail("The view is kept up to date by tailwater."),
+			errhint("Use SELECT tailwater.release('%s') first.",
+					quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)),
+											   get_rel_name(view))));
+	pg_unreachable();
+}
+
+/* An index is about to go: if a live view needs it, find the one that replaces it. */
+void
+watch_key_index(Oid index, int drop_flags)
+{
+	Oid view = IndexGetRelation(index, true);
+	catalog::LiveView live;
+
+	if (!OidIsValid(view) || get_rel_relkind(view) != RELKIND_MATVIEW ||
+		!catalog::extension_present() || !catalog::find_live_view(view, &live) ||
+		live.key_index != index)
+		return;
+
+	/* Only REINDEX CONCURRENTLY has swapped another index in; else the user wants this one gone. */
+	if ((drop_flags & PERFORM_DELETION_CONCURRENT_LOCK) != 0)
+	{
+		Relation heap = table_open(view, AccessShareLock);
+		ListCell *lc;
+
+		foreach (lc, RelationGetIndexList(heap))
+		{
+			if (lfirst_oid(lc) != index && same_definition(heap, index, lfirst_oid(lc)))
+			{
+				catalog::set_key_index(view, lfirst_oid(lc));
+				table_close(heap, AccessShareLock);
+				return;
+			}
+		}
+		table_close(heap, AccessShareLock);
+	}
+	/* This form commits before the command is over. */
+	if ((drop_flags & PERFORM_DELETION_CONCURRENTLY) != 0)
+		raise_key_index_needed(view);
+	note_oid(&lost_key_views, view);
+}
+
+void
+watch_drop(Oid class_id, Oid object_id, int sub_id, int drop_flags)
+{
+	if (class_id == TriggerRelationId || class_id == PolicyRelationId)
+	{
+		Oid relation = relation_of_part(class_id, object_id);
+
+		if (OidIsValid(relation))
+			note_oid(&altered, relation);
+		return;
+	}
+	if (class_id != RelationRelationId)
+		return;
+	if (sub_id != 0)
+	{
+		note_oid(&altered, object_id);
+		return;
+	}
+	switch (get_rel_relkind(object_id))
+	{
+	case RELKIND_RELATION:
+	case RELKIND_PARTITIONED_TABLE:
+	case RELKIND_FOREIGN_TABLE:
+		note_oid(&dropped, object_id);
+		note_parents(object_id);
+		break;
+	case RELKIND_MATVIEW:
+		note_oid(&dropped, object_id);
+		break;
+	case RELKIND_INDEX:
+		watch_key_index(object_id, drop_flags);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Commands that leave a relation's rows and definition as they were. */
+bool
+reorganizes_only()
+{
+	return command == T_ClusterStmt || command == T_VacuumStmt || command == T_ReindexStmt ||
+		   command == T_RefreshMatViewStmt || command == T_IndexStmt;
+}
+
+/* Commands that leave a function's meaning as it was. */
+bool
+renames_only()
+{
+	return command == T_RenameStmt || command == T_AlterObjectSchemaStmt ||
+		   command == T_AlterObjectDependsStmt;
+}
+
+void
+watch_alter(Oid class_id, Oid object_id, const ObjectAccessPostAlter *arg)
+{
+	switch (class_id)
+	{
+	case RelationRelationId:
+		if (!reorganizes_only())
+			note_oid(&altered, object_id);
+		break;
+	case InheritsRelationId:
+		note_oid(&altered, object_id);
+		if (OidIsValid(arg->auxiliary_id))
+			note_oid(&altered, arg->auxiliary_id);
+		break;
+	case TriggerRelationId:
+	case PolicyRelationId:
+		note_object(&altered_parts, class_id, object_id);
+		break;
+	case ProcedureRelationId:
+		if (!renames_only())
+			note_object(&redefined, class_id, object_id);
+		break;
+	default:
+		break;
+	}
+}
+
+/* CREATE OR REPLACE tells of the replaced object as if it were new. */
+void
+watch_create(Oid class_id, Oid object_id, int sub_id)
+{
+	switch (class_id)
+	{
+	case RelationRelationId:
+		if (sub_id != 0)
+			note_oid(&altered, object_id);
+		break;
+	case PolicyRelationId:
+		note_object(&altered_parts, class_id, object_id);
+		break;
+	case ProcedureRelationId:
+	case RewriteRelationId:
+		note_object(&redefined, class_id, object_id);
+		break;
+	default:
+		break;
+	}
+}
+
+void
+watch(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+{
+	if (previous_hook)
+		previous_hook(access, class_id, object_id, sub_id, arg);
+	if (conducting() || !IsTransactionState() || IsBootstrapProcessingMode())
+		return;
+
+	switch (access)
+	{
+	case OAT_DROP:
+		watch_drop(class_id, object_id, sub_id, static_cast<ObjectAccessDrop *>(arg)->dropflags);
+		break;
+	case OAT_POST_ALTER:
+		watch_alter(class_id, object_id, static_cast<ObjectAccessPostAlter *>(arg));
+		break;
+	case OAT_POST_CREATE:
+		watch_create(class_id, object_id, sub_id);
+		break;
+	default:
+		break;
+	}
+}
+
+bool
+relation_exists(Oid relation)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation));
+}
+
+/* Cleans up after views that are gone. */
+void
+settle_drops(List *relations)
+{
+	bool live = false;
+	ListCell *lc;
+
+	foreach (lc, relations)
+	{
+		Oid relation = lfirst_oid(lc);
+		catalog::LiveView view;
+		catalog::Listing listing;
+
+		if (relation_exists(relation))
+			continue;
+		if (catalog::find_live_view(relation, &view) || catalog::is_base(relation))
+			live = true;
+		if (catalog::find_listing(relation, &listing))
+			catalog::remove_listing(relation);
+	}
+	if (live)
+		sweep();
+}
+
+/* A view that lost its key index but not itself cannot be kept up to date. */
+void
+settle_key_indexes(List *views)
+{
+	ListCell *lc;
+
+	foreach (lc, views)
+	{
+		Oid view = lfirst_oid(lc);
+		catalog::LiveView live;
+
+		if (relation_exists(view) && catalog::find_live_view(view, &live) &&
+			!relation_exists(live.key_index))
+			raise_key_index_needed(view);
+	}
+}
+
+void
+settle_alterations(List *relations, List *parts)
+{
+	ListCell *lc;
+
+	foreach (lc, parts)
+	{
+		ObjectAddress *part = static_cast<ObjectAddress *>(lfirst(lc));
+		Oid relation = relation_of_part(part->classId, part->objectId);
+
+		if (OidIsValid(relation))
+			relations = list_append_unique_oid(relations, relation);
+	}
+	foreach (lc, relations)
+	{
+		Oid relation = lfirst_oid(lc);
+
+		if (relation_exists(relation) && catalog::is_base(relation))
+			base_altered(relation);
+	}
+}
+
+void
+settle_redefinitions(List *objects)
+{
+	List *views = NIL;
+	ListCell *lc;
+
+	foreach (lc, objects)
+	{
+		ObjectAddress *object = static_cast<ObjectAddress *>(lfirst(lc));
+
+		views = list_concat_unique_oid(views, live_dependents(object->classId, object->objectId));
+	}
+	foreach (lc, views)
+		query_altered(lfirst_oid(lc));
+}
+
+} // namespace
+
+void
+init_aftermath()
+{
+	previous_hook = object_access_hook;
+	object_access_hook = watch;
+	RegisterXactCallback(forget_at_end, nullptr);
+}
+
+NodeTag
+enter_command(NodeTag entered)
+{
+	NodeTag left = command;
+
+	command = entered;
+	return left;
+}
+
+void
+note_altered(Oid relation)
+{
+	note_oid(&altered, relation);
+}
+
+void
+settle()
+{
+	if (dropped == NIL && altered == NIL && lost_key_views == NIL && redefined == NIL &&
+		altered_parts == NIL)
+		return;
+
+	List *todo_dropped = dropped;
+	List *todo_altered = altered;
+	List *todo_lost = lost_key_views;
+	List *todo_redefined = redefined;
+	List *todo_parts = altered_parts;
+
+	forget_notes();
+	CommandCounterIncrement();
+	if (!catalog::extension_present())
+		return;
+	settle_drops(todo_dropped);
+	if (catalog::attached_views() == NIL)
+		return;
+	settle_key_indexes(todo_lost);
+	settle_alterations(todo_altered, todo_parts);
+	settle_redefinitions(todo_redefined);
+}
+
+} // namespace tw::ddl

@@ -1,0 +1,174 @@
+/*
+ * conduct.cpp - see conduct.hpp.
+ */
+#include "ddl/conduct.hpp"
+
+#include "maintain/maintain.hpp"
+
+namespace tw::ddl
+{
+
+namespace
+{
+
+int depth = 0;
+
+/* Runs a stage; Fn must not own anything that needs a destructor. */
+template <typename Fn>
+void
+run_stage(Fn &&stage)
+{
+	bool creating = creating_extension;
+
+	depth++;
+	creating_extension = false;
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	PG_TRY();
+	{
+		stage();
+	}
+	PG_FINALLY();
+	{
+		depth--;
+		creating_extension = creating;
+	}
+	PG_END_TRY();
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+}
+
+bool
+is_attached(Oid view)
+{
+	catalog::LiveView live;
+
+	return catalog::find_live_view(view, &live);
+}
+
+/* A view created WITH NO DATA waits for its first REFRESH. */
+bool
+is_populated(Oid view)
+{
+	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
+
+	if (!HeapTupleIsValid(tup))
+		elog(ERROR, "cache lookup failed for relation %u", view);
+
+	bool populated = reinterpret_cast<Form_pg_class>(GETSTRUCT(tup))->relispopulated;
+	ReleaseSysCache(tup);
+	return populated;
+}
+
+[[noreturn]] void
+raise_not_live(Oid view)
+{
+	ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("materialized view \"%s\" is not kept up to date", get_rel_name(view)),
+			errhint("Set tailwater.maintain to \"immediate\" or \"deferred\"."));
+	pg_unreachable();
+}
+
+} // namespace
+
+bool
+conducting()
+{
+	return depth > 0;
+}
+
+void
+attach_listed(Oid view)
+{
+	catalog::Listing wanted;
+
+	if (!catalog::find_listing(view, &wanted))
+		elog(ERROR, "materialized view %u is not listed", view);
+	run_stage([&] { maintain::attach(view, wanted.mode, wanted.feed); });
+}
+
+void
+detach_listed(Oid view)
+{
+	run_stage([&] { maintain::detach(view); });
+}
+
+bool
+release_view(Oid view)
+{
+	catalog::Listing listing;
+	bool listed = catalog::find_listing(view, &listing);
+	bool attached = listed && is_attached(view);
+
+	if (attached)
+		detach_listed(view);
+	if (listed)
+		catalog::remove_listing(view);
+	return listed;
+}
+
+void
+apply_options(Oid view, const ViewOptions &options)
+{
+	catalog::Listing current = {catalog::Mode::kImmediate, true};
+	bool listed = catalog::find_listing(view, &current);
+
+	if (options.maintain == Change::kReset)
+	{
+		if (options.feed == Change::kSet)
+			raise_not_live(view);
+		release_view(view);
+		return;
+	}
+	if (!listed && options.maintain == Change::kNone)
+	{
+		if (options.feed == Change::kSet)
+			raise_not_live(view);
+		return;
+	}
+
+	catalog::Listing wanted = current;
+	bool attached = listed && is_attached(view);
+
+	if (options.maintain == Change::kSet)
+		wanted.mode = options.mode;
+	if (options.feed != Change::kNone)
+		wanted.feed = options.feed_on;
+	if (attached && wanted.mode == current.mode && wanted.feed == current.feed)
+		return;
+
+	if (attached)
+		detach_listed(view);
+	catalog::put_listing(view, wanted);
+	if (is_populated(view))
+		attach_listed(view);
+}
+
+int64
+refresh_view(Oid view)
+{
+	int64 changed = 0;
+
+	run_stage([&] { changed = maintain::refresh(view); });
+	return changed;
+}
+
+void
+base_altered(Oid base)
+{
+	run_stage([&] { maintain::base_altered(base); });
+}
+
+void
+query_altered(Oid view)
+{
+	run_stage([&] { maintain::query_altered(view); });
+}
+
+void
+sweep()
+{
+	run_stage([&] { maintain::sweep(); });
+}
+
+} // namespace tw::ddl

@@ -1,0 +1,37 @@
+/*
+ * conduct.hpp - calls the stages of maintenance from utility commands.
+ *
+ * Stages do DDL of their own (tables, triggers, indexes). While one runs, its
+ * own DDL is not watched, it has a fresh snapshot, and what it creates does not
+ * become a member of an extension whose script may be running.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "ddl/options.hpp"
+
+namespace tw::ddl
+{
+
+/* True while a stage runs: hooks pass everything through. */
+bool conducting();
+
+/* Carries out what a command says about a materialized view the caller owns and has locked. */
+void apply_options(Oid view, const ViewOptions &options);
+
+/* Takes the view off the list and makes it plain; false if it was not live. */
+bool release_view(Oid view);
+
+/* Attaches a listed view as it was asked for. */
+void attach_listed(Oid view);
+
+/* Makes an attached view plain but leaves it on the list. */
+void detach_listed(Oid view);
+
+/* The stages of maintain.hpp of the same names. */
+int64 refresh_view(Oid view);
+void base_altered(Oid base);
+void query_altered(Oid view);
+void sweep();
+
+} // namespace tw::ddl

@@ -1,0 +1,491 @@
+/*
+ * ddl.cpp - the ProcessUtility hook.
+ *
+ * Each command that concerns live views has one function here; it takes what is
+ * tailwater's out of a copy of the parse tree, lets the server do the rest, and
+ * then calls the stages of maintenance in the same transaction. All other
+ * commands run as they are. After any of them settle() looks at what
+ * happened to things that live views depend on - not inside an ALTER TABLE or
+ * CREATE SCHEMA, whose parts run as commands of their own while the whole is
+ * half done.
+ */
+#include "ddl/ddl.hpp"
+
+#include "ddl/aftermath.hpp"
+#include "ddl/conduct.hpp"
+#include "ddl/options.hpp"
+
+namespace tw::ddl
+{
+
+namespace
+{
+
+ProcessUtility_hook_type previous_hook = nullptr;
+
+/* Number of ALTER TABLE and CREATE SCHEMA commands under way in this backend. */
+int composites = 0;
+
+/* The arguments of the hook. */
+struct Command
+{
+	PlannedStmt *pstmt;
+	const char *text;
+	bool read_only;
+	ProcessUtilityContext context;
+	ParamListInfo params;
+	QueryEnvironment *environment;
+	DestReceiver *dest;
+	QueryCompletion *completion;
+};
+
+void
+pass_on(const Command &c)
+{
+	if (previous_hook)
+		previous_hook(c.pstmt, c.text, c.read_only, c.context, c.params, c.environment, c.dest,
+					  c.completion);
+	else
+		standard_ProcessUtility(c.pstmt, c.text, c.read_only, c.context, c.params, c.environment,
+								c.dest, c.completion);
+}
+
+/* Runs the command with its kind known to the object-access hook. */
+void
+run(const Command &c)
+{
+	NodeTag tag = nodeTag(c.pstmt->utilityStmt);
+	int composite = tag == T_AlterTableStmt || tag == T_CreateSchemaStmt ? 1 : 0;
+	NodeTag outer = enter_command(tag);
+
+	composites += composite;
+	PG_TRY();
+	{
+		pass_on(c);
+	}
+	PG_FINALLY();
+	{
+		composites -= composite;
+		enter_command(outer);
+	}
+	PG_END_TRY();
+}
+
+/* The command with a tree of its own, which may be changed. */
+Command
+with_own_tree(const Command &c)
+{
+	Command copy = c;
+
+	copy.pstmt = static_cast<PlannedStmt *>(copyObjectImpl(c.pstmt));
+	copy.read_only = false;
+	return copy;
+}
+
+ParseState *
+parse_state(const Command &c)
+{
+	ParseState *pstate = make_parsestate(nullptr);
+
+	pstate->p_sourcetext = c.text;
+	return pstate;
+}
+
+/* The materialized view that this transaction just created under the name, if it did. */
+Oid
+created_view(const RangeVar *name, Oid schema)
+{
+	Oid view = get_relname_relid(name->relname, schema);
+	HeapTuple tup = OidIsValid(view) ? SearchSysCache1(RELOID, ObjectIdGetDatum(view)) : nullptr;
+
+	if (!HeapTupleIsValid(tup))
+		return InvalidOid;
+
+	/* Somebody else may have created it meanwhile, and IF NOT EXISTS left it alone. */
+	bool ours = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tup->t_data)) &&
+				get_rel_relkind(view) == RELKIND_MATVIEW;
+	ReleaseSysCache(tup);
+	return ours ? view : InvalidOid;
+}
+
+/*
+ * CREATE MATERIALIZED VIEW ... WITH (tailwater...), plain or under EXPLAIN
+ * ANALYZE. `ctas` is part of the command's own tree.
+ */
+void
+create_view(const Command &c, CreateTableAsStmt *ctas)
+{
+	IntoClause *into = ctas->into;
+	ParseState *pstate = parse_state(c);
+	ViewOptions options;
+
+	if (ctas->objtype != OBJECT_MATVIEW)
+		refuse_options(pstate, into->options, "a table");
+	into->options = extract_options(pstate, into->options, Change::kSet, &options);
+	if (options.maintain != Change::kSet)
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("option \"tailwater.feed\" requires \"tailwater.maintain\""),
+				errhint("Set tailwater.maintain to \"immediate\" or \"deferred\"."));
+
+	Oid schema = RangeVarGetCreationNamespace(into->rel);
+	bool existed = OidIsValid(get_relname_relid(into->rel->relname, schema));
+	RangeVar *name = static_cast<RangeVar *>(copyObjectImpl(into->rel));
+
+	run(c);
+	settle();
+
+	Oid view = existed ? InvalidOid : created_view(name, schema);
+	if (OidIsValid(view))
+		apply_options(view, options);
+}
+
+/* The CREATE MATERIALIZED VIEW or CREATE TABLE AS that an EXPLAIN explains, or null. */
+CreateTableAsStmt *
+explained_create(Node *tree)
+{
+	Node *query = castNode(ExplainStmt, tree)->query;
+
+	if (query == nullptr || !IsA(query, Query))
+		return nullptr;
+
+	Node *utility = castNode(Query, query)->utilityStmt;
+	return utility && IsA(utility, CreateTableAsStmt) ? castNode(CreateTableAsStmt, utility)
+													  : nullptr;
+}
+
+CreateTableAsStmt *
+created_by(Node *tree)
+{
+	return IsA(tree, ExplainStmt) ? explained_create(tree) : castNode(CreateTableAsStmt, tree);
+}
+
+/* Takes tailwater's options out of SET and RESET subcommands; those left empty vanish. */
+ViewOptions
+strip_subcommands(ParseState *pstate, AlterTableStmt *alter)
+{
+	ViewOptions options;
+	List *rest = NIL;
+	ListCell *lc;
+
+	foreach (lc, alter->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_SetRelOptions || cmd->subtype == AT_ResetRelOptions)
+		{
+			List *defs = reinterpret_cast<List *>(cmd->def);
+			Change change = cmd->subtype == AT_SetRelOptions ? Change::kSet : Change::kReset;
+			List *plain = extract_options(pstate, defs, change, &options);
+
+			cmd->def = reinterpret_cast<Node *>(plain);
+			if (plain == NIL && defs != NIL)
+				continue;
+		}
+		rest = lappend(rest, cmd);
+	}
+	alter->cmds = rest;
+	return options;
+}
+
+bool
+alters_options(AlterTableStmt *alter)
+{
+	ListCell *lc;
+
+	foreach (lc, alter->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if ((cmd->subtype == AT_SetRelOptions || cmd->subtype == AT_ResetRelOptions) &&
+			has_options(reinterpret_cast<List *>(cmd->def)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * DETACH PARTITION ... CONCURRENTLY commits in the middle, and from then on
+ * readers of the table miss rows that the views still have.
+ */
+void
+refuse_concurrent_detach(AlterTableStmt *alter, Oid relation)
+{
+	ListCell *lc;
+
+	foreach (lc, alter->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_DetachPartition && castNode(PartitionCmd, cmd->def)->concurrent &&
+			catalog::is_base(relation))
+			ereport(
+				ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot detach a partition of table \"%s\" concurrently",
+					   get_rel_name(relation)),
+				errdetail("A materialized view that tailwater keeps up to date reads the table."),
+				errhint("Use DETACH PARTITION without CONCURRENTLY."));
+	}
+}
+
+/* ALTER TABLE, ALTER MATERIALIZED VIEW and their like. */
+void
+alter_relation(const Command &c)
+{
+	AlterTableStmt *alter = castNode(AlterTableStmt, c.pstmt->utilityStmt);
+	Oid relation = RangeVarGetRelid(alter->relation, NoLock, true);
+
+	if (!alters_options(alter))
+	{
+		if (OidIsValid(relation))
+			refuse_concurrent_detach(alter, relation);
+		run(c);
+		/* Not every subcommand tells the object-access hook. */
+		if (OidIsValid(relation))
+			note_altered(relation);
+		return;
+	}
+
+	Command own = with_own_tree(c);
+
+	alter = castNode(AlterTableStmt, own.pstmt->utilityStmt);
+
+	RangeVar *name = static_cast<RangeVar *>(copyObjectImpl(alter->relation));
+	bool missing_ok = alter->missing_ok;
+	ViewOptions options = strip_subcommands(parse_state(c), alter);
+
+	/* Even with nothing left to do the server checks kind and ownership and locks. */
+	run(own);
+	if (composites > 0)
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot change options of tailwater inside another ALTER TABLE"));
+	settle();
+
+	relation = RangeVarGetRelid(name, AccessExclusiveLock, missing_ok);
+	if (!OidIsValid(relation))
+		return;
+	if (get_rel_relkind(relation) != RELKIND_MATVIEW)
+		ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is not a materialized view", name->relname),
+				errhint("Only materialized views can be kept up to date."));
+	apply_options(relation, options);
+}
+
+/* The view a REFRESH names, locked as the server would, if it is on the list; else InvalidOid. */
+Oid
+listed_view(RefreshMatViewStmt *refresh)
+{
+	catalog::Listing listing;
+	Oid view =
+		catalog::extension_present()
+			? RangeVarGetRelidExtended(refresh->relation,
+									   refresh->concurrent ? ExclusiveLock : AccessExclusiveLock, 0,
+									   RangeVarCallbackOwnsTable, nullptr)
+			: InvalidOid;
+
+	return OidIsValid(view) && catalog::find_listing(view, &listing) ? view : InvalidOid;
+}
+
+/* REFRESH of an attached view, with the event triggers that the server's own would fire. */
+void
+refresh_attached(const Command &c, Oid view)
+{
+	Node *tree = c.pstmt->utilityStmt;
+	bool complete = c.context != PROCESS_UTILITY_SUBCOMMAND;
+	bool collecting = complete && EventTriggerBeginCompleteQuery();
+
+	PG_TRY();
+	{
+		if (complete)
+			EventTriggerDDLCommandStart(tree);
+
+		Relation rel = table_open(view, NoLock);
+		CheckTableNotInUse(rel, "REFRESH MATERIALIZED VIEW");
+		table_close(rel, NoLock);
+
+		int64 changed = refresh_view(view);
+		if (c.completion)
+			SetQueryCompletion(c.completion, CMDTAG_REFRESH_MATERIALIZED_VIEW, changed);
+
+		ObjectAddress address;
+		ObjectAddressSet(address, RelationRelationId, view);
+		EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, tree);
+		if (complete)
+			EventTriggerDDLCommandEnd(tree);
+	}
+	PG_FINALLY();
+	{
+		if (collecting)
+			EventTriggerEndCompleteQuery();
+	}
+	PG_END_TRY();
+}
+
+/*
+ * REFRESH: an attached view publishes the net difference; a listed one is
+ * attached; WITH NO DATA makes it plain until the next REFRESH.
+ */
+void
+refresh(const Command &c)
+{
+	RefreshMatViewStmt *stmt = castNode(RefreshMatViewStmt, c.pstmt->utilityStmt);
+	catalog::LiveView live;
+
+	/* What the server would check first, before the look-up takes a lock. */
+	PreventCommandIfReadOnly("REFRESH MATERIALIZED VIEW");
+	PreventCommandIfParallelMode("REFRESH MATERIALIZED VIEW");
+	PreventCommandDuringRecovery("REFRESH MATERIALIZED VIEW");
+
+	Oid view = listed_view(stmt);
+
+	if (!OidIsValid(view))
+	{
+		run(c);
+		return;
+	}
+
+	bool attached = catalog::find_live_view(view, &live);
+
+	if (attached && !stmt->skipData)
+	{
+		refresh_attached(c, view);
+		return;
+	}
+	if (attached)
+		detach_listed(view);
+
+	bool skip_data = stmt->skipData;
+
+	run(c);
+	settle();
+	if (!skip_data)
+		attach_listed(view);
+}
+
+/* DROP EXTENSION tailwater without CASCADE, while it has work to do, names the views. */
+void
+check_drop(DropStmt *drop)
+{
+	StringInfoData names;
+	ListCell *lc;
+	bool ours = false;
+
+	if (drop->removeType != OBJECT_EXTENSION || drop->behavior != DROP_RESTRICT)
+		return;
+	foreach (lc, drop->objects)
+		ours = ours || strcmp(strVal(lfirst(lc)), "tailwater") == 0;
+
+	List *views = ours ? catalog::attached_views() : NIL;
+	if (views == NIL)
+		return;
+
+	initStringInfo(&names);
+	foreach (lc, views)
+	{
+		Oid view = lfirst_oid(lc);
+
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
+						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)),
+													get_rel_name(view)));
+	}
+	ereport(
+		ERROR, errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+		errmsg("cannot drop extension tailwater because it keeps materialized views up to date"),
+		errdetail("Live views: %s.", names.data),
+		errhint("Use DROP ... CASCADE; the views become ordinary materialized views."));
+}
+
+/* True for commands that can neither concern a live view nor leave notes. */
+bool
+is_session_command(NodeTag tag)
+{
+	switch (tag)
+	{
+	case T_TransactionStmt:
+	case T_VariableSetStmt:
+	case T_VariableShowStmt:
+	case T_DeclareCursorStmt:
+	case T_FetchStmt:
+	case T_ClosePortalStmt:
+	case T_PrepareStmt:
+	case T_DeallocateStmt:
+	case T_ListenStmt:
+	case T_UnlistenStmt:
+	case T_NotifyStmt:
+	case T_LockStmt:
+	case T_ConstraintsSetStmt:
+	case T_CheckPointStmt:
+	case T_LoadStmt:
+	case T_DiscardStmt:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void
+dispatch(const Command &c)
+{
+	Node *tree = c.pstmt->utilityStmt;
+
+	switch (nodeTag(tree))
+	{
+	case T_CreateTableAsStmt:
+	case T_ExplainStmt:
+		if (CreateTableAsStmt *ctas = created_by(tree);
+			ctas != nullptr && has_options(ctas->into->options))
+		{
+			Command own = with_own_tree(c);
+
+			create_view(own, created_by(own.pstmt->utilityStmt));
+		}
+		else
+			run(c);
+		break;
+	case T_CreateStmt:
+		refuse_options(parse_state(c), castNode(CreateStmt, tree)->options, "a table");
+		run(c);
+		break;
+	case T_AlterTableStmt:
+		alter_relation(c);
+		break;
+	case T_RefreshMatViewStmt:
+		refresh(c);
+		break;
+	case T_DropStmt:
+		check_drop(castNode(DropStmt, tree));
+		run(c);
+		break;
+	default:
+		run(c);
+		break;
+	}
+}
+
+void
+process_utility(PlannedStmt *pstmt, const char *text, bool read_only, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest,
+				QueryCompletion *completion)
+{
+	Command c = {pstmt, text, read_only, context, params, environment, dest, completion};
+
+	if (conducting() || is_session_command(nodeTag(pstmt->utilityStmt)))
+	{
+		pass_on(c);
+		return;
+	}
+	dispatch(c);
+	if (composites == 0 && context != PROCESS_UTILITY_SUBCOMMAND)
+		settle();
+}
+
+} // namespace
+
+void
+init()
+{
+	previous_hook = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+	init_aftermath();
+}
+
+} // namespace tw::ddl

@@ -1,0 +1,79 @@
+/*
+ * functions.cpp - tailwater.maintain() and tailwater.release().
+ */
+#include "ddl/conduct.hpp"
+#include "ddl/options.hpp"
+
+namespace tw::ddl
+{
+
+namespace
+{
+
+/*
+ * Locks a materialized view for a change of how it is kept, and checks that it
+ * is one, belongs to the caller, and is not being read by an open cursor.
+ */
+void
+lock_own_view(Oid view, const char *action)
+{
+	require_extension();
+	PreventCommandIfReadOnly(action);
+	PreventCommandDuringRecovery(action);
+	LockRelationOid(view, AccessExclusiveLock);
+
+	char relkind = get_rel_relkind(view);
+
+	if (relkind == '\0')
+		ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
+				errmsg("relation with OID %u does not exist", view));
+	if (relkind != RELKIND_MATVIEW)
+		ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is not a materialized view", get_rel_name(view)),
+				errhint("Only materialized views can be kept up to date."));
+	if (!pg_class_ownercheck(view, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_MATVIEW, get_rel_name(view));
+
+	Relation rel = relation_open(view, NoLock);
+	CheckTableNotInUse(rel, action);
+	relation_close(rel, NoLock);
+}
+
+} // namespace
+
+} // namespace tw::ddl
+
+extern "C"
+{
+	PGDLLEXPORT Datum tailwater_maintain(PG_FUNCTION_ARGS);
+	PGDLLEXPORT Datum tailwater_release(PG_FUNCTION_ARGS);
+	PG_FUNCTION_INFO_V1(tailwater_maintain);
+	PG_FUNCTION_INFO_V1(tailwater_release);
+}
+
+/* tailwater.maintain(view regclass, mode text) */
+Datum
+tailwater_maintain(PG_FUNCTION_ARGS)
+{
+	Oid view = PG_GETARG_OID(0);
+	tw::ddl::ViewOptions options;
+
+	options.maintain = tw::ddl::Change::kSet;
+	options.mode = tw::ddl::parse_mode(nullptr, text_to_cstring(PG_GETARG_TEXT_PP(1)), -1);
+	tw::ddl::lock_own_view(view, "tailwater.maintain()");
+	tw::ddl::apply_options(view, options);
+	PG_RETURN_VOID();
+}
+
+/* tailwater.release(view regclass) */
+Datum
+tailwater_release(PG_FUNCTION_ARGS)
+{
+	Oid view = PG_GETARG_OID(0);
+
+	tw::ddl::lock_own_view(view, "tailwater.release()");
+	if (!tw::ddl::release_view(view))
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("materialized view \"%s\" is not kept up to date", get_rel_name(view)));
+	PG_RETURN_VOID();
+}

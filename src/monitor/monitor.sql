@@ -1,0 +1,49 @@
+/* ---- monitor: what is kept up to date, how, and whether it is right ---- */
+
+CREATE FUNCTION tailwater.explain(view regclass) RETURNS SETOF text
+	LANGUAGE c STRICT
+	SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'tailwater_explain';
+COMMENT ON FUNCTION tailwater.explain(regclass) IS
+	'the circuit that keeps a live view up to date, as text; needs SELECT on the view';
+
+CREATE FUNCTION tailwater.verify(view regclass) RETURNS bigint
+	LANGUAGE c STRICT
+	SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'tailwater_verify';
+COMMENT ON FUNCTION tailwater.verify(regclass) IS
+	'recomputes the query of a live view in one snapshot and returns how many rows differ, which is always 0; needs SELECT on the view';
+
+CREATE VIEW tailwater.views AS
+SELECT v.view,
+	pg_catalog.pg_get_userbyid(c.relowner) AS owner,
+	v.mode,
+	v.feed,
+	a.view IS NOT NULL AS attached,
+	a.epoch,
+	CASE WHEN a.log <> 0 THEN n.version END AS version,
+	CASE WHEN a.log <> 0 THEN n.committed_at END AS version_at,
+	a.attached_at,
+	CASE WHEN a.log <> 0 THEN pg_catalog.pg_total_relation_size(a.log::oid) END AS log_size,
+	(SELECT coalesce(sum(pg_catalog.pg_total_relation_size(s.relation::oid)), 0)::bigint
+		FROM tailwater_internal.state s WHERE s.view = a.view) AS state_size,
+	NULL::text AS last_error
+FROM tailwater_internal.view v
+	JOIN pg_catalog.pg_class c ON c.oid = v.view
+	LEFT JOIN tailwater_internal.attachment a ON a.view = v.view
+	LEFT JOIN LATERAL (SELECT r.version, r.committed_at FROM tailwater_internal.version r
+		ORDER BY r.version DESC LIMIT 1) n ON true;
+GRANT SELECT ON tailwater.views TO PUBLIC;
+COMMENT ON VIEW tailwater.views IS 'one row per materialized view that tailwater was asked to keep up to date';
+COMMENT ON COLUMN tailwater.views.view IS 'the materialized view';
+COMMENT ON COLUMN tailwater.views.owner IS 'its owner, as whom it is kept up to date';
+COMMENT ON COLUMN tailwater.views.mode IS 'immediate: inside the writing transaction; deferred: by a worker, from the write-ahead log';
+COMMENT ON COLUMN tailwater.views.feed IS 'whether its changes are logged for TAIL and for WebSocket clients';
+COMMENT ON COLUMN tailwater.views.attached IS 'false from CREATE ... WITH NO DATA, REFRESH ... WITH NO DATA or a restored dump until the next REFRESH MATERIALIZED VIEW';
+COMMENT ON COLUMN tailwater.views.epoch IS 'changes when positions in its feed lose their meaning';
+COMMENT ON COLUMN tailwater.views.version IS 'newest version of the feed, null where the feed is off';
+COMMENT ON COLUMN tailwater.views.version_at IS 'when that version was made';
+COMMENT ON COLUMN tailwater.views.attached_at IS 'since when it has been kept up to date';
+COMMENT ON COLUMN tailwater.views.log_size IS 'bytes of its change log with index, null where the feed is off';
+COMMENT ON COLUMN tailwater.views.state_size IS 'bytes of the state of its operators with indexes';
+COMMENT ON COLUMN tailwater.views.last_error IS 'why it is not being kept up to date, null where it is';
