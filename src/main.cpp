@@ -7,6 +7,8 @@
  */
 #include "pg/postgres.hpp"
 #include "settings.hpp"
+#include "capture/statement.hpp"
+#include "maintain/session.hpp"
 #include "ddl/ddl.hpp"
 #include "worker/worker.hpp"
 
@@ -24,6 +26,8 @@ _PG_init(void)
 		return;
 
 	tw::settings::init();
+	tw::capture::init();
+	tw::maintain::init_session();
 	tw::ddl::init();
 	tw::worker::init();
 }

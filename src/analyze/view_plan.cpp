@@ -16,22 +16,34 @@ namespace tw::analyze
 namespace
 {
 
+struct BasesContext
+{
+	ViewPlan *plan;
+	List *reads_tree; /* read with their descendants */
+};
+
 bool
-bases_walker(Node *node, ViewPlan *plan)
+bases_walker(Node *node, BasesContext *context)
 {
 	if (node == nullptr)
 		return false;
 	if (IsA(node, Query))
-		return pg::walk_query((Query *) node, bases_walker, plan, QTW_EXAMINE_RTES_BEFORE);
+		return pg::walk_query((Query *) node, bases_walker, context, QTW_EXAMINE_RTES_BEFORE);
 	if (IsA(node, RangeTblEntry))
 	{
 		RangeTblEntry *rte = (RangeTblEntry *) node;
 
 		if (rte->rtekind == RTE_RELATION && rte->inFromCl)
-			plan->bases = list_append_unique_oid(plan->bases, rte->relid);
+		{
+			context->plan->bases = list_append_unique_oid(context->plan->bases, rte->relid);
+			if (!rte->inh)
+				context->plan->only_bases = list_append_unique_oid(context->plan->only_bases, rte->relid);
+			else
+				context->reads_tree = list_append_unique_oid(context->reads_tree, rte->relid);
+		}
 		return false;
 	}
-	return pg::walk_expression(node, bases_walker, plan);
+	return pg::walk_expression(node, bases_walker, context);
 }
 
 bool
@@ -125,10 +137,18 @@ analyze_view(Oid view, MemoryContext parent)
 	plan->query = rewritten_query(rel);
 	check_maintainable(plan->query, nullptr);
 	plan->query = normalize(plan->query);
-	(void) bases_walker((Node *) plan->query, plan);
+	BasesContext bases = {plan, NIL};
+	(void) bases_walker((Node *) plan->query, &bases);
 	plan->needs_environment = environment_walker((Node *) plan->query, nullptr);
 	set_key(plan);
 	choose_strategy(plan);
+	ListCell *lc;
+	foreach (lc, plan->only_bases)
+		if (list_member_oid(bases.reads_tree, lfirst_oid(lc)))
+		{
+			plan->strategy = Strategy::kRecompute;
+			plan->reason = "a table read both with and without its descendants";
+		}
 	table_close(rel, NoLock);
 	MemoryContextSwitchTo(old);
 	return plan;

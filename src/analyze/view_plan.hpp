@@ -73,6 +73,7 @@ struct ViewPlan
 	Strategy strategy;
 	const char *reason;	 /* why it is not incremental, for people; null where it is */
 	List *bases;		 /* OIDs of the relations it reads, each once */
+	List *only_bases;	 /* those of them it reads without their descendants (FROM ONLY) */
 	bool needs_environment; /* calls code that could see settings: pin them */
 
 	/* The key of the view's rows: attribute numbers; none: rows are found by their whole image. */

@@ -31,7 +31,7 @@ struct Delta
 	ZSet *set;
 };
 
-using RowCallback = void (*)(void *arg, TupleTableSlot *row, int64 weight);
+
 
 /* Calls back for every changed row; they are in the format of the delta's relation. */
 void each_row(const Delta *delta, RowCallback callback, void *arg);

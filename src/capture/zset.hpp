@@ -33,6 +33,9 @@ struct ZSet
 	uint32 mask;
 };
 
+/* Receives a row and its weight; the row is valid during the call only. */
+using RowCallback = void (*)(void *arg, TupleTableSlot *row, int64 weight);
+
 /* A new, empty set of rows of the descriptor; all it allocates is in context. */
 ZSet *make_zset(TupleDesc desc, MemoryContext context);
 

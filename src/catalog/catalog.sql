@@ -34,7 +34,8 @@ CREATE TABLE tailwater_internal.attachment (
 	key_index oid NOT NULL,            -- index by which rows of the view are found
 	attached_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	-- The attaching transaction: positions whose snapshot does not see it are not valid for this view.
-	attached_xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id());
+	attached_xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+	key_columns int2vector NOT NULL);  -- columns that identify a row, empty: its image does
 
 -- Base tables (and their partitions and children) of each view.
 CREATE TABLE tailwater_internal.base (

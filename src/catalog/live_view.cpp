@@ -21,7 +21,7 @@ internal_relation(const char *name)
 LiveView
 live_view_from_tuple(HeapTuple tup, TupleDesc desc)
 {
-	constexpr int kColumns = 7;
+	constexpr int kColumns = 8;
 	Datum values[kColumns];
 	bool nulls[kColumns];
 	LiveView view;

@@ -13,7 +13,7 @@
  */
 #include "feed/log.hpp"
 
-#include "catalog/live_view.hpp"
+#include "catalog/internal_table.hpp"
 #include "worker/shmem.hpp"
 
 namespace tw::feed
@@ -87,54 +87,15 @@ create_log_index(Oid log, Oid view)
 	CommandCounterIncrement();
 }
 
-/* Owner of the extension, who also owns its tables. */
-Oid
-extension_owner()
-{
-	Relation rel = table_open(ExtensionRelationId, AccessShareLock);
-	Oid owner = InvalidOid;
-	ScanKeyData key;
-
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum("tailwater"));
-	SysScanDesc scan =
-		systable_beginscan(rel, ExtensionNameIndexId, true, nullptr, 1, &key);
-	HeapTuple tup = systable_getnext(scan);
-	if (HeapTupleIsValid(tup))
-		owner = ((Form_pg_extension)GETSTRUCT(tup))->extowner;
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return owner;
-}
-
 } // namespace
 
 Oid
 create_log(Oid view)
 {
-	Oid extension = get_extension_oid("tailwater", false);
-	Oid schema = get_namespace_oid("tailwater_internal", false);
 	Relation view_rel = relation_open(view, AccessShareLock);
-	TupleDesc desc = log_descriptor(view_rel);
+	Oid log = catalog::create_internal_table(psprintf("log_%u", view), log_descriptor(view_rel));
 
-	/* In the script of another extension the new table must not become that one's member. */
-	bool creating = creating_extension;
-	creating_extension = false;
-	Oid log = heap_create_with_catalog(
-		psprintf("log_%u", view), schema, InvalidOid, InvalidOid, InvalidOid, InvalidOid,
-		extension_owner(), HEAP_TABLE_AM_OID, desc, NIL, RELKIND_RELATION, RELPERSISTENCE_PERMANENT,
-		false, false, ONCOMMIT_NOOP, (Datum)0, false, true, true, InvalidOid, nullptr);
-	creating_extension = creating;
 	relation_close(view_rel, NoLock);
-	CommandCounterIncrement();
-
-	ObjectAddress table, member_of;
-	ObjectAddressSet(table, RelationRelationId, log);
-	ObjectAddressSet(member_of, ExtensionRelationId, extension);
-	recordDependencyOn(&table, &member_of, DEPENDENCY_EXTENSION);
-
-	NewRelationCreateToastTable(log, (Datum)0);
-	CommandCounterIncrement();
 	create_log_index(log, view);
 	return log;
 }
@@ -142,11 +103,7 @@ create_log(Oid view)
 void
 drop_log(Oid log)
 {
-	ObjectAddress table;
-
-	ObjectAddressSet(table, RelationRelationId, log);
-	performDeletion(&table, DROP_RESTRICT,
-					PERFORM_DELETION_INTERNAL | PERFORM_DELETION_SKIP_EXTENSIONS);
+	catalog::drop_internal_table(log);
 }
 
 void

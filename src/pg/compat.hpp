@@ -258,3 +258,34 @@ constexpr uint16 kGroupLock = 0x7477;
 constexpr uint16 kGuardLock = 0x7478;
 
 } // namespace tw::pg
+
+namespace tw::pg
+{
+
+/* CREATE TRIGGER of an internal trigger that also fires in replica sessions. */
+inline void
+create_always_trigger(CreateTrigStmt *stmt, Oid table, Oid function)
+{
+#if PG_VERSION_NUM >= 150000
+	(void)CreateTriggerFiringOn(stmt, nullptr, table, InvalidOid, InvalidOid, InvalidOid, function,
+								InvalidOid, nullptr, true, false, TRIGGER_FIRES_ALWAYS);
+#else
+	ObjectAddress trigger =
+		CreateTrigger(stmt, nullptr, table, InvalidOid, InvalidOid, InvalidOid, function,
+					  InvalidOid, nullptr, true, false);
+	Relation rel = table_open(TriggerRelationId, RowExclusiveLock);
+	ScanKeyData key;
+
+	CommandCounterIncrement();
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(trigger.objectId));
+	SysScanDesc scan = systable_beginscan(rel, TriggerOidIndexId, true, nullptr, 1, &key);
+	HeapTuple tup = heap_copytuple(systable_getnext(scan));
+	((Form_pg_trigger)GETSTRUCT(tup))->tgenabled = TRIGGER_FIRES_ALWAYS;
+	CatalogTupleUpdate(rel, &tup->t_self, tup);
+	systable_endscan(scan);
+	table_close(rel, RowExclusiveLock);
+#endif
+}
+
+} // namespace tw::pg

@@ -59,8 +59,9 @@ row_hash(TupleDesc desc, const AttrNumber *columns, int ncolumns, const Datum *v
 
 extern "C"
 {
-	PG_FUNCTION_INFO_V1(tailwater_row_hash);
 	PGDLLEXPORT Datum tailwater_row_hash(PG_FUNCTION_ARGS);
+
+	PG_FUNCTION_INFO_V1(tailwater_row_hash);
 }
 
 Datum

@@ -1,0 +1,248 @@
+/*
+ * statement.cpp - gathers what one outermost statement changes in base tables.
+ *
+ * One statement can change several base tables: by a writable CTE, by foreign
+ * key cascades, by triggers that write. Their AFTER triggers fire one after
+ * the other when all or some of the changes are already in the tables, so a
+ * delta is only computed when the last of them has fired: BEFORE triggers
+ * count statements in, AFTER triggers count them out, and the batch is run when
+ * the count is back at the outermost one. All inputs are then new, and "old" is
+ * new minus the batch's delta.
+ *
+ * The count and the pending changes belong to the transaction. What a rolled
+ * back subtransaction counted in or added is dropped with it.
+ */
+#include "capture/statement.hpp"
+
+namespace tw::capture
+{
+
+namespace
+{
+
+struct Pending
+{
+	MemoryContext context; /* child of TopTransactionContext, or null */
+	List *open;			   /* nest level of each statement under way, innermost first */
+	List *changes;
+};
+
+Pending pending = {nullptr, NIL, NIL};
+
+MemoryContext
+pending_context()
+{
+	if (!pending.context)
+		pending.context = AllocSetContextCreate(TopTransactionContext, "tailwater batch",
+												ALLOCSET_DEFAULT_SIZES);
+	return pending.context;
+}
+
+void
+forget_transaction(XactEvent event, void *unused)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	pending.context = nullptr;
+	pending.open = NIL;
+	pending.changes = NIL;
+}
+
+/* Level a nested transaction's entries move to when it ends, by commit; they go by abort. */
+void
+end_subtransaction(SubXactEvent event, SubTransactionId sub, SubTransactionId parent, void *unused)
+{
+	int level = GetCurrentTransactionNestLevel();
+	ListCell *lc;
+
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		while (pending.open != NIL && linitial_int(pending.open) >= level)
+			pending.open = list_delete_first(pending.open);
+		foreach (lc, pending.changes)
+			if (((Change *)lfirst(lc))->nest_level >= level)
+				pending.changes = foreach_delete_current(pending.changes, lc);
+	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		foreach (lc, pending.changes)
+			if (((Change *)lfirst(lc))->nest_level >= level)
+				((Change *)lfirst(lc))->nest_level = level - 1;
+	}
+}
+
+Tuplestorestate *
+copy_store(Tuplestorestate *from, TupleDesc desc)
+{
+	ResourceOwner old = CurrentResourceOwner;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	int pointer = tuplestore_alloc_read_pointer(from, EXEC_FLAG_REWIND);
+
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	Tuplestorestate *copy = tuplestore_begin_heap(false, false, work_mem);
+
+	tuplestore_select_read_pointer(from, pointer);
+	tuplestore_rescan(from);
+	while (tuplestore_gettupleslot(from, true, false, slot))
+		tuplestore_puttupleslot(copy, slot);
+	CurrentResourceOwner = old;
+	ExecDropSingleTupleTableSlot(slot);
+	return copy;
+}
+
+void
+add_part(Delta *delta, const Change *change, Tuplestorestate *rows, int weight)
+{
+	if (!rows)
+		return;
+
+	DeltaPart *part = (DeltaPart *)palloc0(sizeof(DeltaPart));
+
+	part->rows = rows;
+	part->weight = weight;
+	part->desc = change->desc;
+	if (change->relid != delta->relid)
+		part->map = convert_tuples_by_name(change->desc, delta->desc);
+	delta->parts = lappend(delta->parts, part);
+}
+
+} // namespace
+
+bool
+is_descendant(Oid relid, Oid ancestor)
+{
+	List *ancestors = list_make1_oid(relid);
+	ListCell *lc;
+
+	/* The list grows while it is read: all ancestors, by partitioning and by inheritance. */
+	foreach (lc, ancestors)
+	{
+		if (lfirst_oid(lc) == ancestor)
+			return true;
+
+		Relation rel = table_open(InheritsRelationId, AccessShareLock);
+		ScanKeyData key;
+		HeapTuple tup;
+
+		ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(lfirst_oid(lc)));
+		SysScanDesc scan =
+			systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
+		while (HeapTupleIsValid(tup = systable_getnext(scan)))
+			ancestors = list_append_unique_oid(ancestors,
+											   ((Form_pg_inherits)GETSTRUCT(tup))->inhparent);
+		systable_endscan(scan);
+		table_close(rel, AccessShareLock);
+	}
+	return false;
+}
+
+void
+enter_statement()
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+	pending.open = lcons_int(GetCurrentTransactionNestLevel(), pending.open);
+	MemoryContextSwitchTo(old);
+}
+
+bool
+is_outermost_statement()
+{
+	return list_length(pending.open) <= 1;
+}
+
+void
+leave_statement()
+{
+	pending.open = list_delete_first(pending.open);
+}
+
+void
+add_change(TriggerData *trigger, RowsLifetime lifetime)
+{
+	MemoryContext old = MemoryContextSwitchTo(pending_context());
+	Change *change = (Change *)palloc0(sizeof(Change));
+	bool copy = lifetime == RowsLifetime::kBatch;
+
+	change->relid = RelationGetRelid(trigger->tg_relation);
+	change->desc = copy ? CreateTupleDescCopy(RelationGetDescr(trigger->tg_relation))
+						: RelationGetDescr(trigger->tg_relation);
+	change->nest_level = GetCurrentTransactionNestLevel();
+	change->truncated = TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event);
+	change->old_rows = trigger->tg_oldtable;
+	change->new_rows = trigger->tg_newtable;
+	if (copy && change->old_rows)
+		change->old_rows = copy_store(change->old_rows, change->desc);
+	if (copy && change->new_rows)
+		change->new_rows = copy_store(change->new_rows, change->desc);
+	pending.changes = lappend(pending.changes, change);
+	MemoryContextSwitchTo(old);
+}
+
+void
+add_reset(Oid relid)
+{
+	MemoryContext old = MemoryContextSwitchTo(pending_context());
+	Change *change = (Change *)palloc0(sizeof(Change));
+
+	change->relid = relid;
+	change->nest_level = GetCurrentTransactionNestLevel();
+	change->truncated = true;
+	pending.changes = lappend(pending.changes, change);
+	MemoryContextSwitchTo(old);
+}
+
+List *
+take_changes()
+{
+	List *changes = pending.changes;
+
+	pending.changes = NIL;
+	return changes;
+}
+
+MemoryContext
+batch_context()
+{
+	return pending_context();
+}
+
+Delta *
+delta_of(Oid relid, List *changes, bool with_descendants)
+{
+	Delta *delta = nullptr;
+	ListCell *lc;
+
+	foreach (lc, changes)
+	{
+		const Change *change = (const Change *)lfirst(lc);
+
+		if (change->relid != relid && !(with_descendants && is_descendant(change->relid, relid)))
+			continue;
+		if (!delta)
+		{
+			Relation rel = table_open(relid, AccessShareLock);
+
+			delta = (Delta *)palloc0(sizeof(Delta));
+			delta->relid = relid;
+			delta->desc = change->relid == relid && change->desc
+							  ? change->desc
+							  : CreateTupleDescCopy(RelationGetDescr(rel));
+			table_close(rel, NoLock);
+		}
+		delta->reset |= change->truncated;
+		add_part(delta, change, change->old_rows, -1);
+		add_part(delta, change, change->new_rows, +1);
+	}
+	return delta;
+}
+
+void
+init()
+{
+	RegisterXactCallback(forget_transaction, nullptr);
+	RegisterSubXactCallback(end_subtransaction, nullptr);
+}
+
+} // namespace tw::capture

@@ -1,0 +1,58 @@
+/*
+ * statement.hpp - gathers what one outermost statement changes in base tables.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "capture/delta.hpp"
+
+namespace tw::capture
+{
+
+/* Changes of one relation by one trigger call. */
+struct Change
+{
+	Oid relid;
+	TupleDesc desc;
+	Tuplestorestate *old_rows; /* or null */
+	Tuplestorestate *new_rows; /* or null */
+	bool truncated;
+	int nest_level; /* of the (sub)transaction */
+};
+
+/* A BEFORE STATEMENT trigger of a base table fired. */
+void enter_statement();
+
+/* True if no statement on base tables is under way but the one whose AFTER trigger calls. */
+bool is_outermost_statement();
+
+/* The AFTER STATEMENT trigger of the statement has done its work. */
+void leave_statement();
+
+enum class RowsLifetime
+{
+	kThisTrigger, /* the batch is run before the trigger returns: use the rows where they are */
+	kBatch		  /* the batch is run later: copy them */
+};
+
+/* Adds what the trigger call saw to the pending batch. */
+void add_change(TriggerData *trigger, RowsLifetime lifetime);
+
+/* Adds that a relation changed beyond rows. */
+void add_reset(Oid relid);
+
+/* True if the relation is the other one, a partition of it at any depth, or inherits from it. */
+bool is_descendant(Oid relid, Oid ancestor);
+
+/* The pending changes (List of Change), which are then no longer pending. */
+List *take_changes();
+
+/* The memory context of the pending batch, in which its changes are. Reset it when the batch is done. */
+MemoryContext batch_context();
+
+/* The delta of a relation from changes of it and of its descendants; null where none of them changed. */
+Delta *delta_of(Oid relid, List *changes, bool with_descendants);
+
+void init();
+
+} // namespace tw::capture

@@ -1,0 +1,115 @@
+/*
+ * triggers.cpp - the statement triggers on base tables.
+ *
+ * One set serves all live views that read the table: BEFORE STATEMENT for any
+ * event counts the statement in, and an AFTER STATEMENT trigger for each event
+ * receives the transition tables (a trigger with transition tables can have
+ * one event only). They are internal, so that dumps leave them out and users
+ * cannot drop them by name, and fire always, also in replica sessions.
+ */
+#include "capture/triggers.hpp"
+
+namespace tw::capture
+{
+
+namespace
+{
+
+Oid
+capture_function()
+{
+	return LookupFuncName(list_make2(makeString(pstrdup("tailwater_internal")),
+									 makeString(pstrdup("capture"))),
+						  0, nullptr, false);
+}
+
+TriggerTransition *
+transition(const char *name, bool is_new)
+{
+	TriggerTransition *table = makeNode(TriggerTransition);
+
+	table->name = pstrdup(name);
+	table->isNew = is_new;
+	table->isTable = true;
+	return table;
+}
+
+void
+create_trigger(Oid table, const char *name, int16 timing, int16 events, List *transitions)
+{
+	CreateTrigStmt *stmt = makeNode(CreateTrigStmt);
+
+	stmt->trigname = pstrdup(name);
+	stmt->funcname =
+		list_make2(makeString(pstrdup("tailwater_internal")), makeString(pstrdup("capture")));
+	stmt->row = false;
+	stmt->timing = timing;
+	stmt->events = events;
+	stmt->transitionRels = transitions;
+	pg::create_always_trigger(stmt, table, capture_function());
+}
+
+/* OIDs of the table's triggers that call the capture function. */
+List *
+find_triggers(Oid table)
+{
+	Relation rel = table_open(TriggerRelationId, AccessShareLock);
+	Oid function = capture_function();
+	List *found = NIL;
+	ScanKeyData key;
+	HeapTuple tup;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(table));
+	SysScanDesc scan =
+		systable_beginscan(rel, TriggerRelidNameIndexId, true, nullptr, 1, &key);
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+		if (((Form_pg_trigger)GETSTRUCT(tup))->tgfoid == function)
+			found = lappend_oid(found, ((Form_pg_trigger)GETSTRUCT(tup))->oid);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+} // namespace
+
+bool
+create_triggers(Oid table)
+{
+	if (find_triggers(table) != NIL)
+		return false;
+
+	create_trigger(table, "tailwater_begin", TRIGGER_TYPE_BEFORE,
+				   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE |
+					   TRIGGER_TYPE_TRUNCATE,
+				   NIL);
+	create_trigger(table, "tailwater_insert", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT,
+				   list_make1(transition("tailwater_new", true)));
+	create_trigger(table, "tailwater_delete", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE,
+				   list_make1(transition("tailwater_old", false)));
+	create_trigger(table, "tailwater_update", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE,
+				   list_make2(transition("tailwater_old", false),
+							  transition("tailwater_new", true)));
+	create_trigger(table, "tailwater_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, NIL);
+	CommandCounterIncrement();
+	return true;
+}
+
+void
+drop_triggers(Oid table)
+{
+	ObjectAddresses *triggers = new_object_addresses();
+	ListCell *lc;
+
+	foreach (lc, find_triggers(table))
+	{
+		ObjectAddress trigger;
+
+		ObjectAddressSet(trigger, TriggerRelationId, lfirst_oid(lc));
+		add_exact_object_address(&trigger, triggers);
+	}
+	performMultipleDeletions(triggers, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	free_object_addresses(triggers);
+}
+
+} // namespace tw::capture

@@ -1,0 +1,183 @@
+/*
+ * internal_table.cpp - tables of one live view in schema tailwater_internal.
+ *
+ * Made with the backend's C functions and no SQL text; names never depend on
+ * the user's. They are members of the extension, so that a dump leaves them
+ * out and only the extension drops them.
+ */
+#include "catalog/internal_table.hpp"
+#include "catalog/live_view.hpp"
+
+namespace tw::catalog
+{
+
+namespace
+{
+
+/* Well below a third of a page, the limit of a B-tree entry. */
+constexpr int kSmallKey = 2000;
+
+/* Largest length of a value in bytes, -1: no useful limit. */
+int
+largest_length(Form_pg_attribute att)
+{
+	if (att->attlen > 0)
+		return att->attlen;
+	if (att->atttypmod < (int32)VARHDRSZ)
+		return -1;
+	return type_maximum_size(att->atttypid, att->atttypmod);
+}
+
+bool
+is_small_key(TupleDesc desc, List *columns)
+{
+	int length = 0;
+	ListCell *lc;
+
+	if (columns == NIL || list_length(columns) > INDEX_MAX_KEYS)
+		return false;
+	foreach (lc, columns)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, lfirst_int(lc) - 1);
+		int column = largest_length(att);
+
+		if (column < 0 || !OidIsValid(GetDefaultOpClass(att->atttypid, BTREE_AM_OID)))
+			return false;
+		length += column;
+	}
+	return length <= kSmallKey;
+}
+
+Node *
+row_hash_call(TupleDesc desc, List *columns)
+{
+	Oid argtype = ANYOID;
+	Oid function = LookupFuncName(
+		list_make2(makeString(pstrdup("tailwater_internal")), makeString(pstrdup("row_hash"))), 1,
+		&argtype, false);
+	List *args = NIL;
+	ListCell *lc;
+
+	foreach (lc, columns)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, lfirst_int(lc) - 1);
+
+		args = lappend(args, makeVar(1, att->attnum, att->atttypid, att->atttypmod,
+									 att->attcollation, 0));
+	}
+	return (Node *)makeFuncExpr(function, INT4OID, args, InvalidOid, InvalidOid,
+								COERCE_EXPLICIT_CALL);
+}
+
+} // namespace
+
+Oid
+extension_owner()
+{
+	Relation rel = table_open(ExtensionRelationId, AccessShareLock);
+	Oid owner = InvalidOid;
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("tailwater"));
+	SysScanDesc scan = systable_beginscan(rel, ExtensionNameIndexId, true, nullptr, 1, &key);
+	HeapTuple tup = systable_getnext(scan);
+	if (HeapTupleIsValid(tup))
+		owner = ((Form_pg_extension)GETSTRUCT(tup))->extowner;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return owner;
+}
+
+Oid
+create_internal_table(const char *name, TupleDesc desc)
+{
+	Oid extension = get_extension_oid("tailwater", false);
+	Oid schema = get_namespace_oid("tailwater_internal", false);
+
+	/* In the script of another extension the new table must not become that one's member. */
+	bool creating = creating_extension;
+	creating_extension = false;
+	Oid table = heap_create_with_catalog(name, schema, InvalidOid, InvalidOid, InvalidOid,
+										 InvalidOid, extension_owner(), HEAP_TABLE_AM_OID, desc,
+										 NIL, RELKIND_RELATION, RELPERSISTENCE_PERMANENT, false,
+										 false, ONCOMMIT_NOOP, (Datum)0, false, true, true,
+										 InvalidOid, nullptr);
+	creating_extension = creating;
+	CommandCounterIncrement();
+
+	ObjectAddress object, member_of;
+	ObjectAddressSet(object, RelationRelationId, table);
+	ObjectAddressSet(member_of, ExtensionRelationId, extension);
+	recordDependencyOn(&object, &member_of, DEPENDENCY_EXTENSION);
+
+	NewRelationCreateToastTable(table, (Datum)0);
+	CommandCounterIncrement();
+	return table;
+}
+
+void
+drop_internal_table(Oid table)
+{
+	ObjectAddress object;
+
+	ObjectAddressSet(object, RelationRelationId, table);
+	performDeletion(&object, DROP_RESTRICT,
+					PERFORM_DELETION_INTERNAL | PERFORM_DELETION_SKIP_EXTENSIONS);
+}
+
+Oid
+create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqueness)
+{
+	Relation rel = table_open(table, ShareLock);
+	TupleDesc desc = RelationGetDescr(rel);
+	IndexInfo *info = makeNode(IndexInfo);
+	Oid collations[INDEX_MAX_KEYS];
+	Oid opclasses[INDEX_MAX_KEYS];
+	int16 options[INDEX_MAX_KEYS];
+	List *names = NIL;
+	ListCell *lc;
+	int n = 0;
+
+	info->ii_ReadyForInserts = true;
+	info->ii_Am = BTREE_AM_OID;
+	info->ii_Context = CurrentMemoryContext;
+	if (is_small_key(desc, columns))
+	{
+		foreach (lc, columns)
+		{
+			Form_pg_attribute att = TupleDescAttr(desc, lfirst_int(lc) - 1);
+
+			info->ii_IndexAttrNumbers[n] = att->attnum;
+			collations[n] = att->attcollation;
+			opclasses[n] = GetDefaultOpClass(att->atttypid, BTREE_AM_OID);
+			options[n++] = 0;
+			names = lappend(names, pstrdup(NameStr(att->attname)));
+		}
+		info->ii_Unique = uniqueness == Uniqueness::kUnique;
+	}
+	else
+	{
+		if (columns == NIL)
+			for (int i = 1; i <= desc->natts; i++)
+				if (!TupleDescAttr(desc, i - 1)->attisdropped)
+					columns = lappend_int(columns, i);
+		info->ii_Expressions = list_make1(row_hash_call(desc, columns));
+		info->ii_IndexAttrNumbers[0] = 0;
+		collations[0] = InvalidOid;
+		opclasses[0] = GetDefaultOpClass(INT4OID, BTREE_AM_OID);
+		options[0] = 0;
+		names = list_make1(pstrdup("row_hash"));
+		n = 1;
+	}
+	info->ii_NumIndexAttrs = n;
+	info->ii_NumIndexKeyAttrs = n;
+
+	Oid index = pg::create_index(rel, name, info, names, BTREE_AM_OID, collations, opclasses,
+								 options);
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
+	return index;
+}
+
+} // namespace tw::catalog

@@ -1,0 +1,35 @@
+/*
+ * internal_table.hpp - tables of one live view in schema tailwater_internal.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace tw::catalog
+{
+
+/* Owner of the extension, who also owns its tables. */
+Oid extension_owner();
+
+/*
+ * Creates a table in tailwater_internal that belongs to the extension and has
+ * a toast table where its columns ask for one. No permission is checked.
+ */
+Oid create_internal_table(const char *name, TupleDesc desc);
+
+/* Drops it, although it is a member of the extension. */
+void drop_internal_table(Oid table);
+
+/*
+ * Creates an index by which rows are found by the columns: on the columns
+ * themselves where their values are surely small enough for a B-tree entry
+ * (then unique if asked), else on their row_hash. No columns: on the row_hash of all.
+ */
+enum class Uniqueness
+{
+	kUnique,
+	kNotUnique
+};
+Oid create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqueness);
+
+} // namespace tw::catalog

@@ -1,0 +1,476 @@
+/*
+ * attach.cpp - starts and stops keeping a view up to date.
+ *
+ * Attaching locks the base tables against writers (SHARE ROW EXCLUSIVE, as
+ * creating triggers does) until the end of the transaction, so that nothing is
+ * lost between computing the content and the first trigger. Rows of the
+ * extension's own tables are written as the owner of the extension, whatever
+ * rights the owner of the view has.
+ */
+#include "maintain/maintain.hpp"
+#include "maintain/batch.hpp"
+#include "maintain/content.hpp"
+#include "maintain/environment.hpp"
+#include "maintain/guard.hpp"
+#include "catalog/internal_table.hpp"
+#include "catalog/view_list.hpp"
+#include "capture/statement.hpp"
+#include "capture/triggers.hpp"
+#include "feed/log.hpp"
+#include "state/writer.hpp"
+
+namespace tw::maintain
+{
+
+using analyze::Strategy;
+using analyze::ViewPlan;
+using capture::ZSet;
+
+namespace
+{
+
+/* A row of one of the extension's tables. */
+void
+insert_internal(const char *table, Datum *values, bool *nulls)
+{
+	Relation rel = table_open(catalog::internal_relation(table), RowExclusiveLock);
+	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+
+	CatalogTupleInsert(rel, tup);
+	heap_freetuple(tup);
+	table_close(rel, NoLock);
+}
+
+/* Removes the rows whose column holds the OID. */
+void
+delete_internal(const char *table, AttrNumber column, Oid oid)
+{
+	Relation rel = table_open(catalog::internal_relation(table), RowExclusiveLock);
+	ScanKeyData key;
+	HeapTuple tup;
+
+	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 1, &key);
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+		CatalogTupleDelete(rel, &tup->t_self);
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+}
+
+/* OIDs in the column of the rows whose other column holds the OID. */
+List *
+read_internal(const char *table, AttrNumber where, Oid oid, AttrNumber column)
+{
+	Relation rel = table_open(catalog::internal_relation(table), AccessShareLock);
+	ScanKeyData key;
+	List *found = NIL;
+	HeapTuple tup;
+
+	ScanKeyInit(&key, where, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
+	SysScanDesc scan =
+		systable_beginscan(rel, InvalidOid, false, nullptr, OidIsValid(oid) ? 1 : 0, &key);
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		bool isnull;
+
+		found = list_append_unique_oid(
+			found, DatumGetObjectId(heap_getattr(tup, column, RelationGetDescr(rel), &isnull)));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/* The tables whose changes reach the view: its bases with their partitions and children. */
+List *
+tables_of(const ViewPlan *plan, LOCKMODE lock)
+{
+	List *tables = NIL;
+	ListCell *lc;
+
+	foreach (lc, plan->bases)
+	{
+		Oid base = lfirst_oid(lc);
+
+		LockRelationOid(base, lock);
+		if (list_member_oid(plan->only_bases, base))
+			tables = list_append_unique_oid(tables, base);
+		else
+			tables = list_concat_unique_oid(tables, find_all_inheritors(base, lock, nullptr));
+	}
+	return tables;
+}
+
+void
+check_base(Oid base)
+{
+	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(base));
+	char relkind = ((Form_pg_class)GETSTRUCT(tup))->relkind;
+
+	ReleaseSysCache(tup);
+	if (relkind == RELKIND_FOREIGN_TABLE)
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot keep a query with foreign table \"%s\" up to date",
+					   get_rel_name(base)),
+				errhint("Changes of a foreign table cannot be seen here. Replicate it into a "
+						"table, or use a plain materialized view with REFRESH."));
+}
+
+void
+create_base_triggers(List *tables)
+{
+	ListCell *lc;
+
+	foreach (lc, tables)
+	{
+		check_base(lfirst_oid(lc));
+		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_MATVIEW)
+			(void)capture::create_triggers(lfirst_oid(lc));
+		invalidate(lfirst_oid(lc));
+	}
+}
+
+List *
+key_list(const ViewPlan *plan)
+{
+	List *columns = NIL;
+
+	for (int i = 0; i < plan->nkey; i++)
+		columns = lappend_int(columns, plan->key[i]);
+	return columns;
+}
+
+bool
+same_columns(List *a, List *b)
+{
+	return list_length(a) == list_length(b) && list_difference_int(a, b) == NIL;
+}
+
+/* An index by which rows of the view are found: one that is there, or a new one. */
+Oid
+find_key_index(const ViewPlan *plan)
+{
+	Relation rel = table_open(plan->view, ShareLock);
+	List *key = key_list(plan);
+	List *all = NIL;
+	Oid index = InvalidOid;
+	ListCell *lc;
+
+	for (int i = 1; i <= RelationGetNumberOfAttributes(rel); i++)
+		all = lappend_int(all, i);
+	foreach (lc, RelationGetIndexList(rel))
+	{
+		Relation candidate = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = candidate->rd_index;
+		bool hashed;
+		List *columns = state::index_columns(candidate, &hashed);
+		bool ours = hashed && list_length(RelationGetIndexExpressions(candidate)) == 1 &&
+					strcmp(RelationGetRelationName(candidate),
+						   psprintf("%s_tw_key", RelationGetRelationName(rel))) == 0;
+
+		if (form->indisvalid && candidate->rd_rel->relam == BTREE_AM_OID &&
+			RelationGetIndexPredicate(candidate) == NIL &&
+			((!hashed && form->indisunique && key != NIL && same_columns(columns, key)) ||
+			 (ours && same_columns(columns, key != NIL ? key : all))))
+			index = lfirst_oid(lc);
+		index_close(candidate, NoLock);
+	}
+
+	char *name = ChooseRelationName(RelationGetRelationName(rel), nullptr, "tw_key",
+									RelationGetNamespace(rel), false);
+	bool scalar = plan->strategy == Strategy::kAggregate && plan->ngroup == 0;
+	table_close(rel, NoLock);
+	if (!OidIsValid(index) && !scalar)
+		index = catalog::create_lookup_index(plan->view, name, key, catalog::Uniqueness::kUnique);
+	return index;
+}
+
+void
+create_state(const ViewPlan *plan)
+{
+	if (plan->strategy != Strategy::kAggregate)
+		return;
+
+	Oid table = catalog::create_internal_table(psprintf("state_%u", plan->view),
+											   state::state_descriptor(plan));
+	List *columns = NIL;
+	Datum values[3] = {ObjectIdGetDatum(plan->view), Int32GetDatum(0), ObjectIdGetDatum(table)};
+	bool nulls[3] = {false, false, false};
+
+	for (int i = 1; i <= plan->ngroup; i++)
+		columns = lappend_int(columns, i);
+	if (columns != NIL)
+		(void)catalog::create_lookup_index(table, psprintf("state_%u_key", plan->view), columns,
+										   catalog::Uniqueness::kUnique);
+	insert_internal("state", values, nulls);
+}
+
+void
+record_bases(Oid view, List *tables)
+{
+	bool nulls[2] = {false, false};
+	ListCell *lc;
+
+	foreach (lc, tables)
+	{
+		Datum values[2] = {ObjectIdGetDatum(lfirst_oid(lc)), ObjectIdGetDatum(view)};
+
+		insert_internal("base", values, nulls);
+	}
+	CommandCounterIncrement();
+}
+
+void
+record_attachment(const ViewPlan *plan, catalog::Mode mode, Oid log, Oid key_index)
+{
+	bool nulls[8] = {};
+	Datum values[8];
+	int16 *columns = (int16 *)palloc(sizeof(int16) * Max(plan->nkey, 1));
+
+	for (int i = 0; i < plan->nkey; i++)
+		columns[i] = plan->key[i];
+	values[0] = ObjectIdGetDatum(plan->view);
+	values[1] = CharGetDatum(static_cast<char>(mode));
+	values[2] = Int64GetDatum(GetCurrentTimestamp());
+	values[3] = ObjectIdGetDatum(log);
+	values[4] = ObjectIdGetDatum(key_index);
+	values[5] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	values[6] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	values[7] = PointerGetDatum(buildint2vector(columns, plan->nkey));
+	insert_internal("attachment", values, nulls);
+	CommandCounterIncrement();
+	invalidate(plan->view);
+	CommandCounterIncrement();
+}
+
+void
+mark_populated(Oid view)
+{
+	Relation rel = table_open(view, NoLock);
+
+	if (!RelationIsPopulated(rel))
+		SetMatViewPopulatedState(rel, true);
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
+}
+
+void
+announce(const ViewPlan *plan)
+{
+	if (plan->strategy != Strategy::kRecompute)
+		return;
+	ereport(NOTICE,
+			errmsg("materialized view \"%s\" is recomputed at each change of its base tables",
+				   get_rel_name(plan->view)),
+			errdetail("The query has %s.", plan->reason),
+			errhint("See tailwater.explain() for the circuit."));
+}
+
+/* Brings content and state in line with the query. Returns how many rows changed. */
+int64
+rebuild(const ViewRuntime *view, Publish publish)
+{
+	Environment environment = enter_environment(view->plan->owner, Settings::kPinned);
+
+	PushCopiedSnapshot(GetLatestSnapshot());
+	UpdateActiveSnapshotCommandId();
+
+	ZSet *out = capture::make_zset(view->desc, CurrentMemoryContext);
+	recompute(view, out);
+	int64 changed = apply_to_view(view, out, publish);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	leave_environment(&environment);
+	return changed;
+}
+
+/* Views that read this one follow what changed in it beyond their sight. */
+void
+rebuild_dependents(Oid view)
+{
+	ListCell *lc;
+
+	foreach (lc, affected_views(list_make1_oid(view)))
+		(void)rebuild(get_runtime(lfirst_oid(lc)), Publish::kYes);
+}
+
+void
+drop_unused_triggers(List *tables)
+{
+	ListCell *lc;
+
+	foreach (lc, tables)
+	{
+		Oid table = lfirst_oid(lc);
+
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
+			continue;
+		if (read_internal("base", 1, table, 2) == NIL &&
+			get_rel_relkind(table) != RELKIND_MATVIEW)
+			capture::drop_triggers(table);
+		invalidate(table);
+	}
+}
+
+/* Removes everything but the view itself. */
+void
+remove_attachment(Oid view)
+{
+	List *tables = read_internal("base", 2, view, 1);
+	List *states = read_internal("state", 1, view, 3);
+	List *logs = read_internal("attachment", 1, view, 4);
+	ListCell *lc;
+
+	delete_internal("base", 2, view);
+	delete_internal("state", 1, view);
+	delete_internal("attachment", 1, view);
+	CommandCounterIncrement();
+	foreach (lc, states)
+		catalog::drop_internal_table(lfirst_oid(lc));
+	foreach (lc, logs)
+		if (OidIsValid(lfirst_oid(lc)))
+			feed::drop_log(lfirst_oid(lc));
+	CommandCounterIncrement();
+	drop_unused_triggers(tables);
+	invalidate(view);
+	CommandCounterIncrement();
+}
+
+const ViewRuntime *
+runtime_of(Oid view)
+{
+	const ViewRuntime *runtime = get_runtime(view);
+
+	if (!runtime)
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("materialized view \"%s\" is not kept up to date", get_rel_name(view)),
+				errhint("Set tailwater.maintain, or REFRESH it if it was restored from a dump."));
+	return runtime;
+}
+
+} // namespace
+
+void
+attach(Oid view, catalog::Mode mode, bool feed)
+{
+	if (mode == catalog::Mode::kDeferred)
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("deferred maintenance is not available yet"),
+				errhint("Use tailwater.maintain = immediate."));
+
+	Relation rel = table_open(view, AccessExclusiveLock);
+	Environment environment = enter_environment(rel->rd_rel->relowner, Settings::kPinned);
+	ViewPlan *plan = analyze::analyze_view(view, CurrentMemoryContext);
+	leave_environment(&environment);
+	table_close(rel, NoLock);
+
+	announce(plan);
+	List *tables = tables_of(plan, ShareRowExclusiveLock);
+	create_state(plan);
+	Oid key_index = find_key_index(plan);
+	Oid log = feed ? feed::create_log(view) : InvalidOid;
+
+	record_attachment(plan, mode, log, key_index);
+	record_bases(view, tables);
+	create_base_triggers(tables);
+	CommandCounterIncrement();
+	/* The first content is not a change: positions begin after it. */
+	(void)rebuild(runtime_of(view), Publish::kNo);
+	mark_populated(view);
+	rebuild_dependents(view);
+}
+
+void
+detach(Oid view)
+{
+	remove_attachment(view);
+}
+
+void
+sweep()
+{
+	ListCell *lc;
+
+	foreach (lc, read_internal("attachment", 1, InvalidOid, 1))
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lc))))
+			remove_attachment(lfirst_oid(lc));
+	foreach (lc, read_internal("base", 1, InvalidOid, 1))
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lc))))
+			delete_internal("base", 1, lfirst_oid(lc));
+}
+
+int64
+refresh(Oid view)
+{
+	const ViewRuntime *runtime = runtime_of(view);
+
+	(void)tables_of(runtime->plan, ShareRowExclusiveLock);
+	int64 changed = rebuild(runtime_of(view), Publish::kYes);
+	rebuild_dependents(view);
+	return changed;
+}
+
+void
+base_altered(Oid base)
+{
+	ListCell *lc;
+
+	invalidate(base);
+	CommandCounterIncrement();
+	foreach (lc, read_internal("base", 1, base, 2))
+		query_altered(lfirst_oid(lc));
+}
+
+void
+query_altered(Oid view)
+{
+	catalog::LiveView info;
+	catalog::Listing wanted;
+
+	if (!catalog::find_live_view(view, &info) || !catalog::find_listing(view, &wanted))
+		return;
+	invalidate(view);
+	CommandCounterIncrement();
+
+	/* The log stays, and so do positions in the feed; the rest is made anew. */
+	const ViewRuntime *runtime = runtime_of(view);
+	List *tables = tables_of(runtime->plan, ShareRowExclusiveLock);
+	List *before = read_internal("base", 2, view, 1);
+	List *states = read_internal("state", 1, view, 3);
+	ListCell *lc;
+
+	delete_internal("base", 2, view);
+	delete_internal("state", 1, view);
+	CommandCounterIncrement();
+	foreach (lc, states)
+		catalog::drop_internal_table(lfirst_oid(lc));
+	create_state(runtime->plan);
+	record_bases(view, tables);
+	create_base_triggers(tables);
+	drop_unused_triggers(list_difference_oid(before, tables));
+	invalidate(view);
+	CommandCounterIncrement();
+	(void)rebuild(runtime_of(view), Publish::kYes);
+	rebuild_dependents(view);
+}
+
+int64
+verify(Oid view)
+{
+	const ViewRuntime *runtime = runtime_of(view);
+	Environment environment = enter_environment(runtime->plan->owner, Settings::kPinned);
+	ZSet *difference = capture::make_zset(runtime->desc, CurrentMemoryContext);
+	int64 rows = 0;
+
+	PushCopiedSnapshot(GetTransactionSnapshot());
+	UpdateActiveSnapshotCommandId();
+	evaluate(runtime, difference);
+	read_view(runtime, -1, difference);
+	PopActiveSnapshot();
+	leave_environment(&environment);
+	for (int i = 0; i < difference->nentries; i++)
+		rows += Abs(difference->entries[i].weight);
+	return rows;
+}
+
+} // namespace tw::maintain

@@ -1,0 +1,253 @@
+/*
+ * batch.cpp - brings all live views up to date with a set of changes.
+ *
+ * For each view in topological order: the deltas of its inputs are put
+ * together, the view's own delta is computed by its strategy, applied to the
+ * view and appended to its log; if other live views read it, the delta becomes
+ * one of their inputs. All of it runs as the view's owner, under a snapshot
+ * that sees everything the statement did, in a memory context that goes when
+ * the batch is done.
+ */
+#include "maintain/batch.hpp"
+#include "maintain/content.hpp"
+#include "maintain/environment.hpp"
+#include "maintain/guard.hpp"
+#include "capture/statement.hpp"
+#include "feed/log.hpp"
+#include "state/apply.hpp"
+
+namespace tw::maintain
+{
+
+using analyze::Strategy;
+using capture::Delta;
+using capture::ZSet;
+
+namespace
+{
+
+struct LogState
+{
+	feed::LogWriter writer;
+	bool enabled;
+};
+
+void
+log_change(void *arg, TupleTableSlot *row, int64 weight)
+{
+	LogState *log = static_cast<LogState *>(arg);
+
+	if (log->enabled)
+		log->writer.append(row, (int32)weight);
+}
+
+/* Rows of a delta query carry the weight as a column more than the view has. */
+void
+collect_weighted_row(void *arg, TupleTableSlot *row, int64 weight)
+{
+	slot_getallattrs(row);
+	(void)capture::zset_add_values(static_cast<ZSet *>(arg), row->tts_values, row->tts_isnull,
+								   weight);
+}
+
+bool
+any_reset(List *deltas)
+{
+	ListCell *lc;
+
+	foreach (lc, deltas)
+		if (((Delta *)lfirst(lc))->reset)
+			return true;
+	return false;
+}
+
+/* Under a fixed snapshot, rows that others committed since would be missed: fail instead. */
+void
+check_isolation(const ViewRuntime *view)
+{
+	if (!IsolationUsesXactSnapshot() || !needs_guard(view))
+		return;
+
+	Snapshot fixed = GetActiveSnapshot();
+	Snapshot now = GetLatestSnapshot();
+
+	if (now->xmax != fixed->xmax || now->xcnt != fixed->xcnt)
+		state::serialization_failure();
+}
+
+ZSet *
+compute_delta(const ViewRuntime *view, List *deltas)
+{
+	ZSet *out = capture::make_zset(view->desc, CurrentMemoryContext);
+
+	if (any_reset(deltas) || view->plan->strategy == Strategy::kRecompute)
+	{
+		recompute(view, out);
+		return out;
+	}
+	switch (view->plan->strategy)
+	{
+	case Strategy::kLinear:
+		exec::run_delta(view->input, deltas, collect_weighted_row, out);
+		break;
+	case Strategy::kAggregate:
+	{
+		state::Groups *groups = state::begin_groups(view->aggregate);
+
+		exec::run_delta(view->input, deltas, state::add_input, groups);
+		state::fold_groups(groups, out);
+		break;
+	}
+	default:
+		elog(ERROR, "unknown strategy of materialized view %u", view->info.view);
+	}
+	return out;
+}
+
+/* Deltas of the view's inputs: from the captured changes, and from live views done before. */
+List *
+input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
+{
+	List *deltas = NIL;
+	ListCell *lc;
+
+	foreach (lc, view->plan->bases)
+	{
+		Oid relid = lfirst_oid(lc);
+		bool with_descendants = !list_member_oid(view->plan->only_bases, relid);
+		Delta *delta = capture::delta_of(relid, changes, with_descendants);
+		ListCell *ld;
+
+		if (delta)
+			deltas = lappend(deltas, delta);
+		foreach (ld, view_deltas)
+			if (((Delta *)lfirst(ld))->relid == relid)
+				deltas = lappend(deltas, lfirst(ld));
+	}
+	return deltas;
+}
+
+/* Maintains one view; returns its own delta. */
+Delta *
+maintain_view(const ViewRuntime *view, List *deltas)
+{
+	Environment environment = enter_environment(
+		view->plan->owner,
+		view->plan->needs_environment ? Settings::kPinned : Settings::kAsTheyAre);
+
+	PushCopiedSnapshot(state::maintenance_snapshot());
+	UpdateActiveSnapshotCommandId();
+	check_isolation(view);
+
+	ZSet *out = compute_delta(view, deltas);
+	(void)apply_to_view(view, out, Publish::kYes);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	leave_environment(&environment);
+
+	Delta *delta = (Delta *)palloc0(sizeof(Delta));
+	delta->relid = view->info.view;
+	delta->desc = view->desc;
+	delta->set = out;
+	return delta;
+}
+
+/* Adds views to the list, which is in order of level; equal levels in order of OID. */
+List *
+add_view(List *views, Oid view)
+{
+	const ViewRuntime *runtime = get_runtime(view);
+	List *result = NIL;
+	bool placed = false;
+	ListCell *lc;
+
+	if (!runtime || list_member_oid(views, view))
+		return views;
+
+	int level = runtime->level;
+	foreach (lc, views)
+	{
+		Oid other = lfirst_oid(lc);
+		int other_level = get_runtime(other)->level;
+
+		if (!placed && (level < other_level || (level == other_level && view < other)))
+		{
+			result = lappend_oid(result, view);
+			placed = true;
+		}
+		result = lappend_oid(result, other);
+	}
+	return placed ? result : lappend_oid(result, view);
+}
+
+} // namespace
+
+int64
+apply_to_view(const ViewRuntime *view, ZSet *delta, Publish publish)
+{
+	if (capture::zset_is_empty(delta))
+		return 0;
+
+	state::Writer *writer = state::open_writer(view->info.view, view->info.key_index);
+	LogState log;
+
+	log.enabled = publish == Publish::kYes && OidIsValid(view->info.log);
+	if (log.enabled)
+		log.writer.open(view->info.log);
+	int64 nrows = state::apply(writer, delta, log_change, &log);
+	if (log.enabled)
+		log.writer.close();
+	state::close_writer(writer);
+	return nrows;
+}
+
+List *
+affected_views(List *relids)
+{
+	List *views = NIL;
+	List *pending = list_copy(relids);
+	ListCell *lc;
+
+	/* The list grows while it is read. */
+	foreach (lc, pending)
+	{
+		ListCell *lv;
+
+		foreach (lv, views_of_base(lfirst_oid(lc)))
+		{
+			views = add_view(views, lfirst_oid(lv));
+			pending = list_append_unique_oid(pending, lfirst_oid(lv));
+		}
+	}
+	return views;
+}
+
+void
+run_batch(List *changes)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "tailwater maintenance",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List *relids = NIL;
+	List *view_deltas = NIL;
+	ListCell *lc;
+
+	CommandCounterIncrement();
+	foreach (lc, changes)
+		relids = list_append_unique_oid(relids, ((capture::Change *)lfirst(lc))->relid);
+	foreach (lc, affected_views(relids))
+	{
+		const ViewRuntime *view = get_runtime(lfirst_oid(lc));
+		List *deltas = input_deltas(view, changes, view_deltas);
+
+		if (deltas == NIL)
+			continue;
+		Delta *delta = maintain_view(view, deltas);
+		if (!capture::zset_is_empty(delta->set))
+			view_deltas = lappend(view_deltas, delta);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+} // namespace tw::maintain

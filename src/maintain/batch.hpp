@@ -1,0 +1,32 @@
+/*
+ * batch.hpp - brings all live views up to date with a set of changes.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "capture/zset.hpp"
+#include "maintain/session.hpp"
+
+namespace tw::maintain
+{
+
+/*
+ * Propagates the changes (List of capture::Change) to every live view that
+ * reads the changed relations, and to the views that read those, in
+ * topological order.
+ */
+void run_batch(List *changes);
+
+enum class Publish
+{
+	kYes,
+	kNo
+};
+
+/* Applies a delta to a view and, where published, its log, under the active snapshot. Returns the number of changed rows. */
+int64 apply_to_view(const ViewRuntime *view, capture::ZSet *delta, Publish publish);
+
+/* Views that read the relation directly or through other live views, in topological order. */
+List *affected_views(List *relids);
+
+} // namespace tw::maintain

@@ -1,0 +1,83 @@
+/*
+ * content.cpp - what a view should hold, against what it holds.
+ */
+#include "maintain/content.hpp"
+#include "state/writer.hpp"
+
+namespace tw::maintain
+{
+
+using capture::ZSet;
+
+namespace
+{
+
+void
+collect_row(void *arg, TupleTableSlot *row, int64 weight)
+{
+	(void)capture::zset_add(static_cast<ZSet *>(arg), row, weight);
+}
+
+/* Removes all rows of a state table, in this transaction's sight. */
+void
+empty_table(Oid relid)
+{
+	state::Writer *writer = state::open_writer(relid, InvalidOid);
+	state::Search search = state::begin_search(writer, GetActiveSnapshot(), nullptr, nullptr);
+
+	while (state::next_row(writer, &search))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (state::delete_row(writer, &writer->found->tts_tid) != state::WriteResult::kDone)
+			elog(ERROR, "state of a materialized view was changed concurrently");
+	}
+	state::end_search(&search);
+	state::close_writer(writer);
+}
+
+void
+rebuild_aggregate(const ViewRuntime *view, ZSet *out)
+{
+	state::Groups *groups = state::begin_groups(view->aggregate);
+
+	empty_table(view->state);
+	exec::run_whole(view->input, state::add_input, groups);
+	state::store_groups(groups, out);
+}
+
+} // namespace
+
+void
+evaluate(const ViewRuntime *view, ZSet *out)
+{
+	exec::run_query(view->whole, nullptr, 0, exec::WeightColumn::kNone, collect_row, out);
+}
+
+void
+read_view(const ViewRuntime *view, int64 weight, ZSet *out)
+{
+	Relation rel = table_open(view->info.view, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, nullptr);
+	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, nullptr);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		collect_row(out, slot, weight);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+}
+
+void
+recompute(const ViewRuntime *view, ZSet *out)
+{
+	if (view->plan->strategy == analyze::Strategy::kAggregate)
+		rebuild_aggregate(view, out);
+	else
+		evaluate(view, out);
+	read_view(view, -1, out);
+}
+
+} // namespace tw::maintain

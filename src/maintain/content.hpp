@@ -1,0 +1,26 @@
+/*
+ * content.hpp - what a view should hold, against what it holds.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "capture/zset.hpp"
+#include "maintain/session.hpp"
+
+namespace tw::maintain
+{
+
+/*
+ * Evaluates the view's query as a whole, rebuilds its state, and adds to `out`
+ * the difference to the view's present content. Needs an active snapshot and a
+ * lock that keeps writers from the base tables or from the view.
+ */
+void recompute(const ViewRuntime *view, capture::ZSet *out);
+
+/* Adds what the query gives (weight 1) to `out`; state is not touched. */
+void evaluate(const ViewRuntime *view, capture::ZSet *out);
+
+/* Adds the view's rows to `out` with the weight. */
+void read_view(const ViewRuntime *view, int64 weight, capture::ZSet *out);
+
+} // namespace tw::maintain

@@ -1,0 +1,33 @@
+/*
+ * environment.hpp - a view is evaluated as its owner, under pinned settings.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace tw::maintain
+{
+
+enum class Settings
+{
+	kAsTheyAre, /* nothing that is evaluated looks at settings */
+	kPinned
+};
+
+struct Environment
+{
+	Oid user;
+	int security_context;
+	int guc_level; /* 0: settings untouched */
+};
+
+/*
+ * Until leave_environment(), or the end of the (sub)transaction by an error,
+ * this session is the owner in a security-restricted operation, with pinned
+ * search_path, TimeZone, DateStyle, IntervalStyle, bytea_output and
+ * extra_float_digits.
+ */
+Environment enter_environment(Oid owner, Settings settings);
+void leave_environment(const Environment *environment);
+
+} // namespace tw::maintain

@@ -1,0 +1,24 @@
+/*
+ * guard.hpp - keeps writers of different inputs of one view apart.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "maintain/session.hpp"
+
+namespace tw::maintain
+{
+
+/*
+ * Takes the locks that a writer of the base table needs for the view, until the
+ * end of the transaction.
+ */
+void guard_write(const ViewRuntime *view, Oid base);
+
+/* Takes the locks that exclude all writers of the view's base tables from maintaining it. */
+void guard_all(const ViewRuntime *view);
+
+/* True if the delta of the view depends on rows that other transactions may be writing. */
+bool needs_guard(const ViewRuntime *view);
+
+} // namespace tw::maintain

@@ -1,0 +1,266 @@
+/*
+ * session.cpp - what a session remembers about live views.
+ *
+ * Two caches, both filled on demand: for a base table the views that read it,
+ * and for a view its analyzed query with compiled expressions and plans. The
+ * relation cache tells when a table, an index or statistics change; whoever
+ * attaches or detaches a view sends such a message for the view and its base
+ * tables. A stale runtime is only marked: it may be in use, and is replaced
+ * when it is next asked for outside of a batch.
+ */
+#include "maintain/session.hpp"
+#include "maintain/environment.hpp"
+#include "capture/statement.hpp"
+
+namespace tw::maintain
+{
+
+namespace
+{
+
+struct BaseEntry
+{
+	Oid relid; /* hash key */
+	bool valid;
+	List *views; /* in CacheMemoryContext */
+};
+
+struct RuntimeEntry
+{
+	Oid view; /* hash key */
+	ViewRuntime *runtime;
+};
+
+HTAB *bases = nullptr;
+HTAB *runtimes = nullptr;
+
+HTAB *
+make_cache(const char *name, Size entry)
+{
+	HASHCTL ctl = {};
+
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = entry;
+	ctl.hcxt = CacheMemoryContext;
+	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+void
+relation_changed(Datum unused, Oid relid)
+{
+	HASH_SEQ_STATUS seq;
+
+	if (bases)
+	{
+		BaseEntry *entry;
+
+		hash_seq_init(&seq, bases);
+		while ((entry = (BaseEntry *)hash_seq_search(&seq)) != nullptr)
+			if (!OidIsValid(relid) || entry->relid == relid)
+				entry->valid = false;
+	}
+	if (runtimes)
+	{
+		RuntimeEntry *entry;
+
+		hash_seq_init(&seq, runtimes);
+		while ((entry = (RuntimeEntry *)hash_seq_search(&seq)) != nullptr)
+			if (entry->runtime &&
+				(!OidIsValid(relid) || entry->view == relid || entry->runtime->state == relid ||
+				 list_member_oid(entry->runtime->plan->bases, relid)))
+				entry->runtime->stale = true;
+	}
+}
+
+void
+function_changed(Datum unused, int cache, uint32 hash)
+{
+	HASH_SEQ_STATUS seq;
+	RuntimeEntry *entry;
+
+	if (!runtimes)
+		return;
+	hash_seq_init(&seq, runtimes);
+	while ((entry = (RuntimeEntry *)hash_seq_search(&seq)) != nullptr)
+		if (entry->runtime && entry->runtime->plan->needs_environment)
+			entry->runtime->stale = true;
+}
+
+List *
+read_views_of_base(Oid relid)
+{
+	Oid table = catalog::internal_relation("base");
+	List *views = NIL;
+
+	if (!OidIsValid(table))
+		return NIL;
+
+	Relation rel = table_open(table, AccessShareLock);
+	ScanKeyData key;
+	HeapTuple tup;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("base_pkey"), true,
+										  nullptr, 1, &key);
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		bool isnull;
+
+		views = lappend_oid(
+			views, DatumGetObjectId(heap_getattr(tup, 2, RelationGetDescr(rel), &isnull)));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return views;
+}
+
+Oid
+read_state_table(Oid view)
+{
+	Oid table = catalog::internal_relation("state");
+	Relation rel = table_open(table, AccessShareLock);
+	ScanKeyData key;
+	Oid state = InvalidOid;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
+	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("state_pkey"), true,
+										  nullptr, 1, &key);
+	HeapTuple tup = systable_getnext(scan);
+	if (HeapTupleIsValid(tup))
+	{
+		bool isnull;
+
+		state = DatumGetObjectId(heap_getattr(tup, 3, RelationGetDescr(rel), &isnull));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return state;
+}
+
+Oid
+only_index(Oid table)
+{
+	Relation rel = table_open(table, AccessShareLock);
+	List *indexes = RelationGetIndexList(rel);
+	Oid index = indexes == NIL ? InvalidOid : linitial_oid(indexes);
+
+	table_close(rel, NoLock);
+	return index;
+}
+
+int
+level_of(const analyze::ViewPlan *plan)
+{
+	int level = 0;
+	ListCell *lc;
+
+	foreach (lc, plan->bases)
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_MATVIEW)
+			continue;
+		const ViewRuntime *input = get_runtime(lfirst_oid(lc));
+		if (input)
+			level = Max(level, input->level + 1);
+	}
+	return level;
+}
+
+ViewRuntime *
+build_runtime(const catalog::LiveView *info)
+{
+	Relation rel = table_open(info->view, AccessShareLock);
+	Environment environment = enter_environment(rel->rd_rel->relowner, Settings::kPinned);
+	analyze::ViewPlan *plan = analyze::analyze_view(info->view, CacheMemoryContext);
+	MemoryContext old = MemoryContextSwitchTo(plan->context);
+	ViewRuntime *runtime = (ViewRuntime *)palloc0(sizeof(ViewRuntime));
+
+	runtime->info = *info;
+	runtime->plan = plan;
+	runtime->desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	runtime->level = level_of(plan);
+	if (plan->input)
+		runtime->input = exec::make_stream(plan->input, plan->context, &runtime->stale);
+	runtime->whole = exec::make_cached_query((Query *)copyObject(plan->query), plan->context,
+											 &runtime->stale);
+	if (plan->strategy == analyze::Strategy::kAggregate)
+	{
+		runtime->state = read_state_table(info->view);
+		runtime->aggregate =
+			state::make_aggregate_operator(plan, runtime->state, only_index(runtime->state),
+										   runtime->desc, &runtime->stale);
+	}
+	MemoryContextSwitchTo(old);
+	leave_environment(&environment);
+	table_close(rel, NoLock);
+	return runtime;
+}
+
+} // namespace
+
+ViewRuntime *
+get_runtime(Oid view)
+{
+	if (!runtimes)
+		runtimes = make_cache("tailwater views", sizeof(RuntimeEntry));
+
+	bool found;
+	RuntimeEntry *entry = (RuntimeEntry *)hash_search(runtimes, &view, HASH_ENTER, &found);
+	if (!found)
+		entry->runtime = nullptr;
+	if (entry->runtime && !entry->runtime->stale)
+		return entry->runtime;
+
+	catalog::LiveView info;
+	ViewRuntime *old = entry->runtime;
+	entry->runtime = nullptr;
+	if (old)
+		MemoryContextDelete(old->plan->context);
+	if (!catalog::find_live_view(view, &info))
+		return nullptr;
+
+	ViewRuntime *runtime = build_runtime(&info);
+	entry = (RuntimeEntry *)hash_search(runtimes, &view, HASH_ENTER, &found);
+	entry->runtime = runtime;
+	return runtime;
+}
+
+List *
+views_of_base(Oid relid)
+{
+	if (!bases)
+		bases = make_cache("tailwater base tables", sizeof(BaseEntry));
+
+	bool found;
+	BaseEntry *entry = (BaseEntry *)hash_search(bases, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->valid = false;
+		entry->views = NIL;
+	}
+	if (entry->valid)
+		return entry->views;
+
+	List *views = read_views_of_base(relid);
+	MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
+	list_free(entry->views);
+	entry->views = list_copy(views);
+	entry->valid = true;
+	MemoryContextSwitchTo(old);
+	return entry->views;
+}
+
+void
+invalidate(Oid relid)
+{
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		CacheInvalidateRelcacheByRelid(relid);
+}
+
+void
+init_session()
+{
+	CacheRegisterRelcacheCallback(relation_changed, (Datum)0);
+	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum)0);
+}
+
+} // namespace tw::maintain

@@ -1,0 +1,40 @@
+/*
+ * session.hpp - what a session remembers about live views.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "analyze/view_plan.hpp"
+#include "catalog/live_view.hpp"
+#include "exec/stream.hpp"
+#include "state/aggregate.hpp"
+
+namespace tw::maintain
+{
+
+/* A live view made ready to be maintained in this session. */
+struct ViewRuntime
+{
+	catalog::LiveView info;
+	bool stale; /* something it depends on changed: build it again before the next use */
+	int level;	/* 0: reads base tables only; else 1 + the highest level of live views it reads */
+	analyze::ViewPlan *plan;
+	exec::Stream *input;				 /* of plan->input */
+	exec::CachedQuery *whole;			 /* the whole query */
+	state::AggregateOperator *aggregate; /* kAggregate */
+	Oid state;
+	TupleDesc desc;						 /* of the view */
+};
+
+/* The runtime of an attached view; null where it is not attached. Valid until the transaction ends. */
+ViewRuntime *get_runtime(Oid view);
+
+/* OIDs of the attached views that read the relation, directly or as a partition or child. */
+List *views_of_base(Oid relid);
+
+/* Everything about these relations is looked up again in all sessions, from the next command on. */
+void invalidate(Oid relid);
+
+void init_session();
+
+} // namespace tw::maintain
