@@ -36,6 +36,11 @@ CREATE TABLE tailwater_internal.attachment (
 	-- The attaching transaction: positions whose snapshot does not see it are not valid for this view.
 	attached_xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id());
 
+-- The cluster in which the attachments were made: pg_upgrade copies them, but not what they rely on.
+CREATE TABLE tailwater_internal.cluster (
+	system_identifier bigint NOT NULL);
+INSERT INTO tailwater_internal.cluster SELECT system_identifier FROM pg_catalog.pg_control_system();
+
 -- Base tables (and their partitions and children) of each view.
 CREATE TABLE tailwater_internal.base (
 	base oid, view oid, PRIMARY KEY (base, view));

@@ -39,6 +39,31 @@ parse_mode(Datum value)
 	return strcmp(name, "deferred") == 0 ? Mode::kDeferred : Mode::kImmediate;
 }
 
+/* The OIDs in the first column of an internal table. */
+List *
+first_column(const char *table)
+{
+	List *oids = NIL;
+
+	if (!extension_present())
+		return NIL;
+
+	Relation rel = table_open(internal_relation(table), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
+	HeapTuple tup;
+
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		bool isnull;
+
+		oids = lappend_oid(oids,
+						   DatumGetObjectId(heap_getattr(tup, 1, RelationGetDescr(rel), &isnull)));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return oids;
+}
+
 } // namespace
 
 bool
@@ -118,27 +143,50 @@ remove_listing(Oid view)
 }
 
 List *
+listed_views()
+{
+	return first_column("view");
+}
+
+List *
 attached_views()
 {
-	List *views = NIL;
+	return first_column("attachment");
+}
 
-	if (!extension_present())
-		return NIL;
-
-	Relation rel = table_open(internal_relation("attachment"), AccessShareLock);
+bool
+in_own_cluster()
+{
+	Relation rel = table_open(internal_relation("cluster"), AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
-	HeapTuple tup;
+	HeapTuple tup = systable_getnext(scan);
+	bool isnull;
+	bool own = HeapTupleIsValid(tup) &&
+			   DatumGetInt64(heap_getattr(tup, 1, RelationGetDescr(rel), &isnull)) ==
+				   static_cast<int64>(GetSystemIdentifier());
 
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-	{
-		bool isnull;
-
-		views = lappend_oid(views,
-							DatumGetObjectId(heap_getattr(tup, 1, RelationGetDescr(rel), &isnull)));
-	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return views;
+	return own;
+}
+
+void
+store_cluster()
+{
+	Relation rel = table_open(internal_relation("cluster"), RowExclusiveLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
+	HeapTuple old = systable_getnext(scan);
+	Datum value = Int64GetDatum(static_cast<int64>(GetSystemIdentifier()));
+	bool isnull = false;
+	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), &value, &isnull);
+
+	if (HeapTupleIsValid(old))
+		CatalogTupleUpdate(rel, &old->t_self, tup);
+	else
+		CatalogTupleInsert(rel, tup);
+	systable_endscan(scan);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
 }
 
 bool

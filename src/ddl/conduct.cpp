@@ -46,20 +46,6 @@ is_attached(Oid view)
 	return catalog::find_live_view(view, &live);
 }
 
-/* A view created WITH NO DATA waits for its first REFRESH. */
-bool
-is_populated(Oid view)
-{
-	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
-
-	if (!HeapTupleIsValid(tup))
-		elog(ERROR, "cache lookup failed for relation %u", view);
-
-	bool populated = reinterpret_cast<Form_pg_class>(GETSTRUCT(tup))->relispopulated;
-	ReleaseSysCache(tup);
-	return populated;
-}
-
 [[noreturn]] void
 raise_not_live(Oid view)
 {
@@ -75,6 +61,19 @@ bool
 conducting()
 {
 	return depth > 0;
+}
+
+bool
+is_populated(Oid view)
+{
+	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
+
+	if (!HeapTupleIsValid(tup))
+		elog(ERROR, "cache lookup failed for relation %u", view);
+
+	bool populated = reinterpret_cast<Form_pg_class>(GETSTRUCT(tup))->relispopulated;
+	ReleaseSysCache(tup);
+	return populated;
 }
 
 void
