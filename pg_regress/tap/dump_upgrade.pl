@@ -53,10 +53,21 @@ is($new->safe_psql('shop', q{SELECT * FROM big WHERE kind IN ('before', 'after')
 is($new->safe_psql('shop', q{SELECT tailwater.verify('by_kind') + tailwater.verify('big')}), '0', 'and right');
 
 my $epoch = $new->safe_psql('shop', q{SELECT epoch FROM tailwater.views WHERE view = 'by_kind'::regclass});
+$new->safe_psql('shop', q{
+	CREATE MATERIALIZED VIEW bad AS SELECT id, random() AS r FROM item;
+	INSERT INTO tailwater_internal.view VALUES ('bad', 'immediate', true)});
 $new->restart;
 $new->safe_psql('shop', q{INSERT INTO item VALUES (102, 'again', 102); SELECT tailwater.sync()});
 is($new->safe_psql('shop', q{SELECT epoch FROM tailwater.views WHERE view = 'by_kind'::regclass}), $epoch,
 	'an ordinary restart leaves them alone');
+
+# a listed view that has content but is not attached is tried at each start
+ok($new->poll_query_until('shop', q{SELECT last_error ~ 'random' FROM tailwater.views WHERE view = 'bad'::regclass}),
+	'a view that cannot be attached says why');
+is($new->safe_psql('shop', 'SELECT count(*) FROM tailwater.views WHERE attached'), '2', 'and does not hold up the others');
+isnt($new->psql('shop', 'REFRESH MATERIALIZED VIEW bad'), 0, 'its REFRESH fails for the same reason');
+$new->safe_psql('shop', q{SELECT tailwater.release('bad')});
+is($new->safe_psql('shop', 'SELECT count(*) FROM tailwater_internal.last_error'), '0', 'nothing of it is left once released');
 
 $new->stop;
 done_testing();

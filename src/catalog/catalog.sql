@@ -41,6 +41,12 @@ CREATE TABLE tailwater_internal.cluster (
 	system_identifier bigint NOT NULL);
 INSERT INTO tailwater_internal.cluster SELECT system_identifier FROM pg_catalog.pg_control_system();
 
+-- Why a listed view is not kept up to date, where a worker tried and failed.
+CREATE TABLE tailwater_internal.last_error (
+	view oid PRIMARY KEY,
+	message text NOT NULL,
+	happened_at timestamptz NOT NULL);
+
 -- Base tables (and their partitions and children) of each view.
 CREATE TABLE tailwater_internal.base (
 	base oid, view oid, PRIMARY KEY (base, view));

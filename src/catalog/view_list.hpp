@@ -47,6 +47,10 @@ List *attached_views();
 bool in_own_cluster();
 void store_cluster();
 
+/* Remembers why a worker could not keep a view up to date, for tailwater.views; and forgets it. */
+void put_error(Oid view, const char *message);
+void clear_error(Oid view);
+
 /* True if a live view reads the relation (directly, or as a partition or child of what it reads).
  */
 bool is_base(Oid relation);

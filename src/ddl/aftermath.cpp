@@ -329,7 +329,7 @@ settle_drops(List *relations)
 		if (catalog::find_live_view(relation, &view) || catalog::is_base(relation))
 			live = true;
 		if (catalog::find_listing(relation, &listing))
-			catalog::remove_listing(relation);
+			unlist(relation);
 	}
 	if (live)
 		sweep();

@@ -84,12 +84,20 @@ attach_listed(Oid view)
 	if (!catalog::find_listing(view, &wanted))
 		elog(ERROR, "materialized view %u is not listed", view);
 	run_stage([&] { maintain::attach(view, wanted.mode, wanted.feed); });
+	catalog::clear_error(view);
 }
 
 void
 detach_listed(Oid view)
 {
 	run_stage([&] { maintain::detach(view); });
+}
+
+void
+unlist(Oid view)
+{
+	catalog::remove_listing(view);
+	catalog::clear_error(view);
 }
 
 bool
@@ -102,7 +110,7 @@ release_view(Oid view)
 	if (attached)
 		detach_listed(view);
 	if (listed)
-		catalog::remove_listing(view);
+		unlist(view);
 	return listed;
 }
 

@@ -25,6 +25,9 @@ bool is_populated(Oid view);
 /* Takes the view off the list and makes it plain; false if it was not live. */
 bool release_view(Oid view);
 
+/* Takes a view that is gone, or plain, off the list. */
+void unlist(Oid view);
+
 /* Attaches a listed view as it was asked for. */
 void attach_listed(Oid view);
 

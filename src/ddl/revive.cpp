@@ -96,6 +96,8 @@ try_attach(Oid view)
 				errmsg("materialized view \"%s\" is not kept up to date: %s", get_rel_name(view),
 					   error->message),
 				errhint("REFRESH MATERIALIZED VIEW tries again."));
+		if (get_rel_relkind(view) == RELKIND_MATVIEW)
+			catalog::put_error(view, error->message);
 		FreeErrorData(error);
 	}
 	PG_END_TRY();
