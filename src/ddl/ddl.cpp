@@ -132,6 +132,7 @@ create_view(const Command &c, CreateTableAsStmt *ctas)
 	RangeVar *name = static_cast<RangeVar *>(copyObjectImpl(into->rel));
 
 	run(c);
+	CommandCounterIncrement();
 	settle();
 
 	Oid view = existed ? InvalidOid : created_view(name, schema);
@@ -279,7 +280,7 @@ listed_view(RefreshMatViewStmt *refresh)
 				   ? RangeVarGetRelidExtended(refresh->relation,
 											  refresh->concurrent ? ExclusiveLock
 																  : AccessExclusiveLock,
-											  0, RangeVarCallbackOwnsTable, nullptr)
+											  0, pg::check_may_refresh, nullptr)
 				   : InvalidOid;
 
 	return OidIsValid(view) && catalog::find_listing(view, &listing) ? view : InvalidOid;
