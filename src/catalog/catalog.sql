@@ -37,6 +37,17 @@ CREATE TABLE tailwater_internal.attachment (
 	attached_xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
 	key_columns int2vector NOT NULL);  -- columns that identify a row, empty: its image does
 
+-- The cluster in which the attachments were made: pg_upgrade copies them, but not what they rely on.
+CREATE TABLE tailwater_internal.cluster (
+	system_identifier bigint NOT NULL);
+INSERT INTO tailwater_internal.cluster SELECT system_identifier FROM pg_catalog.pg_control_system();
+
+-- Why a listed view is not kept up to date, where a worker tried and failed.
+CREATE TABLE tailwater_internal.last_error (
+	view oid PRIMARY KEY,
+	message text NOT NULL,
+	happened_at timestamptz NOT NULL);
+
 -- Base tables (and their partitions and children) of each view.
 CREATE TABLE tailwater_internal.base (
 	base oid, view oid, PRIMARY KEY (base, view));

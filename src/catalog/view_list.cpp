@@ -18,6 +18,7 @@ namespace
 {
 
 constexpr int kListColumns = 3;
+constexpr int kErrorColumns = 3;
 constexpr int kAttachmentKeyIndex = 5; /* attribute number of attachment.key_index */
 
 /*
@@ -37,6 +38,66 @@ parse_mode(Datum value)
 	char *name = TextDatumGetCString(value);
 
 	return strcmp(name, "deferred") == 0 ? Mode::kDeferred : Mode::kImmediate;
+}
+
+/* Inserts or replaces the row of a view; no value is null. */
+void
+put_row(const char *table, const char *index, Oid view, Datum *values)
+{
+	Relation rel = table_open(internal_relation(table), RowExclusiveLock);
+	ScanKeyData key;
+	SysScanDesc scan = begin_scan(rel, index, &key, view);
+	HeapTuple old = systable_getnext(scan);
+	bool *nulls = static_cast<bool *>(palloc0(RelationGetDescr(rel)->natts * sizeof(bool)));
+	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+
+	if (HeapTupleIsValid(old))
+		CatalogTupleUpdate(rel, &old->t_self, tup);
+	else
+		CatalogTupleInsert(rel, tup);
+	systable_endscan(scan);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+void
+remove_row(const char *table, const char *index, Oid view)
+{
+	Relation rel = table_open(internal_relation(table), RowExclusiveLock);
+	ScanKeyData key;
+	SysScanDesc scan = begin_scan(rel, index, &key, view);
+	HeapTuple tup = systable_getnext(scan);
+
+	if (HeapTupleIsValid(tup))
+		CatalogTupleDelete(rel, &tup->t_self);
+	systable_endscan(scan);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/* The OIDs in the first column of an internal table. */
+List *
+first_column(const char *table)
+{
+	List *oids = NIL;
+
+	if (!extension_present())
+		return NIL;
+
+	Relation rel = table_open(internal_relation(table), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
+	HeapTuple tup;
+
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		bool isnull;
+
+		oids = lappend_oid(oids,
+						   DatumGetObjectId(heap_getattr(tup, 1, RelationGetDescr(rel), &isnull)));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return oids;
 }
 
 } // namespace
@@ -83,15 +144,71 @@ find_listing(Oid view, Listing *out)
 void
 put_listing(Oid view, Listing wanted)
 {
-	Relation rel = table_open(internal_relation("view"), RowExclusiveLock);
-	ScanKeyData key;
-	SysScanDesc scan = begin_scan(rel, "view_pkey", &key, view);
-	HeapTuple old = systable_getnext(scan);
 	Datum values[kListColumns] = {ObjectIdGetDatum(view),
 								  CStringGetTextDatum(mode_name(wanted.mode)),
 								  BoolGetDatum(wanted.feed)};
-	bool nulls[kListColumns] = {false, false, false};
-	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+
+	put_row("view", "view_pkey", view, values);
+}
+
+void
+remove_listing(Oid view)
+{
+	remove_row("view", "view_pkey", view);
+}
+
+void
+put_error(Oid view, const char *message)
+{
+	Datum values[kErrorColumns] = {ObjectIdGetDatum(view), CStringGetTextDatum(message),
+								   TimestampTzGetDatum(GetCurrentTimestamp())};
+
+	put_row("last_error", "last_error_pkey", view, values);
+}
+
+void
+clear_error(Oid view)
+{
+	remove_row("last_error", "last_error_pkey", view);
+}
+
+List *
+listed_views()
+{
+	return first_column("view");
+}
+
+List *
+attached_views()
+{
+	return first_column("attachment");
+}
+
+bool
+in_own_cluster()
+{
+	Relation rel = table_open(internal_relation("cluster"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
+	HeapTuple tup = systable_getnext(scan);
+	bool isnull;
+	bool own = HeapTupleIsValid(tup) &&
+			   DatumGetInt64(heap_getattr(tup, 1, RelationGetDescr(rel), &isnull)) ==
+				   static_cast<int64>(GetSystemIdentifier());
+
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return own;
+}
+
+void
+store_cluster()
+{
+	Relation rel = table_open(internal_relation("cluster"), RowExclusiveLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
+	HeapTuple old = systable_getnext(scan);
+	Datum value = Int64GetDatum(static_cast<int64>(GetSystemIdentifier()));
+	bool isnull = false;
+	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), &value, &isnull);
 
 	if (HeapTupleIsValid(old))
 		CatalogTupleUpdate(rel, &old->t_self, tup);
@@ -100,45 +217,6 @@ put_listing(Oid view, Listing wanted)
 	systable_endscan(scan);
 	table_close(rel, RowExclusiveLock);
 	CommandCounterIncrement();
-}
-
-void
-remove_listing(Oid view)
-{
-	Relation rel = table_open(internal_relation("view"), RowExclusiveLock);
-	ScanKeyData key;
-	SysScanDesc scan = begin_scan(rel, "view_pkey", &key, view);
-	HeapTuple tup = systable_getnext(scan);
-
-	if (HeapTupleIsValid(tup))
-		CatalogTupleDelete(rel, &tup->t_self);
-	systable_endscan(scan);
-	table_close(rel, RowExclusiveLock);
-	CommandCounterIncrement();
-}
-
-List *
-attached_views()
-{
-	List *views = NIL;
-
-	if (!extension_present())
-		return NIL;
-
-	Relation rel = table_open(internal_relation("attachment"), AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
-	HeapTuple tup;
-
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-	{
-		bool isnull;
-
-		views = lappend_oid(views,
-							DatumGetObjectId(heap_getattr(tup, 1, RelationGetDescr(rel), &isnull)));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return views;
 }
 
 bool

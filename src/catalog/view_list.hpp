@@ -36,8 +36,20 @@ void put_listing(Oid view, Listing wanted);
 /* Takes the view off the list; nothing happens if it is not on it. */
 void remove_listing(Oid view);
 
-/* OIDs of all attached views. */
+/* OIDs of all listed and of all attached views. */
+List *listed_views();
 List *attached_views();
+
+/*
+ * Whether the attachments were made in this cluster, and not in one that
+ * pg_upgrade copied; and a note that from now on they are.
+ */
+bool in_own_cluster();
+void store_cluster();
+
+/* Remembers why a worker could not keep a view up to date, for tailwater.views; and forgets it. */
+void put_error(Oid view, const char *message);
+void clear_error(Oid view);
 
 /* True if a live view reads the relation (directly, or as a partition or child of what it reads).
  */

@@ -198,20 +198,20 @@ watch_drop(Oid class_id, Oid object_id, int sub_id, int drop_flags)
 	}
 	switch (get_rel_relkind(object_id))
 	{
-	case RELKIND_RELATION:
-	case RELKIND_PARTITIONED_TABLE:
-	case RELKIND_FOREIGN_TABLE:
-		note_oid(&dropped, object_id);
-		note_parents(object_id);
-		break;
-	case RELKIND_MATVIEW:
-		note_oid(&dropped, object_id);
-		break;
-	case RELKIND_INDEX:
-		watch_key_index(object_id, drop_flags);
-		break;
-	default:
-		break;
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+		case RELKIND_FOREIGN_TABLE:
+			note_oid(&dropped, object_id);
+			note_parents(object_id);
+			break;
+		case RELKIND_MATVIEW:
+			note_oid(&dropped, object_id);
+			break;
+		case RELKIND_INDEX:
+			watch_key_index(object_id, drop_flags);
+			break;
+		default:
+			break;
 	}
 }
 
@@ -236,25 +236,25 @@ watch_alter(Oid class_id, Oid object_id, const ObjectAccessPostAlter *arg)
 {
 	switch (class_id)
 	{
-	case RelationRelationId:
-		if (!reorganizes_only())
+		case RelationRelationId:
+			if (!reorganizes_only())
+				note_oid(&altered, object_id);
+			break;
+		case InheritsRelationId:
 			note_oid(&altered, object_id);
-		break;
-	case InheritsRelationId:
-		note_oid(&altered, object_id);
-		if (OidIsValid(arg->auxiliary_id))
-			note_oid(&altered, arg->auxiliary_id);
-		break;
-	case TriggerRelationId:
-	case PolicyRelationId:
-		note_object(&altered_parts, class_id, object_id);
-		break;
-	case ProcedureRelationId:
-		if (!renames_only())
-			note_object(&redefined, class_id, object_id);
-		break;
-	default:
-		break;
+			if (OidIsValid(arg->auxiliary_id))
+				note_oid(&altered, arg->auxiliary_id);
+			break;
+		case TriggerRelationId:
+		case PolicyRelationId:
+			note_object(&altered_parts, class_id, object_id);
+			break;
+		case ProcedureRelationId:
+			if (!renames_only())
+				note_object(&redefined, class_id, object_id);
+			break;
+		default:
+			break;
 	}
 }
 
@@ -264,19 +264,19 @@ watch_create(Oid class_id, Oid object_id, int sub_id)
 {
 	switch (class_id)
 	{
-	case RelationRelationId:
-		if (sub_id != 0)
-			note_oid(&altered, object_id);
-		break;
-	case PolicyRelationId:
-		note_object(&altered_parts, class_id, object_id);
-		break;
-	case ProcedureRelationId:
-	case RewriteRelationId:
-		note_object(&redefined, class_id, object_id);
-		break;
-	default:
-		break;
+		case RelationRelationId:
+			if (sub_id != 0)
+				note_oid(&altered, object_id);
+			break;
+		case PolicyRelationId:
+			note_object(&altered_parts, class_id, object_id);
+			break;
+		case ProcedureRelationId:
+		case RewriteRelationId:
+			note_object(&redefined, class_id, object_id);
+			break;
+		default:
+			break;
 	}
 }
 
@@ -290,17 +290,18 @@ watch(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *ar
 
 	switch (access)
 	{
-	case OAT_DROP:
-		watch_drop(class_id, object_id, sub_id, static_cast<ObjectAccessDrop *>(arg)->dropflags);
-		break;
-	case OAT_POST_ALTER:
-		watch_alter(class_id, object_id, static_cast<ObjectAccessPostAlter *>(arg));
-		break;
-	case OAT_POST_CREATE:
-		watch_create(class_id, object_id, sub_id);
-		break;
-	default:
-		break;
+		case OAT_DROP:
+			watch_drop(class_id, object_id, sub_id,
+					   static_cast<ObjectAccessDrop *>(arg)->dropflags);
+			break;
+		case OAT_POST_ALTER:
+			watch_alter(class_id, object_id, static_cast<ObjectAccessPostAlter *>(arg));
+			break;
+		case OAT_POST_CREATE:
+			watch_create(class_id, object_id, sub_id);
+			break;
+		default:
+			break;
 	}
 }
 
@@ -328,7 +329,7 @@ settle_drops(List *relations)
 		if (catalog::find_live_view(relation, &view) || catalog::is_base(relation))
 			live = true;
 		if (catalog::find_listing(relation, &listing))
-			catalog::remove_listing(relation);
+			unlist(relation);
 	}
 	if (live)
 		sweep();

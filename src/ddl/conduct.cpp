@@ -46,20 +46,6 @@ is_attached(Oid view)
 	return catalog::find_live_view(view, &live);
 }
 
-/* A view created WITH NO DATA waits for its first REFRESH. */
-bool
-is_populated(Oid view)
-{
-	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
-
-	if (!HeapTupleIsValid(tup))
-		elog(ERROR, "cache lookup failed for relation %u", view);
-
-	bool populated = reinterpret_cast<Form_pg_class>(GETSTRUCT(tup))->relispopulated;
-	ReleaseSysCache(tup);
-	return populated;
-}
-
 [[noreturn]] void
 raise_not_live(Oid view)
 {
@@ -77,6 +63,19 @@ conducting()
 	return depth > 0;
 }
 
+bool
+is_populated(Oid view)
+{
+	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
+
+	if (!HeapTupleIsValid(tup))
+		elog(ERROR, "cache lookup failed for relation %u", view);
+
+	bool populated = reinterpret_cast<Form_pg_class>(GETSTRUCT(tup))->relispopulated;
+	ReleaseSysCache(tup);
+	return populated;
+}
+
 void
 attach_listed(Oid view)
 {
@@ -85,12 +84,20 @@ attach_listed(Oid view)
 	if (!catalog::find_listing(view, &wanted))
 		elog(ERROR, "materialized view %u is not listed", view);
 	run_stage([&] { maintain::attach(view, wanted.mode, wanted.feed); });
+	catalog::clear_error(view);
 }
 
 void
 detach_listed(Oid view)
 {
 	run_stage([&] { maintain::detach(view); });
+}
+
+void
+unlist(Oid view)
+{
+	catalog::remove_listing(view);
+	catalog::clear_error(view);
 }
 
 bool
@@ -103,7 +110,7 @@ release_view(Oid view)
 	if (attached)
 		detach_listed(view);
 	if (listed)
-		catalog::remove_listing(view);
+		unlist(view);
 	return listed;
 }
 

@@ -19,8 +19,14 @@ bool conducting();
 /* Carries out what a command says about a materialized view the caller owns and has locked. */
 void apply_options(Oid view, const ViewOptions &options);
 
+/* True unless the view was created or refreshed WITH NO DATA. */
+bool is_populated(Oid view);
+
 /* Takes the view off the list and makes it plain; false if it was not live. */
 bool release_view(Oid view);
+
+/* Takes a view that is gone, or plain, off the list. */
+void unlist(Oid view);
 
 /* Attaches a listed view as it was asked for. */
 void attach_listed(Oid view);

@@ -132,6 +132,7 @@ create_view(const Command &c, CreateTableAsStmt *ctas)
 	RangeVar *name = static_cast<RangeVar *>(copyObjectImpl(into->rel));
 
 	run(c);
+	CommandCounterIncrement();
 	settle();
 
 	Oid view = existed ? InvalidOid : created_view(name, schema);
@@ -218,12 +219,12 @@ refuse_concurrent_detach(AlterTableStmt *alter, Oid relation)
 
 		if (cmd->subtype == AT_DetachPartition && castNode(PartitionCmd, cmd->def)->concurrent &&
 			catalog::is_base(relation))
-			ereport(
-				ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("cannot detach a partition of table \"%s\" concurrently",
-					   get_rel_name(relation)),
-				errdetail("A materialized view that tailwater keeps up to date reads the table."),
-				errhint("Use DETACH PARTITION without CONCURRENTLY."));
+			ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("cannot detach a partition of table \"%s\" concurrently",
+						   get_rel_name(relation)),
+					errdetail(
+						"A materialized view that tailwater keeps up to date reads the table."),
+					errhint("Use DETACH PARTITION without CONCURRENTLY."));
 	}
 }
 
@@ -275,12 +276,12 @@ Oid
 listed_view(RefreshMatViewStmt *refresh)
 {
 	catalog::Listing listing;
-	Oid view =
-		catalog::extension_present()
-			? RangeVarGetRelidExtended(refresh->relation,
-									   refresh->concurrent ? ExclusiveLock : AccessExclusiveLock, 0,
-									   RangeVarCallbackOwnsTable, nullptr)
-			: InvalidOid;
+	Oid view = catalog::extension_present()
+				   ? RangeVarGetRelidExtended(refresh->relation,
+											  refresh->concurrent ? ExclusiveLock
+																  : AccessExclusiveLock,
+											  0, pg::check_may_refresh, nullptr)
+				   : InvalidOid;
 
 	return OidIsValid(view) && catalog::find_listing(view, &listing) ? view : InvalidOid;
 }
@@ -387,11 +388,11 @@ check_drop(DropStmt *drop)
 						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)),
 													get_rel_name(view)));
 	}
-	ereport(
-		ERROR, errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-		errmsg("cannot drop extension tailwater because it keeps materialized views up to date"),
-		errdetail("Live views: %s.", names.data),
-		errhint("Use DROP ... CASCADE; the views become ordinary materialized views."));
+	ereport(ERROR, errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			errmsg(
+				"cannot drop extension tailwater because it keeps materialized views up to date"),
+			errdetail("Live views: %s.", names.data),
+			errhint("Use DROP ... CASCADE; the views become ordinary materialized views."));
 }
 
 /* True for commands that can neither concern a live view nor leave notes. */
@@ -400,25 +401,25 @@ is_session_command(NodeTag tag)
 {
 	switch (tag)
 	{
-	case T_TransactionStmt:
-	case T_VariableSetStmt:
-	case T_VariableShowStmt:
-	case T_DeclareCursorStmt:
-	case T_FetchStmt:
-	case T_ClosePortalStmt:
-	case T_PrepareStmt:
-	case T_DeallocateStmt:
-	case T_ListenStmt:
-	case T_UnlistenStmt:
-	case T_NotifyStmt:
-	case T_LockStmt:
-	case T_ConstraintsSetStmt:
-	case T_CheckPointStmt:
-	case T_LoadStmt:
-	case T_DiscardStmt:
-		return true;
-	default:
-		return false;
+		case T_TransactionStmt:
+		case T_VariableSetStmt:
+		case T_VariableShowStmt:
+		case T_DeclareCursorStmt:
+		case T_FetchStmt:
+		case T_ClosePortalStmt:
+		case T_PrepareStmt:
+		case T_DeallocateStmt:
+		case T_ListenStmt:
+		case T_UnlistenStmt:
+		case T_NotifyStmt:
+		case T_LockStmt:
+		case T_ConstraintsSetStmt:
+		case T_CheckPointStmt:
+		case T_LoadStmt:
+		case T_DiscardStmt:
+			return true;
+		default:
+			return false;
 	}
 }
 
@@ -429,35 +430,35 @@ dispatch(const Command &c)
 
 	switch (nodeTag(tree))
 	{
-	case T_CreateTableAsStmt:
-	case T_ExplainStmt:
-		if (CreateTableAsStmt *ctas = created_by(tree);
-			ctas != nullptr && has_options(ctas->into->options))
-		{
-			Command own = with_own_tree(c);
+		case T_CreateTableAsStmt:
+		case T_ExplainStmt:
+			if (CreateTableAsStmt *ctas = created_by(tree);
+				ctas != nullptr && has_options(ctas->into->options))
+			{
+				Command own = with_own_tree(c);
 
-			create_view(own, created_by(own.pstmt->utilityStmt));
-		}
-		else
+				create_view(own, created_by(own.pstmt->utilityStmt));
+			}
+			else
+				run(c);
+			break;
+		case T_CreateStmt:
+			refuse_options(parse_state(c), castNode(CreateStmt, tree)->options, "a table");
 			run(c);
-		break;
-	case T_CreateStmt:
-		refuse_options(parse_state(c), castNode(CreateStmt, tree)->options, "a table");
-		run(c);
-		break;
-	case T_AlterTableStmt:
-		alter_relation(c);
-		break;
-	case T_RefreshMatViewStmt:
-		refresh(c);
-		break;
-	case T_DropStmt:
-		check_drop(castNode(DropStmt, tree));
-		run(c);
-		break;
-	default:
-		run(c);
-		break;
+			break;
+		case T_AlterTableStmt:
+			alter_relation(c);
+			break;
+		case T_RefreshMatViewStmt:
+			refresh(c);
+			break;
+		case T_DropStmt:
+			check_drop(castNode(DropStmt, tree));
+			run(c);
+			break;
+		default:
+			run(c);
+			break;
 	}
 }
 

@@ -71,15 +71,15 @@ visit_rule(Walk *walk, Oid rule)
 		return;
 	switch (get_rel_relkind(relation))
 	{
-	case RELKIND_VIEW:
-		enqueue(walk, RelationRelationId, relation);
-		break;
-	case RELKIND_MATVIEW:
-		if (catalog::find_live_view(relation, &live))
-			walk->views = list_append_unique_oid(walk->views, relation);
-		break;
-	default:
-		break;
+		case RELKIND_VIEW:
+			enqueue(walk, RelationRelationId, relation);
+			break;
+		case RELKIND_MATVIEW:
+			if (catalog::find_live_view(relation, &live))
+				walk->views = list_append_unique_oid(walk->views, relation);
+			break;
+		default:
+			break;
 	}
 }
 
@@ -102,16 +102,16 @@ visit_dependents(Walk *walk, const ObjectAddress *object)
 
 		switch (dep->classid)
 		{
-		case RewriteRelationId:
-			visit_rule(walk, dep->objid);
-			break;
-		case ProcedureRelationId:
-		case OperatorRelationId:
-		case CastRelationId:
-			enqueue(walk, dep->classid, dep->objid);
-			break;
-		default:
-			break;
+			case RewriteRelationId:
+				visit_rule(walk, dep->objid);
+				break;
+			case ProcedureRelationId:
+			case OperatorRelationId:
+			case CastRelationId:
+				enqueue(walk, dep->classid, dep->objid);
+				break;
+			default:
+				break;
 		}
 	}
 	systable_endscan(scan);

@@ -31,7 +31,7 @@ lock_own_view(Oid view, const char *action)
 		ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				errmsg("\"%s\" is not a materialized view", get_rel_name(view)),
 				errhint("Only materialized views can be kept up to date."));
-	if (!pg_class_ownercheck(view, GetUserId()))
+	if (!pg::owns_relation(view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_MATVIEW, get_rel_name(view));
 
 	Relation rel = relation_open(view, NoLock);

@@ -24,11 +24,7 @@ struct ViewOptions
 	Change feed = Change::kNone;
 	bool feed_on = true;
 
-	bool
-	any() const
-	{
-		return maintain != Change::kNone || feed != Change::kNone;
-	}
+	bool any() const { return maintain != Change::kNone || feed != Change::kNone; }
 };
 
 /* True if a list of DefElem has one of namespace "tailwater". */

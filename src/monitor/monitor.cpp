@@ -59,20 +59,26 @@ extern "C"
 Datum
 tailwater_explain(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-	Oid view = PG_GETARG_OID(0);
-	ListCell *lc;
+	FuncCallContext *context;
 
-	tw::monitor::open_live_view(view);
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	foreach (lc, tw::analyze::explain(view))
+	if (SRF_IS_FIRSTCALL())
 	{
-		Datum line = CStringGetTextDatum(static_cast<char *>(lfirst(lc)));
-		bool isnull = false;
+		context = SRF_FIRSTCALL_INIT();
+		MemoryContext old = MemoryContextSwitchTo(context->multi_call_memory_ctx);
 
-		tuplestore_putvalues(result->setResult, result->setDesc, &line, &isnull);
+		tw::monitor::open_live_view(PG_GETARG_OID(0));
+		context->user_fctx = tw::analyze::explain(PG_GETARG_OID(0));
+		MemoryContextSwitchTo(old);
 	}
-	return static_cast<Datum>(0);
+
+	context = SRF_PERCALL_SETUP();
+	List *lines = static_cast<List *>(context->user_fctx);
+
+	if (context->call_cntr >= static_cast<uint64>(list_length(lines)))
+		SRF_RETURN_DONE(context);
+
+	const char *line = static_cast<char *>(list_nth(lines, static_cast<int>(context->call_cntr)));
+	SRF_RETURN_NEXT(context, CStringGetTextDatum(line));
 }
 
 /* tailwater.verify(view regclass) RETURNS bigint */

@@ -27,10 +27,13 @@ SELECT v.view,
 	CASE WHEN a.log <> 0 THEN pg_catalog.pg_total_relation_size(a.log::oid) END AS log_size,
 	(SELECT coalesce(sum(pg_catalog.pg_total_relation_size(s.relation::oid)), 0)::bigint
 		FROM tailwater_internal.state s WHERE s.view = a.view) AS state_size,
-	NULL::text AS last_error
+	pg_catalog.pg_stat_get_tuples_inserted(v.view) + pg_catalog.pg_stat_get_tuples_updated(v.view)
+		+ pg_catalog.pg_stat_get_tuples_deleted(v.view) AS rows_applied,
+	CASE WHEN pg_catalog.has_table_privilege(v.view, 'SELECT') THEN e.message END AS last_error
 FROM tailwater_internal.view v
 	JOIN pg_catalog.pg_class c ON c.oid = v.view
 	LEFT JOIN tailwater_internal.attachment a ON a.view = v.view
+	LEFT JOIN tailwater_internal.last_error e ON e.view = v.view
 	LEFT JOIN LATERAL (SELECT r.version, r.committed_at FROM tailwater_internal.version r
 		ORDER BY r.version DESC LIMIT 1) n ON true;
 GRANT SELECT ON tailwater.views TO PUBLIC;
@@ -46,4 +49,5 @@ COMMENT ON COLUMN tailwater.views.version_at IS 'when that version was made';
 COMMENT ON COLUMN tailwater.views.attached_at IS 'since when it has been kept up to date';
 COMMENT ON COLUMN tailwater.views.log_size IS 'bytes of its change log with index, null where the feed is off';
 COMMENT ON COLUMN tailwater.views.state_size IS 'bytes of the state of its operators with indexes';
-COMMENT ON COLUMN tailwater.views.last_error IS 'why it is not being kept up to date, null where it is';
+COMMENT ON COLUMN tailwater.views.rows_applied IS 'rows inserted into, updated in and deleted from the view since its statistics were last reset';
+COMMENT ON COLUMN tailwater.views.last_error IS 'why a worker could not keep it up to date; null where it is, and for roles that may not read the view';

@@ -83,6 +83,28 @@ owns_database(Oid database, Oid role)
 #endif
 }
 
+/* Whether the role owns the relation. */
+inline bool
+owns_relation(Oid relation, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, relation, role);
+#else
+	return pg_class_ownercheck(relation, role);
+#endif
+}
+
+/* Look-up callback of REFRESH: who may run it on the relation. */
+inline void
+check_may_refresh(const RangeVar *name, Oid relation, Oid previous, void *arg)
+{
+#if PG_VERSION_NUM >= 170000
+	RangeVarCallbackMaintainsTable(name, relation, previous, arg);
+#else
+	RangeVarCallbackOwnsTable(name, relation, previous, arg);
+#endif
+}
+
 /* index_create() for a plain index without options. */
 inline Oid
 create_index(Relation heap, const char *name, IndexInfo *info, List *column_names, Oid access_method,

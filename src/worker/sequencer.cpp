@@ -22,6 +22,7 @@
 #include "worker/retention.hpp"
 #include "worker/version.hpp"
 #include "catalog/live_view.hpp"
+#include "ddl/revive.hpp"
 #include "settings.hpp"
 
 extern "C" PGDLLEXPORT void tailwater_sequencer_main(Datum arg);
@@ -311,6 +312,7 @@ sequencer_main(Oid database)
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	leave_if_absent();
 	publish_state(SequencerState::kRunning);
+	ddl::revive_views();
 
 	/* Check for commits that were left without a version; prune what has grown old meanwhile. */
 	commits_done = pg_atomic_read_u64(&slot->commits);

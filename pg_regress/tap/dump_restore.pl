@@ -1,0 +1,114 @@
+# Live views survive dump and restore hands-free: REFRESH MATERIALIZED VIEW, the last
+# thing a dump does for a view, brings them back; state and log tables stay out of the dump.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('dump');
+$node->init;
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'tailwater'\ntailwater.port = 0\n");
+$node->start;
+
+$node->safe_psql('postgres', 'CREATE DATABASE source');
+$node->safe_psql(
+	'source', q{
+	CREATE EXTENSION tailwater;
+	CREATE SCHEMA shop;
+	CREATE TABLE shop.item (id int PRIMARY KEY, kind text, price int);
+	INSERT INTO shop.item SELECT i, 'k' || i % 3, i FROM generate_series(1, 100) i;
+	CREATE MATERIALIZED VIEW shop."By kind" WITH (tailwater.maintain = immediate) AS
+		SELECT kind, count(*) AS n, sum(price) AS total FROM shop.item GROUP BY kind;
+	CREATE MATERIALIZED VIEW shop.big WITH (tailwater.maintain = immediate, tailwater.feed = off) AS
+		SELECT kind FROM shop."By kind" WHERE total > 10;
+	CREATE MATERIALIZED VIEW shop.later WITH (tailwater.maintain = immediate) AS
+		SELECT id FROM shop.item WITH NO DATA;
+	CREATE MATERIALIZED VIEW shop.plain AS SELECT id FROM shop.item WHERE price > 50;
+	ALTER TABLE shop.item ADD CHECK (price < 10000);
+});
+
+# What every restored database must show: views listed and attached, equal to their queries, and alive.
+my $listed = join "\n", 'shop."By kind"|immediate|t|t', 'shop.big|immediate|f|t', 'shop.later|immediate|t|f';
+
+sub restored_ok
+{
+	my ($db, $how) = @_;
+
+	is($node->safe_psql($db, 'SELECT view, mode, feed, attached FROM tailwater.views ORDER BY view::text'),
+		$listed, "$how: views are listed and attached");
+	is($node->safe_psql($db, q{SELECT tailwater.verify('shop."By kind"') + tailwater.verify('shop.big')}),
+		'0', "$how: content is right");
+	$node->safe_psql($db, q{INSERT INTO shop.item VALUES (1001, 'new', 11), (1002, 'small', 1)});
+	is($node->safe_psql($db, q{SELECT * FROM shop."By kind" WHERE kind IN ('new', 'small') ORDER BY kind}),
+		"new|1|11\nsmall|1|1", "$how: a write reaches the view");
+	is($node->safe_psql($db, q{SELECT kind FROM shop.big WHERE kind IN ('new', 'small')}),
+		'new', "$how: and the view on the view");
+	is($node->safe_psql($db, q{SELECT tailwater.verify('shop."By kind"') + tailwater.verify('shop.big')}),
+		'0', "$how: content is still right");
+	is($node->safe_psql($db, q{SELECT count(*) FROM shop.plain}), '50', "$how: a plain view is as it was");
+	$node->safe_psql($db, 'REFRESH MATERIALIZED VIEW shop.later');
+	is($node->safe_psql($db, q{SELECT attached FROM tailwater.views WHERE view = 'shop.later'::regclass}),
+		't', "$how: a view without data comes to life at its first REFRESH");
+	$node->safe_psql('postgres', "DROP DATABASE $db WITH (FORCE)");
+	return;
+}
+
+my $dir = $node->basedir;
+my $connect = $node->connstr('source');
+
+# plain text through psql, which stops at the first error
+command_ok([ 'pg_dump', '-f', "$dir/plain.sql", '-d', $connect ], 'pg_dump as text');
+my $text = slurp_file("$dir/plain.sql");
+unlike($text, qr/CREATE TABLE tailwater_internal/, 'no table of the extension is defined in the dump');
+unlike($text, qr/COPY tailwater_internal\.(?!view )/, 'only the list of views has its data dumped');
+unlike($text, qr/CREATE TRIGGER|TRIGGER \S*tailwater/, 'no trigger is dumped');
+like($text, qr/^shop\."By kind"\timmediate\tt$/m, 'the list names views');
+ok(index($text, 'CREATE MATERIALIZED VIEW shop."By kind"') < index($text, "COPY tailwater_internal.view"),
+	'the list comes after the definition of the views');
+$node->safe_psql('postgres', 'CREATE DATABASE plain');
+command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('plain'), '-f', "$dir/plain.sql" ],
+	'psql restores it without error');
+restored_ok('plain', 'text');
+
+# custom format, one job and two, whole in one transaction, and created by pg_restore
+command_ok([ 'pg_dump', '-Fc', '-f', "$dir/custom", '-d', $connect ], 'pg_dump -Fc');
+for my $run ([ 'jobs', '--jobs=2' ], [ 'single', '--single-transaction' ], [ 'clean', '--exit-on-error' ])
+{
+	my ($db, @options) = @$run;
+	$node->safe_psql('postgres', "CREATE DATABASE $db");
+	command_ok([ 'pg_restore', @options, '-d', $node->connstr($db), "$dir/custom" ], "pg_restore @options");
+	restored_ok($db, "@options");
+}
+
+# --schema-only carries no list: the views are ordinary ones without data
+command_ok([ 'pg_dump', '--schema-only', '-f', "$dir/schema.sql", '-d', $connect ], 'pg_dump --schema-only');
+$node->safe_psql('postgres', 'CREATE DATABASE bare');
+command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('bare'), '-f', "$dir/schema.sql" ],
+	'psql restores it without error');
+is($node->safe_psql('bare', 'SELECT count(*) FROM tailwater.views'), '0', 'schema only: no view is live');
+$node->safe_psql('bare', q{
+	REFRESH MATERIALIZED VIEW shop."By kind";
+	SELECT tailwater.maintain('shop."By kind"', 'immediate');
+	INSERT INTO shop.item VALUES (1, 'a', 1)});
+is($node->safe_psql('bare', 'SELECT * FROM shop."By kind"'), 'a|1|1', 'schema only: it can be made live');
+
+# a dump of one schema has the view, not the extension's list
+command_ok([ 'pg_dump', '--schema=shop', '-f', "$dir/shop.sql", '-d', $connect ], 'pg_dump --schema');
+$node->safe_psql('postgres', 'CREATE DATABASE part');
+command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('part'), '-f', "$dir/shop.sql" ],
+	'a database without the extension takes it');
+is($node->safe_psql('part', 'SELECT count(*) FROM shop."By kind"'), '3', 'one schema: ordinary views with data');
+
+# restoring data into a database that is in use already: the views follow the rows
+$node->safe_psql('postgres', 'CREATE DATABASE twice');
+command_ok([ 'pg_restore', '-d', $node->connstr('twice'), "$dir/custom" ], 'pg_restore');
+$node->safe_psql('twice', 'TRUNCATE shop.item');
+is($node->safe_psql('twice', 'SELECT count(*) FROM shop."By kind"'), '0', 'TRUNCATE empties the view');
+command_ok([ 'pg_restore', '--data-only', '--disable-triggers', '--table=item', '-d', $node->connstr('twice'), "$dir/custom" ],
+	'pg_restore --data-only --disable-triggers');
+is($node->safe_psql('twice', q{SELECT tailwater.verify('shop."By kind"')}), '0', 'the view follows');
+
+$node->stop;
+done_testing();
