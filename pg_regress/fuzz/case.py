@@ -1,0 +1,89 @@
+"""case - one random case: tables, rows, views, statements; and its script."""
+import random
+
+from dml import Statement, Writer
+from query import Generator
+from schema import make_tables
+from tree import render
+
+
+class View:
+    def __init__(self, name, query):
+        self.name = name
+        self.tree = query.tree
+        self.kind = query.kind
+
+    def sql(self):
+        return render(self.tree)
+
+
+class Case:
+    def __init__(self, seed):
+        self.seed = seed
+        self.ddl = []           # one list per table; the first is CREATE TABLE
+        self.initial = []       # Statements before the views exist
+        self.views = []
+        self.statements = []
+
+
+def make_case(seed, options):
+    rng = random.Random(seed)
+    case = Case(seed)
+    tables = make_tables(rng, options)
+    case.ddl = [t.ddl for t in tables]
+    for t in tables:
+        if rng.random() < 0.9:
+            # rows that break a foreign key would take the others with them: one statement each
+            count = rng.randint(3, 16)
+            if t.parent:
+                case.initial += [Statement(t.insert(rng, 1, " ON CONFLICT DO NOTHING")) for _ in range(count)]
+            else:
+                case.initial.append(Statement(t.insert(rng, count, " ON CONFLICT DO NOTHING")))
+    relations = [(t.name, [(c.name, c.type, c.safe) for c in t.columns]) for t in tables]
+    for i in range(rng.randint(1, options.views)):
+        generator = Generator(rng, relations, options.weights, options.risky)
+        query = generator.query(1)
+        name = "v%d" % i
+        case.views.append(View(name, query))
+        if rng.random() < 0.35:
+            relations.append((name, query.columns))     # later views may read this one
+    case.statements = Writer(rng, tables, options.transactions).statements(options.statements)
+    return case
+
+
+def create_view(view, mode):
+    if mode == "plain":
+        return "CREATE MATERIALIZED VIEW %s AS %s" % (view.name, view.sql())
+    return "CREATE MATERIALIZED VIEW %s WITH (tailwater.maintain = %s) AS %s" % (view.name, mode, view.sql())
+
+
+def statement_script(statement):
+    text = render(statement.tree) + ";"
+    if statement.copy is not None:
+        text += "\n" + render(statement.copy) + "\n\\."
+    return text
+
+
+def comparison(view, columns):
+    """The rows by which a view and its query differ, by image."""
+    texts = ", ".join('"%s"::text COLLATE "C"' % c for c in columns)
+    live = "SELECT %s FROM %s" % (texts, view.name)
+    query = "SELECT %s FROM (%s) AS q" % (texts, view.sql())
+    return ("SELECT 'only in view' AS fault, * FROM (%s EXCEPT ALL %s) AS a\nUNION ALL\n"
+            "SELECT 'only in query', * FROM (%s EXCEPT ALL %s) AS b;" % (live, query, query, live))
+
+
+def script(case, failure, mode):
+    """A failing case as a script for psql."""
+    lines = ["-- seed %d: %s" % (case.seed, failure.headline().replace("\n", "\n-- ")),
+             "-- psql -X -f this file, in an empty database", "CREATE EXTENSION IF NOT EXISTS tailwater;"]
+    for ddl in case.ddl:
+        lines += [d + ";" for d in ddl]
+    lines += [statement_script(s) for s in case.initial]
+    lines += [create_view(v, mode) + ";" for v in case.views]
+    lines += [statement_script(s) for s in case.statements]
+    if mode == "deferred":
+        lines.append("SELECT tailwater.sync();")
+    if failure.view:
+        lines += ["", "-- must be empty", comparison(failure.view, failure.columns)]
+    return "\n".join(lines) + "\n"

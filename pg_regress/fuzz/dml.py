@@ -1,0 +1,188 @@
+"""dml - random statements that change the tables, and transactions around them."""
+from schema import TYPES, literal, sql_type
+from tree import Many, Opt
+
+
+class Statement:
+    """One statement: a tree of SQL, or the data of a COPY."""
+
+    def __init__(self, tree, copy=None):
+        self.tree = tree
+        self.copy = copy        # Many of lines
+
+
+def copy_field(value):
+    if value is None:
+        return "\\N"
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+
+
+class Writer:
+    def __init__(self, rng, tables, transactions=0.25):
+        self.rng = rng
+        self.tables = tables
+        self.transactions = transactions
+        self.prepared = 0
+
+    # ---- parts ----
+
+    def condition(self, table, alias=""):
+        rng = self.rng
+        dot = alias + "." if alias else ""
+        c = rng.choice(table.columns)
+        if rng.random() < 0.5 and table.key:
+            low = rng.randint(1, 40)
+            return "%sid BETWEEN %d AND %d" % (dot, low, low + rng.randint(0, 12))
+        if rng.random() < 0.4:
+            return "%sk %s %d" % (dot, rng.choice(["=", "<", ">"]), rng.randint(-1, 8))
+        if c.type == "json" or rng.random() < 0.2:
+            return "%s%s IS %sNULL" % (dot, c.name, rng.choice(["", "NOT "]))
+        return "%s%s %s %s" % (dot, c.name, rng.choice(["=", "<>", ">"]), literal(rng.choice(TYPES[c.type])))
+
+    def where(self, table, probability=0.92, alias=""):
+        if self.rng.random() > probability:
+            return ""
+        return Opt(" WHERE ", Many([self.condition(table, alias) for _ in range(self.rng.choice([1, 1, 2]))], " AND "))
+
+    def assignment(self, table, column):
+        rng = self.rng
+        if column.name == "id":
+            return "id = id + %d" % rng.choice([40, 100])
+        if column.type in ("int", "bigint", "num2") and rng.random() < 0.4:
+            return "%s = %s + %d" % (column.name, column.name, rng.choice([1, -1]))
+        if rng.random() < 0.1:
+            return "%s = %s" % (column.name, column.name)
+        return "%s = %s" % (column.name, literal(table.value(rng, column)))
+
+    def assignments(self, table):
+        rng = self.rng
+        columns = [c for c in table.columns if c.name != "id" or rng.random() < 0.15]
+        chosen = rng.sample(columns, min(len(columns), rng.choice([1, 1, 2, 3])))
+        return Many([self.assignment(table, c) for c in chosen])
+
+    # ---- statements ----
+
+    def insert(self, table):
+        if table.key and self.rng.random() < 0.6:
+            return Statement(table.insert(self.rng, self.rng.randint(1, 5), " ON CONFLICT DO NOTHING"))
+        return Statement(table.insert(self.rng, self.rng.randint(1, 3)))
+
+    def upsert(self, table):
+        if not table.key:
+            return self.insert(table)
+        columns = [c for c in table.columns if c.name != "id"]
+        chosen = self.rng.sample(columns, self.rng.randint(1, len(columns)))
+        return Statement([table.insert(self.rng, self.rng.randint(1, 3)), " ON CONFLICT (id) DO UPDATE SET ",
+                          Many(["%s = excluded.%s" % (c.name, c.name) for c in chosen])])
+
+    def select_for(self, table, other):
+        """A select list that fits the columns of a table, from the rows of another called o."""
+        out = []
+        for c in table.columns:
+            fits = [o for o in other.columns if o.type == c.type and (o.notnull or not c.notnull)]
+            if c.name == "id":
+                offset = self.rng.choice([0, 40, 80])
+                out.append("o.id + %d" % offset if other.key else "row_number() OVER (ORDER BY o.k) + %d" % offset)
+            elif fits and not (table.parent and c.name == table.parent[0]):
+                out.append("o." + self.rng.choice(fits).name)
+            else:
+                out.append("%s::%s" % (literal(table.value(self.rng, c)), sql_type(c.type)))
+        return ", ".join(out)
+
+    def insert_select(self, table):
+        other = self.rng.choice(self.tables)
+        if table.key and not other.key:
+            return self.insert(table)       # numbering rows would depend on their order
+        limit = [" WHERE ", self.condition(other, "o")]
+        return Statement(["INSERT INTO %s SELECT %s FROM %s AS o" % (table.name, self.select_for(table, other), other.name),
+                          limit, " ON CONFLICT DO NOTHING"])
+
+    def update(self, table):
+        return Statement(["UPDATE %s SET " % table.name, self.assignments(table), self.where(table)])
+
+    def update_from(self, table):
+        other = self.rng.choice(self.tables)
+        return Statement(["UPDATE %s SET k = s.m FROM (SELECT k, max(k) + 1 AS m FROM %s WHERE k IS NOT NULL GROUP BY k) "
+                          "AS s WHERE s.k = %s.k AND s.m < 9" % (table.name, other.name, table.name)])
+
+    def delete(self, table):
+        return Statement(["DELETE FROM %s" % table.name, self.where(table)])
+
+    def delete_using(self, table):
+        other = self.rng.choice(self.tables)
+        return Statement(["DELETE FROM %s AS d USING %s AS o WHERE d.k = o.k AND " % (table.name, other.name),
+                          self.condition(other, "o")])
+
+    def truncate(self, table):
+        return Statement("TRUNCATE %s%s" % (table.name, " CASCADE" if self.rng.random() < 0.7 else ""))
+
+    def merge(self, table):
+        rng = self.rng
+        other = rng.choice([t for t in self.tables if t.key] or [None])
+        if not table.key or other is None or table.parent:
+            return self.update(table)
+        matched = ["WHEN MATCHED AND %s THEN DELETE" % self.condition(table, "m"),
+                   ["WHEN MATCHED THEN UPDATE SET ", self.assignments_but_key(table)]]
+        clauses = [c for c in matched if rng.random() < 0.6]
+        clauses.append("WHEN NOT MATCHED THEN INSERT VALUES (%s)" % self.select_for(table, other))
+        return Statement(["MERGE INTO %s AS m USING (SELECT * FROM %s WHERE " % (table.name, other.name),
+                          self.condition(other), ") AS o ON m.id = o.id ", Many(clauses, " ")])
+
+    def assignments_but_key(self, table):
+        columns = [c for c in table.columns if c.name != "id"]
+        return Many([("%s = %s" % (c.name, literal(table.value(self.rng, c))))
+                     for c in self.rng.sample(columns, min(2, len(columns)))])
+
+    def copy(self, table):
+        lines = ["\t".join(copy_field(v) for v in table.row(self.rng)) for _ in range(self.rng.randint(1, 4))]
+        return Statement("COPY %s FROM stdin" % table.name, Many(lines, "\n"))
+
+    def writable_cte(self, table):
+        rng = self.rng
+        other = rng.choice(self.tables)
+        first = rng.choice([["DELETE FROM ", table.name, self.where(table, 1)],
+                            ["UPDATE ", table.name, " SET k = k + 1", self.where(table, 1)]])
+        if other is not table and rng.random() < 0.5:
+            second = ["UPDATE ", other.name, " SET ", self.assignments_but_key(other), self.where(other, 1)]
+            return Statement(["WITH w AS (", first, " RETURNING 1) ", second])
+        if other is not table and not other.key:
+            values = self.select_for(other, table)
+            return Statement(["WITH o AS (", first, " RETURNING *) INSERT INTO ", other.name, " SELECT ", values, " FROM o"])
+        return Statement(["WITH w AS (", first, " RETURNING k) SELECT count(*) FROM w"])
+
+    def prepare(self, table):
+        """PREPARE and EXECUTE it some times: several Statements."""
+        self.prepared += 1
+        name = "p%d" % self.prepared
+        c = self.rng.choice([c for c in table.columns if c.type == "int" and c.name != "id"])
+        out = [Statement("PREPARE %s(int) AS UPDATE %s SET %s = $1 WHERE k = $1 + 1" % (name, table.name, c.name))]
+        return out + [Statement("EXECUTE %s(%d)" % (name, self.rng.randint(0, 8)))
+                      for _ in range(self.rng.randint(1, 7))]
+
+    def one(self):
+        kinds = {self.insert: 20, self.upsert: 10, self.insert_select: 6, self.update: 24, self.update_from: 4,
+                 self.delete: 14, self.delete_using: 3, self.truncate: 2, self.merge: 6, self.copy: 5,
+                 self.writable_cte: 6, self.prepare: 2}
+        kind = self.rng.choices(list(kinds), list(kinds.values()))[0]
+        made = kind(self.rng.choice(self.tables))
+        return made if isinstance(made, list) else [made]
+
+    def transaction(self):
+        """BEGIN ... with savepoints; most commit."""
+        rng = self.rng
+        out = [Statement("BEGIN")]
+        for i in range(rng.randint(1, 4)):
+            saved = rng.random() < 0.4
+            if saved:
+                out.append(Statement("SAVEPOINT s%d" % i))
+            out += self.one()
+            if saved:
+                out.append(Statement(rng.choice(["ROLLBACK TO s%d", "ROLLBACK TO s%d", "RELEASE s%d"]) % i))
+        out.append(Statement(rng.choice(["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"])))
+        return out
+
+    def statements(self, count):
+        out = []
+        while len(out) < count:
+            out += self.transaction() if self.rng.random() < self.transactions else self.one()
+        return out

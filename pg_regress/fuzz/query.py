@@ -1,0 +1,434 @@
+"""query - random view definitions with exactly one right answer.
+
+Whatever would depend on the order of rows is ordered by everything that is
+read; whatever treats equal values as one reads only `safe` columns (schema.py).
+Each q_* function makes one kind of query; WEIGHTS says how often.
+"""
+from schema import SAFE, TYPES, sql_type, typed_literal
+from tree import Alt, Many, Opt
+
+WEIGHTS = {"simple": 14, "outer": 8, "aggregate": 16, "grouping_sets": 3, "distinct": 5, "distinct_on": 3,
+           "set_operation": 8, "window": 6, "top": 5, "exists": 9, "scalar": 6, "lateral": 4, "cte": 5,
+           "ordered_aggregate": 6, "document": 4, "recursive": 2, "srf": 2}
+SUMMABLE = ("int", "bigint", "num2", "num", "float8")
+EXTREMES = ("int", "bigint", "num2", "text", "date", "timestamptz", "float8")
+
+
+class Col:
+    """A column in scope: how to refer to it, its type, whether equality is identity."""
+
+    def __init__(self, ref, type_, safe=None):
+        self.ref, self.type = ref, type_
+        self.safe = type_ in SAFE if safe is None else safe
+
+
+class Query:
+    def __init__(self, tree, columns):
+        self.tree, self.columns = tree, columns     # columns: [(name, type, safe)]
+
+
+class Generator:
+    def __init__(self, rng, relations, weights=None, risky=0.02):
+        self.rng = rng
+        self.relations = relations      # [(name, [(column, type, safe)])]
+        self.weights = dict(WEIGHTS, **(weights or {}))
+        self.risky = risky              # probability of an expression that may raise
+        self.aliases = 0
+
+    # ---- small things ----
+
+    def alias(self, prefix="s"):
+        self.aliases += 1
+        return "%s%d" % (prefix, self.aliases)
+
+    def pick(self, scope, *types, safe=False):
+        found = [c for c in scope if (not types or c.type in types) and (c.safe or not safe)]
+        return self.rng.choice(found) if found else None
+
+    def expression(self, scope):
+        """An expression over the scope: (text, type, safe)."""
+        rng = self.rng
+        c = rng.choice(scope)
+        other = self.pick(scope, c.type) or c
+        if rng.random() < 0.6:
+            return c.ref, c.type, c.safe
+        if rng.random() < self.risky and c.type == "int":
+            return "100 / nullif(%s, 100000)" % c.ref, "int", True
+        if c.type in ("int", "bigint"):
+            return rng.choice([("%s + 1" % c.ref, c.type, True), ("%s * 2 - 3" % c.ref, "bigint", True),
+                               ("abs(%s) %% 3" % c.ref, c.type, True), ("%s::text || '!'" % c.ref, "text", True),
+                               ("coalesce(%s, %s, -7)" % (c.ref, other.ref), c.type, True),
+                               ("%s > %s" % (c.ref, other.ref), "bool", True)])[:3] if c.type == "int" else \
+                ("coalesce(%s, -7)" % c.ref, c.type, True)
+        if c.type == "num2":
+            return rng.choice([("%s * 1.10" % c.ref, "num", False), ("round(%s)::int" % c.ref, "int", True)])
+        if c.type == "text":
+            return rng.choice([("upper(%s)" % c.ref, "text", True), ("length(%s)" % c.ref, "int", True),
+                               ("%s || coalesce(%s, '-')" % (c.ref, other.ref), "text", True),
+                               ("substr(%s, 1, 2)" % c.ref, "text", True), ("left(%s, 1) = 'a'" % c.ref, "bool", True)])
+        if c.type == "bool":
+            return rng.choice([("NOT %s" % c.ref, "bool", True),
+                               ("CASE WHEN %s THEN 1 WHEN NOT %s THEN 0 END" % (c.ref, c.ref), "int", True)])
+        if c.type == "timestamptz":
+            return "%s AT TIME ZONE 'UTC' > '2024-01-01'" % c.ref, "bool", True
+        if c.type == "jsonb":
+            return rng.choice([("%s -> 'a'" % c.ref, "jsonb", False), ("%s ->> 'a'" % c.ref, "text", True)])
+        if c.type == "json":
+            return "%s ->> 'a'" % c.ref, "text", True
+        return "%s IS NULL" % c.ref, "bool", True
+
+    def condition(self, scope):
+        rng = self.rng
+        comparable = [c for c in scope if c.type != "json"]
+        c = rng.choice(comparable or scope)
+        if c.type == "json" or rng.random() < 0.15:
+            return "%s IS %sNULL" % (c.ref, rng.choice(["", "NOT "]))
+        if c.type == "bool" and rng.random() < 0.5:
+            return rng.choice(["%s", "NOT %s", "%s IS NOT TRUE"]) % c.ref
+        if c.type == "text" and rng.random() < 0.3:
+            return "%s LIKE '%%a%%'" % c.ref
+        if c.type not in TYPES:
+            return "%s IS NOT NULL" % c.ref
+        other = self.pick([o for o in comparable if o is not c], c.type)
+        right = other.ref if other and rng.random() < 0.3 else typed_literal(rng, c.type)
+        text = "%s %s %s" % (c.ref, rng.choice(["=", "<>", "<", ">=", "IS DISTINCT FROM"]), right)
+        if rng.random() < 0.15:
+            text = "(%s OR %s)" % (text, self.condition(scope))
+        return text
+
+    def where(self, scope, probability=0.5, extra=()):
+        conditions = list(extra)
+        while self.rng.random() < probability and len(conditions) < 3:
+            conditions.append(self.condition(scope))
+        return Opt(" WHERE ", Many(conditions, " AND ")) if conditions else ""
+
+    def items(self, expressions):
+        """Select list: [(text, type, safe)] -> (tree, columns)."""
+        columns = [("x%d" % i, e[1], e[2]) for i, e in enumerate(expressions)]
+        return Many(["%s AS x%d" % (e[0], i) if isinstance(e[0], str) else [e[0], " AS x%d" % i]
+                     for i, e in enumerate(expressions)]), columns
+
+    def some(self, scope, most=5, safe=False):
+        """Expressions over the scope, at least one."""
+        out = []
+        for _ in range(self.rng.randint(1, most)):
+            if safe:
+                c = self.pick(scope, safe=True)
+                out.append((c.ref, c.type, True))
+            else:
+                out.append(self.expression(scope))
+        return out
+
+    # ---- FROM ----
+
+    def relation(self, depth):
+        """(tree, alias, scope) of one FROM item."""
+        alias = self.alias()
+        if depth > 0 and self.rng.random() < 0.18:
+            query = self.query(depth - 1)
+            return ["(", query.tree, ") AS ", alias], alias, [Col(alias + "." + n, t, s) for n, t, s in query.columns]
+        name, columns = self.rng.choice(self.relations)
+        return [name, " AS ", alias], alias, [Col(alias + "." + n, t, s) for n, t, s in columns]
+
+    def join_condition(self, left, right):
+        pairs = [(a, b) for a in left for b in right if a.type == b.type and a.type in SAFE | {"num"}
+                 and a.type != "bool"]
+        ints = [p for p in pairs if p[0].type == "int"]
+        if not pairs:
+            return None
+        a, b = self.rng.choice(ints if ints and self.rng.random() < 0.8 else pairs)
+        return "%s = %s" % (a.ref, b.ref)
+
+    def source(self, depth, least=1, most=4, kinds=("JOIN",)):
+        """A FROM clause: (tree, scope)."""
+        rng = self.rng
+        count = max(least, min(most, rng.choice([1, 1, 1, 2, 2, 2, 3, 3, 4])))
+        tree, _, scope = self.relation(depth)
+        parts = [tree]
+        for _ in range(count - 1):
+            right, _, columns = self.relation(depth)
+            kind = rng.choice(kinds)
+            on = self.join_condition(scope, columns)
+            if on is None:
+                continue
+            extra = []
+            if rng.random() < 0.2 and kind != "FULL JOIN":
+                extra = [Opt(" AND ", self.condition(scope + columns))]
+            parts.append(Alt([" %s " % kind, right, " ON ", on] + extra,
+                             [" JOIN ", right, " ON ", on]))
+            scope = scope + columns
+        return [" FROM "] + parts, scope
+
+    # ---- kinds of queries ----
+
+    def q_simple(self, depth):
+        tree, scope = self.source(depth)
+        items, columns = self.items(self.some(scope, 6))
+        return Query(["SELECT ", items, tree, self.where(scope)], columns)
+
+    def q_outer(self, depth):
+        tree, scope = self.source(depth, 2, 4, ("LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "JOIN"))
+        items, columns = self.items(self.some(scope, 6))
+        return Query(["SELECT ", items, tree, self.where(scope, 0.3)], columns)
+
+    def aggregate(self, scope):
+        """One aggregate that does not depend on order: (text, type, safe)."""
+        rng = self.rng
+        forms = [("count(*)", "bigint", True)]
+        c = self.pick(scope, *SUMMABLE)
+        if c:
+            result = {"int": "bigint", "float8": "float8"}.get(c.type, "num")
+            forms += 2 * [("sum(%s)" % c.ref, result, result in SAFE),
+                          ("avg(%s)" % c.ref, "float8" if c.type == "float8" else "num", c.type == "float8")]
+            if c.type in ("int", "num2"):
+                forms.append(("round(stddev_samp(%s), 6)" % c.ref, "num", False))
+        c = self.pick(scope, *EXTREMES)
+        if c:
+            forms += [("min(%s)" % c.ref, c.type, True), ("max(%s)" % c.ref, c.type, True)]
+        c = self.pick(scope, "bool")
+        if c:
+            forms.append(("%s(%s)" % (rng.choice(["bool_and", "bool_or"]), c.ref), "bool", True))
+        c = rng.choice(scope)
+        forms.append(("count(%s)" % c.ref, "bigint", True))
+        c = self.pick(scope, safe=True)
+        if c:
+            forms.append(("count(DISTINCT %s)" % c.ref, "bigint", True))
+        text, type_, safe = rng.choice(forms)
+        if rng.random() < 0.15 and not text.startswith("round"):
+            return [text, Opt(" FILTER (WHERE ", self.condition(scope), ")")], type_, safe
+        return text, type_, safe
+
+    def ordered(self, scope):
+        """One aggregate whose result depends on the order it states."""
+        c = self.pick(scope, safe=True)
+        if c is None:
+            return self.aggregate(scope)
+        way = self.rng.choice(["", " DESC", " NULLS FIRST"])
+        if c.type == "text" and self.rng.random() < 0.5:
+            return "string_agg(%s, ',' ORDER BY %s%s)" % (c.ref, c.ref, way), "text", True
+        form = self.rng.choice(["array_agg(%s ORDER BY %s%s)::text", "jsonb_agg(%s ORDER BY %s%s)::text"])
+        if c.type == "float8":      # no Infinity in JSON
+            form = "array_agg(%s ORDER BY %s%s)::text"
+        return form % (c.ref, c.ref, way), "text", True
+
+    def grouped(self, depth, aggregates, kinds=("JOIN", "JOIN", "JOIN", "LEFT JOIN")):
+        rng = self.rng
+        tree, scope = self.source(depth, kinds=kinds)
+        keys = [e for e in (self.expression(scope) for _ in range(rng.choice([0, 1, 1, 1, 2, 3]))) if e[2]]
+        chosen = [aggregates(scope) for _ in range(rng.randint(1, 4))]
+        items, columns = self.items(keys + chosen)
+        having = ""
+        if rng.random() < 0.2:
+            having = Opt(" HAVING ", rng.choice(["count(*) > 1", "count(*) < 4", "bool_or(%s)" % self.condition(scope)]))
+        group = [" GROUP BY ", Many([k[0] for k in keys])] if keys else ""
+        if keys and rng.random() < 0.1:
+            items.items = items.items[len(keys):]       # a view that does not show its keys
+            columns = columns[len(keys):]
+        return Query(["SELECT ", items, tree, self.where(scope, 0.3), group, having], columns)
+
+    def q_aggregate(self, depth):
+        return self.grouped(depth, self.aggregate)
+
+    def q_ordered_aggregate(self, depth):
+        return self.grouped(depth, lambda scope: self.ordered(scope) if self.rng.random() < 0.7
+                            else self.aggregate(scope))
+
+    def q_grouping_sets(self, depth):
+        tree, scope = self.source(depth, most=2)
+        keys = list({c.ref: c for c in (self.pick(scope, safe=True) for _ in range(2)) if c}.values())
+        if len(keys) < 2:
+            return self.q_aggregate(depth)
+        a, b = keys[0].ref, keys[1].ref
+        sets = self.rng.choice(["ROLLUP (%s, %s)" % (a, b), "CUBE (%s, %s)" % (a, b),
+                                "GROUPING SETS ((%s, %s), (%s), ())" % (a, b, b)])
+        items, columns = self.items([(a, keys[0].type, True), (b, keys[1].type, True),
+                                     ("grouping(%s, %s)" % (a, b), "int", True), self.aggregate(scope)])
+        return Query(["SELECT ", items, tree, self.where(scope, 0.3), " GROUP BY ", sets], columns)
+
+    def q_distinct(self, depth):
+        tree, scope = self.source(depth)
+        if not self.pick(scope, safe=True):
+            return self.q_simple(depth)
+        items, columns = self.items(self.some(scope, 3, safe=True))
+        return Query(["SELECT ", Opt("DISTINCT "), items, tree, self.where(scope)], columns)
+
+    def q_distinct_on(self, depth):
+        tree, scope = self.source(depth, most=2)
+        if not self.pick(scope, safe=True):
+            return self.q_simple(depth)
+        chosen = self.some(scope, 4, safe=True)
+        items, columns = self.items(chosen)
+        order = ", ".join(str(i + 1) + (self.rng.choice(["", " DESC"]) if i else "") for i in range(len(chosen)))
+        # its columns are named by position: none of them may be dropped on its own
+        items.least = len(items.items)
+        return Query(["SELECT DISTINCT ON (1) ", items, tree, self.where(scope), " ORDER BY ", order], columns)
+
+    def q_set_operation(self, depth):
+        rng = self.rng
+        operator = rng.choice(["UNION ALL", "UNION", "INTERSECT", "EXCEPT", "INTERSECT ALL", "EXCEPT ALL"])
+        left, lscope = self.source(depth, most=2)
+        right, rscope = self.source(depth, most=2)
+        pairs = []
+        for _ in range(rng.randint(1, 3)):
+            a = self.pick(lscope, safe=operator != "UNION ALL")
+            b = a and self.pick(rscope, a.type, safe=operator != "UNION ALL")
+            if b:
+                pairs.append((a, b))
+        if not pairs:
+            return self.q_simple(depth)
+        items, columns = self.items([(a.ref, a.type, a.safe and b.safe) for a, b in pairs])
+        items.least = len(items.items)
+        second = ["SELECT ", ", ".join(b.ref for _, b in pairs), right, self.where(rscope)]
+        tree = ["SELECT ", items, left, self.where(lscope), Opt(" %s " % operator, second)]
+        return Query(tree, columns)
+
+    def q_window(self, depth):
+        rng = self.rng
+        tree, scope = self.source(depth, most=2)
+        safe = [c for c in scope if c.safe]
+        if not safe:
+            return self.q_simple(depth)
+        order = ", ".join(c.ref + rng.choice(["", " DESC"]) for c in rng.sample(safe, len(safe)))
+        over = "OVER (%sORDER BY %s)" % (rng.choice(["", "PARTITION BY %s " % rng.choice(safe).ref]), order)
+        c = rng.choice(safe)
+        n = self.pick(safe, "int")
+        functions = [("row_number() " + over, "bigint", True), ("lag(%s) %s" % (c.ref, over), c.type, True),
+                     ("first_value(%s) %s" % (c.ref, over), c.type, True), ("count(*) " + over, "bigint", True)]
+        if n:
+            partition = "OVER (PARTITION BY %s)" % rng.choice(safe).ref
+            functions += [("sum(%s) %s" % (n.ref, partition), "bigint", True),
+                          ("rank() OVER (ORDER BY %s)" % n.ref, "bigint", True)]
+        chosen = self.some(scope, 3, safe=True) + rng.sample(functions, rng.randint(1, 2))
+        items, columns = self.items(chosen)
+        return Query(["SELECT ", items, tree, self.where(scope, 0.3)], columns)
+
+    def q_top(self, depth):
+        rng = self.rng
+        tree, scope = self.source(depth, most=2)
+        if not self.pick(scope, safe=True):
+            return self.q_simple(depth)
+        chosen = self.some(scope, 4, safe=True)
+        items, columns = self.items(chosen)
+        items.least = len(items.items)
+        positions = list(range(1, len(chosen) + 1))
+        rng.shuffle(positions)
+        order = ", ".join("%d%s" % (p, rng.choice(["", " DESC", " NULLS FIRST"])) for p in positions)
+        return Query(["SELECT ", items, tree, self.where(scope, 0.3),
+                      Opt(" ORDER BY ", order, " LIMIT %d" % rng.randint(1, 6), Opt(rng.choice(["", " OFFSET 2"])))],
+                     columns)
+
+    def subselect(self, scope, depth):
+        """The inside of a correlated subquery: its FROM, its scope, and a WHERE that refers to the outer scope."""
+        tree, inner = self.source(depth, most=2)
+        on = self.join_condition(inner, scope)
+        conditions = [on] if on and self.rng.random() < 0.85 else []
+        return tree, inner, self.where(inner, 0.25, conditions)
+
+    def q_exists(self, depth):
+        rng = self.rng
+        tree, scope = self.source(depth, most=3)
+        items, columns = self.items(self.some(scope, 5))
+        tests = []
+        for _ in range(rng.choice([1, 1, 2])):
+            inner_tree, inner, where = self.subselect(scope, 0)
+            a = self.pick(scope, *SAFE)
+            b = a and self.pick(inner, a.type)
+            if b and rng.random() < 0.5:
+                tests.append([a.ref, rng.choice([" IN ", " NOT IN "]), "(SELECT ", b.ref, inner_tree,
+                              where if rng.random() < 0.5 else "", ")"])
+            else:
+                tests.append([rng.choice(["", "NOT "]), "EXISTS (SELECT 1", inner_tree, where, ")"])
+        test = Many(tests, rng.choice([" AND ", " AND ", " OR "]))
+        if rng.random() < 0.15:
+            items.items.append(["(", tests[0], ") AS found"])
+            columns = columns + [("found", "bool", True)]
+        return Query(["SELECT ", items, tree, self.where(scope, 0.2, [["(", test, ")"]])], columns)
+
+    def q_scalar(self, depth):
+        rng = self.rng
+        tree, scope = self.source(depth, most=2)
+        chosen = self.some(scope, 4)
+        for _ in range(rng.choice([1, 1, 2])):
+            inner_tree, inner, where = self.subselect(scope, 0)
+            if rng.random() < self.risky:
+                c = rng.choice(inner)
+                chosen.append((["(SELECT ", c.ref, inner_tree, where, ")"], c.type, c.safe))
+            else:
+                text, type_, safe = self.ordered(inner) if rng.random() < 0.3 else self.aggregate(inner)
+                chosen.append((["(SELECT ", text, inner_tree, where, ")"], type_, safe))
+        items, columns = self.items(chosen)
+        return Query(["SELECT ", items, tree, self.where(scope, 0.3)], columns)
+
+    def q_document(self, depth):
+        """A nested document per outer row."""
+        tree, _, scope = self.relation(0)
+        inner_tree, inner, where = self.subselect(scope, 0)
+        used = list({c.ref: c for c in inner if c.safe and c.type != "float8"}.values())[:3]
+        if not used:
+            return self.q_simple(depth)
+        fields = ", ".join("'f%d', %s" % (i, c.ref) for i, c in enumerate(used))
+        document = ["(SELECT jsonb_agg(jsonb_build_object(", fields, ") ORDER BY ", ", ".join(c.ref for c in used), ")",
+                    inner_tree, where, ")"]
+        items, columns = self.items(self.some(scope, 2) + [(["coalesce(", document, ", '[]')"], "jsonb", False)])
+        return Query(["SELECT ", items, " FROM ", tree, self.where(scope, 0.2)], columns)
+
+    def q_lateral(self, depth):
+        rng = self.rng
+        tree, _, scope = self.relation(depth)
+        inner_tree, inner, where = self.subselect(scope, 0)
+        safe = [c for c in inner if c.safe]
+        if not safe:
+            return self.q_simple(depth)
+        chosen = rng.sample(safe, min(len(safe), 3))
+        names = ["y%d" % i for i in range(len(chosen))]
+        alias = self.alias("l")
+        select = ", ".join("%s AS %s" % (c.ref, n) for c, n in zip(chosen, names))
+        order = ", ".join("%d%s" % (i + 1, rng.choice(["", " DESC"])) for i in range(len(chosen)))
+        lateral = ["(SELECT ", select, inner_tree, where, Opt(" ORDER BY ", order, " LIMIT %d" % rng.randint(1, 3)),
+                   ") AS ", alias]
+        scope = scope + [Col(alias + "." + n, c.type, True) for c, n in zip(chosen, names)]
+        items, columns = self.items(self.some(scope, 4) + [(alias + ".y0", chosen[0].type, True)])
+        join = rng.choice([(" CROSS JOIN LATERAL ", ""), (" LEFT JOIN LATERAL ", " ON true")])
+        return Query(["SELECT ", items, " FROM ", tree, join[0], lateral, join[1], self.where(scope, 0.2)], columns)
+
+    def q_cte(self, depth):
+        inner = self.query(0)
+        name = self.alias("w")
+        relations = self.relations
+        self.relations = relations + [(name, inner.columns)] * (2 * len(relations))
+        outer = self.query(0, but=("cte", "recursive"))
+        self.relations = relations
+        hint = self.rng.choice(["", "", "MATERIALIZED ", "NOT MATERIALIZED "])
+        return Query(["WITH ", name, " AS ", Opt(hint), "(", inner.tree, ") ", outer.tree], outer.columns)
+
+    def q_recursive(self, depth):
+        tables = [(n, [c for c in cs if c[1] == "int"]) for n, cs in self.relations]
+        tables = [(n, cs) for n, cs in tables if len(cs) >= 2]
+        if not tables:
+            return self.q_simple(depth)
+        name, columns = self.rng.choice(tables)
+        a, b = (c[0] for c in self.rng.sample(columns, 2))
+        r = self.alias("r")
+        return Query(["WITH RECURSIVE {r}(a, b) AS (SELECT {a}, {b} FROM {t} UNION SELECT {r}.a, t.{b} FROM {r} "
+                      "JOIN {t} AS t ON t.{a} = {r}.b) SELECT a AS x0, b AS x1 FROM {r}"
+                      .format(r=r, a=a, b=b, t=name)], [("x0", "int", True), ("x1", "int", True)])
+
+    def q_srf(self, depth):
+        tree, scope = self.source(depth, most=2)
+        n = self.pick(scope, "int")
+        if not n:
+            return self.q_simple(depth)
+        chosen = self.some(scope, 3)
+        if self.rng.random() < 0.5:
+            items, columns = self.items(chosen + [("generate_series(1, abs(%s) %% 4)" % n.ref, "int", True)])
+            return Query(["SELECT ", items, tree, self.where(scope)], columns)
+        items, columns = self.items(chosen + [("g.i", "int", True)])
+        return Query(["SELECT ", items, tree, " CROSS JOIN LATERAL generate_series(1, abs(%s) %% 4) AS g(i)" % n.ref,
+                      self.where(scope)], columns)
+
+    def query(self, depth, but=()):
+        kinds = [k for k in self.weights if k not in but and self.weights[k] > 0]
+        kind = self.rng.choices(kinds, [self.weights[k] for k in kinds])[0]
+        query = getattr(self, "q_" + kind)(depth)
+        query.kind = kind
+        return query
