@@ -164,9 +164,9 @@ excess_rows(Relation log)
 	return (int64)(rows - kSizeTarget * limit / (width / sampled));
 }
 
-/* Raises the floor of a log that has become too large. */
-void
-limit_size(Relation log, int64 oldest)
+/* Raises the floor of a log that has become too large; returns whether it did. */
+bool
+limit_size(Relation log, int64 floor_now)
 {
 	int64 excess = excess_rows(log);
 	uint64 xid = 0;
@@ -175,13 +175,15 @@ limit_size(Relation log, int64 oldest)
 	Version newest, floor;
 
 	if (excess <= 0 || !newest_version(GetActiveSnapshot(), &newest))
-		return;
+		return false;
 	scan.open(log, GetActiveSnapshot(), 0, newest.snapshot->xmax);
 	while (excess-- > 0 && HeapTupleIsValid(tup = scan.next()))
 		xid = log_row_xid(tup, RelationGetDescr(log));
 	scan.close();
-	if (first_version_beyond(xid, oldest, newest.number, &floor))
-		log_floor(RelationGetRelid(log), floor.number);
+	if (!first_version_beyond(xid, floor_now, newest.number, &floor) || floor.number <= floor_now)
+		return false;
+	log_floor(RelationGetRelid(log), floor.number);
+	return true;
 }
 
 /* Forgets the floors of logs that are no more. */
@@ -217,13 +219,9 @@ prune_one_log(Oid relid, const Version *oldest, int *budget)
 	if (own > oldest->number && !find_version(own, GetActiveSnapshot(), &floor))
 		floor = *oldest;
 	prune_log(log, floor.snapshot, budget);
-	if (*budget > 0)
-	{
-		/* The rows below a new floor go with the next batch, after the floor is committed. */
-		limit_size(log, oldest->number);
-		if (log_floor(relid, 0) > own)
-			*budget = 0;
-	}
+	/* The rows below a new floor go with the next batch, after the floor is committed. */
+	if (*budget > 0 && limit_size(log, floor.number))
+		*budget = 0;
 	relation_close(log, NoLock);
 }
 
