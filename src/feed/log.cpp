@@ -97,11 +97,10 @@ extension_owner()
 
 	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
 				CStringGetDatum("tailwater"));
-	SysScanDesc scan =
-		systable_beginscan(rel, ExtensionNameIndexId, true, nullptr, 1, &key);
+	SysScanDesc scan = systable_beginscan(rel, ExtensionNameIndexId, true, nullptr, 1, &key);
 	HeapTuple tup = systable_getnext(scan);
 	if (HeapTupleIsValid(tup))
-		owner = ((Form_pg_extension)GETSTRUCT(tup))->extowner;
+		owner = ((Form_pg_extension) GETSTRUCT(tup))->extowner;
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return owner;
@@ -120,10 +119,11 @@ create_log(Oid view)
 	/* In the script of another extension the new table must not become that one's member. */
 	bool creating = creating_extension;
 	creating_extension = false;
-	Oid log = heap_create_with_catalog(
-		psprintf("log_%u", view), schema, InvalidOid, InvalidOid, InvalidOid, InvalidOid,
-		extension_owner(), HEAP_TABLE_AM_OID, desc, NIL, RELKIND_RELATION, RELPERSISTENCE_PERMANENT,
-		false, false, ONCOMMIT_NOOP, (Datum)0, false, true, true, InvalidOid, nullptr);
+	Oid log = heap_create_with_catalog(psprintf("log_%u", view), schema, InvalidOid, InvalidOid,
+									   InvalidOid, InvalidOid, extension_owner(), HEAP_TABLE_AM_OID,
+									   desc, NIL, RELKIND_RELATION, RELPERSISTENCE_PERMANENT, false,
+									   false, ONCOMMIT_NOOP, (Datum) 0, false, true, true,
+									   InvalidOid, nullptr);
 	creating_extension = creating;
 	relation_close(view_rel, NoLock);
 	CommandCounterIncrement();
@@ -133,7 +133,7 @@ create_log(Oid view)
 	ObjectAddressSet(member_of, ExtensionRelationId, extension);
 	recordDependencyOn(&table, &member_of, DEPENDENCY_EXTENSION);
 
-	NewRelationCreateToastTable(log, (Datum)0);
+	NewRelationCreateToastTable(log, (Datum) 0);
 	CommandCounterIncrement();
 	create_log_index(log, view);
 	return log;
