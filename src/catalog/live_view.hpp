@@ -20,8 +20,8 @@ struct LiveView
 	Oid view;
 	Mode mode;
 	int64 epoch;
-	Oid log;		/* change log table; InvalidOid: feed off */
-	Oid key_index;	/* index by which rows are found */
+	Oid log;             /* change log table; InvalidOid: feed off */
+	Oid key_index;       /* index by which rows are found */
 	uint64 attached_xid; /* full id of the attaching transaction; older positions are not valid */
 };
 

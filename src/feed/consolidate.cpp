@@ -49,8 +49,8 @@ RowBag::hash(TupleTableSlot *row)
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
 		if (!row->tts_isnull[i])
-			result = hash_combine(
-				result, datum_image_hash(row->tts_values[i], att->attbyval, att->attlen));
+			result = hash_combine(result,
+								  datum_image_hash(row->tts_values[i], att->attbyval, att->attlen));
 		else
 			result = hash_combine(result, 0);
 	}
@@ -70,8 +70,8 @@ RowBag::equal(const Entry *entry, TupleTableSlot *row)
 
 		if (row->tts_isnull[i] != stored_->tts_isnull[i])
 			return false;
-		if (!row->tts_isnull[i] && !datum_image_eq(row->tts_values[i], stored_->tts_values[i],
-												   att->attbyval, att->attlen))
+		if (!row->tts_isnull[i] &&
+			!datum_image_eq(row->tts_values[i], stored_->tts_values[i], att->attbyval, att->attlen))
 			return false;
 	}
 	return true;
@@ -93,22 +93,22 @@ RowBag::grow()
 {
 	uint32 capacity = capacity_ ? capacity_ * 2 : kInitialCapacity;
 
-	if (capacity > (uint32)PG_INT32_MAX / 2)
+	if (capacity > (uint32) PG_INT32_MAX / 2)
 		ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				errmsg("too many changes in one version"));
 	Entry *entries = static_cast<Entry *>(
-		MemoryContextAllocHuge(context_, sizeof(Entry) * (Size)capacity));
+		MemoryContextAllocHuge(context_, sizeof(Entry) * (Size) capacity));
 	if (entries_)
 	{
-		memcpy(entries, entries_, sizeof(Entry) * (Size)size);
+		memcpy(entries, entries_, sizeof(Entry) * (Size) size);
 		pfree(entries_);
 		pfree(buckets_);
 	}
 	entries_ = entries;
 	capacity_ = capacity;
-	buckets_ =
-		static_cast<int32 *>(MemoryContextAllocHuge(context_, sizeof(int32) * (Size)capacity));
-	memset(buckets_, 0xff, sizeof(int32) * (Size)capacity);
+	buckets_ = static_cast<int32 *>(
+		MemoryContextAllocHuge(context_, sizeof(int32) * (Size) capacity));
+	memset(buckets_, 0xff, sizeof(int32) * (Size) capacity);
 	for (uint32 i = 0; i < size; i++)
 	{
 		int32 *bucket = &buckets_[entries_[i].hash & (capacity - 1)];
@@ -167,7 +167,7 @@ fetch_external_values(TupleTableSlot *row)
 	{
 		if (row->tts_isnull[i] || TupleDescAttr(desc, i)->attlen != -1)
 			continue;
-		struct varlena *value = (struct varlena *)DatumGetPointer(row->tts_values[i]);
+		struct varlena *value = (struct varlena *) DatumGetPointer(row->tts_values[i]);
 		if (VARATT_IS_EXTERNAL(value))
 			row->tts_values[i] = PointerGetDatum(detoast_external_attr(value));
 	}

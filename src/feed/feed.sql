@@ -1,5 +1,10 @@
 /* ---- feed: changes of live views, version by version ---- */
 
+-- Oldest position of a log that was cut for its size; see src/worker/retention.cpp.
+CREATE TABLE tailwater_internal.log_floor (
+	log oid PRIMARY KEY,
+	version bigint NOT NULL);
+
 -- The view's changes in versions after < v <= upto (null: the newest), with the view's columns.
 -- Checks SELECT on the view; raises 72000 where `after` is no position of the view.
 CREATE FUNCTION tailwater_internal.feed_read(view oid, after bigint, upto bigint) RETURNS SETOF record

@@ -6,7 +6,7 @@
  */
 #include "feed/reader.hpp"
 
-#include "worker/version.hpp"
+#include "feed/version.hpp"
 
 namespace tw::feed
 {
@@ -45,7 +45,7 @@ open_sink(Sink *sink, FunctionCallInfo fcinfo)
 	int columns;
 
 	pg::init_materialized_srf(fcinfo);
-	sink->result = (ReturnSetInfo *)fcinfo->resultinfo;
+	sink->result = (ReturnSetInfo *) fcinfo->resultinfo;
 	columns = sink->result->setDesc->natts;
 	sink->values = static_cast<Datum *>(palloc(sizeof(Datum) * columns));
 	sink->nulls = static_cast<bool *>(palloc(sizeof(bool) * columns));
@@ -77,7 +77,8 @@ check_columns(const Sink *sink, Oid view)
 		ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH),
 				errmsg("the column definition list does not fit live view \"%s\"",
 					   get_rel_name(view)),
-				errdetail("Expected are tw_version bigint, tw_diff bigint and the view's columns."));
+				errdetail(
+					"Expected are tw_version bigint, tw_diff bigint and the view's columns."));
 }
 
 bool
@@ -99,8 +100,7 @@ put_columns(void *arg, int64 version, int64 diff, TupleTableSlot *row)
 		sink->nulls[column] = row->tts_isnull[i];
 		column++;
 	}
-	tuplestore_putvalues(sink->result->setResult, sink->result->setDesc, sink->values,
-						 sink->nulls);
+	tuplestore_putvalues(sink->result->setResult, sink->result->setDesc, sink->values, sink->nulls);
 	return true;
 }
 
@@ -117,8 +117,7 @@ put_json(void *arg, int64 version, int64 diff, TupleTableSlot *row)
 	sink->values[1] = Int64GetDatum(diff);
 	sink->values[2] = DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
 	memset(sink->nulls, false, 3);
-	tuplestore_putvalues(sink->result->setResult, sink->result->setDesc, sink->values,
-						 sink->nulls);
+	tuplestore_putvalues(sink->result->setResult, sink->result->setDesc, sink->values, sink->nulls);
 	MemoryContextSwitchTo(old);
 	return true;
 }
@@ -135,7 +134,7 @@ read_into(FunctionCallInfo fcinfo, Sink *sink, ChangeCallback put)
 	if (put == put_columns)
 		check_columns(sink, view.view);
 	/* An upper bound that leaves nothing still demands a valid position. */
-	(void)read_changes(view, after, bounded ? Max(upto, after) : 0, put, sink);
+	(void) read_changes(view, after, bounded ? Max(upto, after) : 0, put, sink);
 }
 
 } // namespace
@@ -166,7 +165,7 @@ tailwater_feed_read(PG_FUNCTION_ARGS)
 				errmsg("view and position must not be null"));
 	feed::open_sink(&sink, fcinfo);
 	feed::read_into(fcinfo, &sink, feed::put_columns);
-	return (Datum)0;
+	return (Datum) 0;
 }
 
 Datum
@@ -177,8 +176,8 @@ tailwater_feed_snapshot(PG_FUNCTION_ARGS)
 	feed::open_sink(&sink, fcinfo);
 	catalog::LiveView view = feed::require_live_view(PG_GETARG_OID(0));
 	feed::check_columns(&sink, view.view);
-	(void)feed::read_snapshot(view, feed::put_columns, &sink);
-	return (Datum)0;
+	(void) feed::read_snapshot(view, feed::put_columns, &sink);
+	return (Datum) 0;
 }
 
 Datum
@@ -191,7 +190,7 @@ tailwater_changes(PG_FUNCTION_ARGS)
 				errmsg("view and position must not be null"));
 	feed::open_sink(&sink, fcinfo);
 	feed::read_into(fcinfo, &sink, feed::put_json);
-	return (Datum)0;
+	return (Datum) 0;
 }
 
 Datum

@@ -14,13 +14,10 @@
 
 #include "feed/consolidate.hpp"
 #include "worker/shmem.hpp"
-#include "worker/version.hpp"
+#include "feed/version.hpp"
 
 namespace tw::feed
 {
-
-using worker::StoredSnapshot;
-using worker::Version;
 
 namespace
 {
@@ -36,10 +33,10 @@ struct Reader
 {
 	Relation view;
 	Relation log;
-	MemoryContext context;	   /* of this reading */
+	MemoryContext context;     /* of this reading */
 	MemoryContext row_context; /* reset for each row */
-	TupleTableSlot *row;	   /* a row of the view, virtual */
-	TupleTableSlot *stored;	   /* a row of the bag */
+	TupleTableSlot *row;       /* a row of the view, virtual */
+	TupleTableSlot *stored;    /* a row of the bag */
 	RowBag bag;
 };
 
@@ -49,7 +46,8 @@ open_reader(Reader *reader, const catalog::LiveView &view)
 	if (!OidIsValid(view.log))
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("the feed of live view \"%s\" is switched off", get_rel_name(view.view)),
-				errhint("Switch it on with ALTER MATERIALIZED VIEW ... SET (tailwater.feed = on)."));
+				errhint(
+					"Switch it on with ALTER MATERIALIZED VIEW ... SET (tailwater.feed = on)."));
 
 	reader->context = AllocSetContextCreate(CurrentMemoryContext, "tailwater reader",
 											ALLOCSET_DEFAULT_SIZES);
@@ -59,8 +57,7 @@ open_reader(Reader *reader, const catalog::LiveView &view)
 	reader->view = relation_open(view.view, AccessShareLock);
 	reader->log = table_open(view.log, AccessShareLock);
 	reader->row = MakeSingleTupleTableSlot(RelationGetDescr(reader->view), &TTSOpsVirtual);
-	reader->stored =
-		MakeSingleTupleTableSlot(RelationGetDescr(reader->view), &TTSOpsMinimalTuple);
+	reader->stored = MakeSingleTupleTableSlot(RelationGetDescr(reader->view), &TTSOpsMinimalTuple);
 	reader->bag.init(reader->context, reader->row);
 	MemoryContextSwitchTo(old);
 }
@@ -92,7 +89,7 @@ load_log_row(Reader *reader, HeapTuple tup)
 		bool dropped = TupleDescAttr(desc, i)->attisdropped;
 
 		reader->row->tts_isnull[i] = dropped || nulls[from];
-		reader->row->tts_values[i] = dropped ? (Datum)0 : values[from];
+		reader->row->tts_values[i] = dropped ? (Datum) 0 : values[from];
 		from += dropped ? 0 : 1;
 	}
 	fetch_external_values(reader->row);
@@ -104,7 +101,7 @@ load_log_row(Reader *reader, HeapTuple tup)
 void
 collect_range(Reader *reader, uint64 first, uint64 end, const StoredSnapshot *upto)
 {
-	worker::LogScan scan;
+	LogScan scan;
 	HeapTuple tup;
 
 	if (first >= end)
@@ -113,7 +110,7 @@ collect_range(Reader *reader, uint64 first, uint64 end, const StoredSnapshot *up
 	while (HeapTupleIsValid(tup = scan.next()))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (upto && !upto->sees(worker::log_row_xid(tup, RelationGetDescr(reader->log))))
+		if (upto && !upto->sees(log_row_xid(tup, RelationGetDescr(reader->log))))
 			continue;
 		MemoryContextReset(reader->row_context);
 		MemoryContext old = MemoryContextSwitchTo(reader->row_context);
@@ -149,28 +146,6 @@ emit_bag(Reader *reader, int64 version, int sign, ChangeCallback callback, void 
 	return true;
 }
 
-int64
-log_floor(Oid log)
-{
-	Oid relid = catalog::internal_relation("log_floor");
-	Relation rel = table_open(relid, AccessShareLock);
-	ScanKeyData key;
-	int64 version = 0;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(log));
-	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("log_floor_pkey"), true,
-										  GetActiveSnapshot(), 1, &key);
-	HeapTuple tup = systable_getnext(scan);
-	if (HeapTupleIsValid(tup))
-	{
-		bool isnull;
-		version = DatumGetInt64(heap_getattr(tup, 2, RelationGetDescr(rel), &isnull));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return version;
-}
-
 void
 refuse_position(const catalog::LiveView &view, int64 after)
 {
@@ -203,7 +178,7 @@ find_position(const catalog::LiveView &view, int64 after, Version *out)
 {
 	Version newest;
 
-	worker::newest_version(GetActiveSnapshot(), &newest);
+	find_newest(GetActiveSnapshot(), &newest);
 	if (after > newest.number)
 	{
 		int64 published = RecoveryInProgress() ? 0 : worker::published_version();
@@ -212,8 +187,8 @@ find_position(const catalog::LiveView &view, int64 after, Version *out)
 			refuse_future(view, after, Max(published, newest.number));
 		return false;
 	}
-	if (!worker::find_version(after, GetActiveSnapshot(), out) ||
-		!out->snapshot->sees(view.attached_xid) || log_floor(view.log) > after)
+	if (!find_version(after, GetActiveSnapshot(), out) || !out->snapshot->sees(view.attached_xid) ||
+		log_floor(view.log) > after)
 		refuse_position(view, after);
 	return true;
 }
@@ -225,7 +200,7 @@ newest_version()
 {
 	Version version;
 
-	worker::newest_version(GetActiveSnapshot(), &version);
+	find_newest(GetActiveSnapshot(), &version);
 	return version.number;
 }
 
@@ -234,7 +209,7 @@ oldest_version()
 {
 	Version version;
 
-	worker::oldest_version(GetActiveSnapshot(), &version);
+	find_oldest(GetActiveSnapshot(), &version);
 	return version.number;
 }
 
@@ -243,8 +218,7 @@ oldest_position(const catalog::LiveView &view)
 {
 	Version low, high;
 
-	if (!worker::oldest_version(GetActiveSnapshot(), &low) ||
-		!worker::newest_version(GetActiveSnapshot(), &high) ||
+	if (!find_oldest(GetActiveSnapshot(), &low) || !find_newest(GetActiveSnapshot(), &high) ||
 		!high.snapshot->sees(view.attached_xid))
 		return 0;
 
@@ -254,7 +228,7 @@ oldest_position(const catalog::LiveView &view)
 	{
 		int64 middle = first + (last - first) / 2;
 
-		if (!worker::find_version(middle, GetActiveSnapshot(), &low))
+		if (!find_version(middle, GetActiveSnapshot(), &low))
 			elog(ERROR, "version " INT64_FORMAT " is missing", middle);
 		if (low.snapshot->sees(view.attached_xid))
 			last = middle;
@@ -270,7 +244,7 @@ read_changes(const catalog::LiveView &view, int64 after, int64 upto, ChangeCallb
 {
 	Reader reader;
 	Version previous, version;
-	worker::VersionScan scan;
+	VersionScan scan;
 	int64 reached = after;
 
 	open_reader(&reader, view);
@@ -311,7 +285,7 @@ may_have_copies(Oid key_index)
 
 	if (HeapTupleIsValid(tup))
 	{
-		Form_pg_index index = (Form_pg_index)GETSTRUCT(tup);
+		Form_pg_index index = (Form_pg_index) GETSTRUCT(tup);
 
 		unique = index->indisunique && index->indisvalid &&
 				 heap_attisnull(tup, Anum_pg_index_indpred, nullptr);
@@ -356,7 +330,7 @@ emit_streaming(Reader *reader, int64 version, ChangeCallback callback, void *arg
 			ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
 					errmsg("change log of live view \"%s\" has a row that the view does not have",
 						   RelationGetRelationName(reader->view)));
-	(void)emit_bag(reader, version, -1, callback, arg);
+	(void) emit_bag(reader, version, -1, callback, arg);
 }
 
 bool
@@ -376,7 +350,7 @@ emit_merged(Reader *reader, int64 version, ChangeCallback callback, void *arg)
 	emit_streaming(reader, version, add_to_bag, &merged);
 	reader->bag.close();
 	reader->bag = merged;
-	(void)emit_bag(reader, version, 1, callback, arg);
+	(void) emit_bag(reader, version, 1, callback, arg);
 }
 
 /* Waits until a version knows of a view that was attached a moment ago. */
@@ -394,15 +368,14 @@ wait_for_first_version(const catalog::LiveView &view)
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("live view \"%s\" has no version before this transaction commits",
 					   get_rel_name(view.view)));
-	(void)worker::wait_until_covered(
+	(void) worker::wait_until_covered(
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kFirstVersionTimeoutMs));
 }
 
 bool
 find_snapshot_version(const catalog::LiveView &view, Version *out)
 {
-	return worker::newest_version(GetActiveSnapshot(), out) &&
-		   out->snapshot->sees(view.attached_xid);
+	return find_newest(GetActiveSnapshot(), out) && out->snapshot->sees(view.attached_xid);
 }
 
 } // namespace

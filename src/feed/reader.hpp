@@ -38,8 +38,8 @@ int64 oldest_position(const catalog::LiveView &view);
  * Raises 72000 where `after` is no valid position of this view. Where `after` is
  * beyond what the snapshot sees (a standby that lags), returns `after`.
  */
-int64 read_changes(const catalog::LiveView &view, int64 after, int64 upto,
-				   ChangeCallback callback, void *arg);
+int64 read_changes(const catalog::LiveView &view, int64 after, int64 upto, ChangeCallback callback,
+				   void *arg);
 
 /*
  * Calls back for every row of the view as of newest_version(), and returns

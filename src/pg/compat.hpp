@@ -107,17 +107,17 @@ check_may_refresh(const RangeVar *name, Oid relation, Oid previous, void *arg)
 
 /* index_create() for a plain index without options. */
 inline Oid
-create_index(Relation heap, const char *name, IndexInfo *info, List *column_names, Oid access_method,
-			 Oid *collations, Oid *opclasses, int16 *options)
+create_index(Relation heap, const char *name, IndexInfo *info, List *column_names,
+			 Oid access_method, Oid *collations, Oid *opclasses, int16 *options)
 {
 #if PG_VERSION_NUM >= 170000
 	return index_create(heap, name, InvalidOid, InvalidOid, InvalidOid, InvalidOid, info,
 						column_names, access_method, InvalidOid, collations, opclasses, nullptr,
-						options, nullptr, (Datum)0, 0, 0, true, true, nullptr);
+						options, nullptr, (Datum) 0, 0, 0, true, true, nullptr);
 #else
 	return index_create(heap, name, InvalidOid, InvalidOid, InvalidOid, InvalidOid, info,
 						column_names, access_method, InvalidOid, collations, opclasses, options,
-						(Datum)0, 0, 0, true, true, nullptr);
+						(Datum) 0, 0, 0, true, true, nullptr);
 #endif
 }
 
@@ -128,7 +128,7 @@ init_materialized_srf(FunctionCallInfo fcinfo)
 #if PG_VERSION_NUM >= 150000
 	InitMaterializedSRF(fcinfo, 0);
 #else
-	ReturnSetInfo *result = (ReturnSetInfo *)fcinfo->resultinfo;
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	TupleDesc desc;
 
 	if (!result || !IsA(result, ReturnSetInfo) || !(result->allowedModes & SFRM_Materialize))
@@ -138,15 +138,14 @@ init_materialized_srf(FunctionCallInfo fcinfo)
 	if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	result->returnMode = SFRM_Materialize;
-	result->setResult =
-		tuplestore_begin_heap(result->allowedModes & SFRM_Materialize_Random, false, work_mem);
+	result->setResult = tuplestore_begin_heap(result->allowedModes & SFRM_Materialize_Random, false,
+											  work_mem);
 	result->setDesc = desc;
 	MemoryContextSwitchTo(old);
 #endif
 }
 
 } // namespace tw::pg
-
 
 namespace tw::pg
 {
@@ -174,8 +173,8 @@ copy_permissions(Query *to, RangeTblEntry *rte, Query *from)
 #if PG_VERSION_NUM >= 160000
 	if (rte->perminfoindex == 0)
 		return;
-	to->rteperminfos =
-		lappend(to->rteperminfos, copyObject(list_nth(from->rteperminfos, rte->perminfoindex - 1)));
+	to->rteperminfos = lappend(to->rteperminfos,
+							   copyObject(list_nth(from->rteperminfos, rte->perminfoindex - 1)));
 	rte->perminfoindex = list_length(to->rteperminfos);
 #else
 	(void) to;
@@ -226,8 +225,10 @@ template <typename Context>
 Node *
 mutate_expression(Node *node, Node *(*mutator)(Node *, Context *), Context *context)
 {
-	return expression_tree_mutator(
-		node, reinterpret_cast<MutatorCallback>(reinterpret_cast<void *>(mutator)), context);
+	return expression_tree_mutator(node,
+								   reinterpret_cast<MutatorCallback>(
+									   reinterpret_cast<void *>(mutator)),
+								   context);
 }
 
 } // namespace tw::pg

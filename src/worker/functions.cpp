@@ -30,11 +30,11 @@ statement_without_tables()
 	PlannedStmt *plan = query->plannedstmt;
 	ListCell *lc;
 
-	if (!ActiveSnapshotSet() || GetActiveSnapshot() != query->snapshot ||
-		!query->estate || query->estate->es_snapshot != query->snapshot ||
-		query->snapshot->active_count != 1 || query->snapshot->regd_count != 2 ||
-		CurrentResourceOwner != ActivePortal->resowner || plan->subplans != NIL ||
-		!IsA(plan->planTree, Result) || query->crosscheck_snapshot != InvalidSnapshot)
+	if (!ActiveSnapshotSet() || GetActiveSnapshot() != query->snapshot || !query->estate ||
+		query->estate->es_snapshot != query->snapshot || query->snapshot->active_count != 1 ||
+		query->snapshot->regd_count != 2 || CurrentResourceOwner != ActivePortal->resowner ||
+		plan->subplans != NIL || !IsA(plan->planTree, Result) ||
+		query->crosscheck_snapshot != InvalidSnapshot)
 		return nullptr;
 	foreach (lc, plan->rtable)
 		if (lfirst_node(RangeTblEntry, lc)->rtekind != RTE_RESULT)
@@ -85,8 +85,9 @@ tailwater_sync(PG_FUNCTION_ARGS)
 				errhint("tailwater.sync() cannot be executed on a standby."));
 
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz deadline = DatumGetTimestampTz(DirectFunctionCall2(
-		timestamptz_pl_interval, TimestampTzGetDatum(now), PointerGetDatum(timeout)));
+	TimestampTz deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+																   TimestampTzGetDatum(now),
+																   PointerGetDatum(timeout)));
 	QueryDesc *query = tw::worker::statement_without_tables();
 
 	if (query)

@@ -50,18 +50,18 @@ before_utility(Node *stmt)
 	switch (nodeTag(stmt))
 	{
 		case T_DropdbStmt:
-			suspend(((DropdbStmt *)stmt)->dbname);
+			suspend(((DropdbStmt *) stmt)->dbname);
 			break;
 		case T_CreatedbStmt:
-			suspend(string_option(((CreatedbStmt *)stmt)->options, "template"));
+			suspend(string_option(((CreatedbStmt *) stmt)->options, "template"));
 			break;
 		case T_RenameStmt:
-			if (((RenameStmt *)stmt)->renameType == OBJECT_DATABASE)
-				suspend(((RenameStmt *)stmt)->subname);
+			if (((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)
+				suspend(((RenameStmt *) stmt)->subname);
 			break;
 		case T_AlterDatabaseStmt:
-			if (string_option(((AlterDatabaseStmt *)stmt)->options, "tablespace"))
-				suspend(((AlterDatabaseStmt *)stmt)->dbname);
+			if (string_option(((AlterDatabaseStmt *) stmt)->options, "tablespace"))
+				suspend(((AlterDatabaseStmt *) stmt)->dbname);
 			break;
 		default:
 			break;
@@ -90,22 +90,22 @@ after_utility(Node *stmt)
 	switch (nodeTag(stmt))
 	{
 		case T_CreatedbStmt:
-			review(((CreatedbStmt *)stmt)->dbname, review_at_commit);
+			review(((CreatedbStmt *) stmt)->dbname, review_at_commit);
 			break;
 		case T_AlterDatabaseStmt:
-			review(((AlterDatabaseStmt *)stmt)->dbname, review_at_commit);
+			review(((AlterDatabaseStmt *) stmt)->dbname, review_at_commit);
 			break;
 		case T_AlterDatabaseSetStmt:
-			if (concerns_us(((AlterDatabaseSetStmt *)stmt)->setstmt))
-				review(((AlterDatabaseSetStmt *)stmt)->dbname, restart_at_commit);
+			if (concerns_us(((AlterDatabaseSetStmt *) stmt)->setstmt))
+				review(((AlterDatabaseSetStmt *) stmt)->dbname, restart_at_commit);
 			break;
 		case T_AlterRoleSetStmt:
-			if (concerns_us(((AlterRoleSetStmt *)stmt)->setstmt))
-				review(((AlterRoleSetStmt *)stmt)->database, restart_at_commit);
+			if (concerns_us(((AlterRoleSetStmt *) stmt)->setstmt))
+				review(((AlterRoleSetStmt *) stmt)->database, restart_at_commit);
 			break;
 		case T_TransactionStmt:
 			/* Whether the prepared transaction wrote a log is not known any more. */
-			if (((TransactionStmt *)stmt)->kind == TRANS_STMT_COMMIT_PREPARED)
+			if (((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT_PREPARED)
 				check_at_commit();
 			break;
 		default:

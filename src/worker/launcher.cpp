@@ -52,8 +52,8 @@ struct Entry
 	Child sequencer;
 	Child gateway;
 	int gateway_port; /* tailwater.port when the gateway was started */
-	bool eligible;	  /* exists and accepts connections */
-	bool unwanted;	  /* no extension in it */
+	bool eligible;    /* exists and accepts connections */
+	bool unwanted;    /* no extension in it */
 	bool probe_again; /* a review was asked for while the sequencer ran */
 };
 
@@ -157,14 +157,14 @@ read_databases(bool add)
 		static_cast<Entry *>(lfirst(lc))->eligible = false;
 
 	StartTransactionCommand();
-	(void)GetTransactionSnapshot();
+	(void) GetTransactionSnapshot();
 	Relation rel = table_open(DatabaseRelationId, AccessShareLock);
 	TableScanDesc scan = table_beginscan_catalog(rel, 0, nullptr);
 	HeapTuple tup;
 
 	while (HeapTupleIsValid(tup = heap_getnext(scan, ForwardScanDirection)))
 	{
-		Form_pg_database form = (Form_pg_database)GETSTRUCT(tup);
+		Form_pg_database form = (Form_pg_database) GETSTRUCT(tup);
 
 		if (!form->datallowconn || form->datistemplate)
 			continue;
@@ -324,8 +324,7 @@ gateway_is_installed()
 bool
 is_due(const Child *child)
 {
-	return !child->handle &&
-		   (child->retry_at == 0 || GetCurrentTimestamp() >= child->retry_at);
+	return !child->handle && (child->retry_at == 0 || GetCurrentTimestamp() >= child->retry_at);
 }
 
 /* One sequencer at a time starts up, so that many databases do not use up the worker slots. */
@@ -349,10 +348,10 @@ void
 supervise_gateway(Entry *entry, const DatabaseSlot *slot)
 {
 	Child *gateway = &entry->gateway;
-	bool known = slot->state == SequencerState::kRunning && OidIsValid(slot->database);
 
-	/* While the sequencer restarts, the gateway goes on. */
-	if (!known)
+	/* Only a running sequencer knows the port; while it restarts, the gateway goes on. */
+	if (!entry->sequencer.handle || entry->sequencer.terminating ||
+		slot->state != SequencerState::kRunning)
 		return;
 	if (gateway->handle && entry->gateway_port != slot->port)
 		terminate_and_restart(gateway);
@@ -382,15 +381,14 @@ publish_gateway(Entry *entry)
 bool
 supervise(Entry *entry)
 {
-	if (reap(&entry->sequencer) &&
-		read_slot(entry->database).state == SequencerState::kAbsent)
+	if (reap(&entry->sequencer) && read_slot(entry->database).state == SequencerState::kAbsent)
 	{
 		entry->unwanted = !entry->probe_again;
 		entry->probe_again = false;
 		entry->sequencer.retry_at = 0;
 		terminate(&entry->gateway);
 	}
-	(void)reap(&entry->gateway);
+	(void) reap(&entry->gateway);
 
 	if (entry->unwanted || !entry->eligible || is_suspended(entry->database))
 	{
@@ -405,8 +403,8 @@ supervise(Entry *entry)
 	if (is_due(&entry->sequencer) && !some_sequencer_starts())
 	{
 		if (!reserve_slot(entry->database))
-			entry->sequencer.retry_at =
-				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kNoWorkerPauseMs);
+			entry->sequencer.retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+																	kNoWorkerPauseMs);
 		else if (start(&entry->sequencer, entry->database, "tailwater sequencer", kLibrary,
 					   "tailwater_sequencer_main"))
 			entry->probe_again = false;
@@ -428,7 +426,7 @@ supervise_all()
 
 		if (supervise(entry))
 			continue;
-		entries = foreach_delete_current(entries, lc);
+		entries = foreach_delete_current (entries, lc);
 		pfree(entry);
 	}
 }
@@ -500,10 +498,13 @@ take_over()
 	shared->launcher_latch = MyLatch;
 	shared->review_all = true;
 	LWLockRelease(shared->lock);
-	before_shmem_exit(leave, (Datum)0);
+	before_shmem_exit(leave, (Datum) 0);
 
 	for (int i = 0; i < 100 && end_leftovers(); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		pg_usleep(50000L);
+	}
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < shared->num_slots; i++)
 		shared->slots[i].database = InvalidOid;
@@ -527,9 +528,9 @@ launcher_main()
 		supervise_all();
 
 		long timeout = time_to_retry();
-		(void)WaitLatch(MyLatch,
-						WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
-						timeout, event);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+						 timeout, event);
 		ResetLatch(MyLatch);
 		if (ProcDiePending)
 			proc_exit(1); /* not 0: the postmaster is to start another */

@@ -21,7 +21,7 @@
 
 #include "catalog/live_view.hpp"
 #include "settings.hpp"
-#include "worker/version.hpp"
+#include "feed/version.hpp"
 
 namespace tw::worker
 {
@@ -37,12 +37,12 @@ constexpr double kSizeTarget = 0.9;
 
 /* Deletes the versions before the oldest position to keep; *oldest becomes that position. */
 bool
-prune_versions(int *budget, Version *oldest, bool *only_one)
+prune_versions(int *budget, feed::Version *oldest, bool *only_one)
 {
 	TimestampTz cutoff = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													 -(int64)settings::retention * 1000);
-	VersionScan scan;
-	Version next;
+													 -(int64) settings::retention * 1000);
+	feed::VersionScan scan;
+	feed::Version next;
 
 	if (!scan.open(1, RowExclusiveLock, GetActiveSnapshot()))
 		return false;
@@ -65,15 +65,15 @@ prune_versions(int *budget, Version *oldest, bool *only_one)
 
 /* Deletes the rows of a log that the snapshot of a version sees. */
 void
-prune_log(Relation log, const StoredSnapshot *covered, int *budget)
+prune_log(Relation log, const feed::StoredSnapshot *covered, int *budget)
 {
-	LogScan scan;
+	feed::LogScan scan;
 	HeapTuple tup;
 
 	scan.open(log, GetActiveSnapshot(), 0, covered->xmax);
 	while (*budget > 0 && HeapTupleIsValid(tup = scan.next()))
 	{
-		if (!covered->sees(log_row_xid(tup, RelationGetDescr(log))))
+		if (!covered->sees(feed::log_row_xid(tup, RelationGetDescr(log))))
 			continue;
 		simple_heap_delete(log, &tup->t_self);
 		(*budget)--;
@@ -81,59 +81,44 @@ prune_log(Relation log, const StoredSnapshot *covered, int *budget)
 	scan.close();
 }
 
-/*
- * The version up to which a log's position is remembered; 0: none. With `set`
- * above that it is written instead.
- */
-int64
-log_floor(Oid log, int64 set)
+/* Remembers that positions of a log before this version are lost. */
+void
+set_log_floor(Oid log, int64 version)
 {
 	Relation rel = table_open(catalog::internal_relation("log_floor"), RowExclusiveLock);
 	ScanKeyData key;
-	Datum values[2] = {ObjectIdGetDatum(log), Int64GetDatum(set)};
+	Datum values[2] = {ObjectIdGetDatum(log), Int64GetDatum(version)};
 	bool nulls[2] = {};
-	bool replace[2] = {false, true};
-	int64 version = 0;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(log));
 	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("log_floor_pkey"), true,
 										  GetActiveSnapshot(), 1, &key);
-	HeapTuple tup = systable_getnext(scan);
-	if (HeapTupleIsValid(tup))
-	{
-		bool isnull;
-
-		version = DatumGetInt64(heap_getattr(tup, 2, RelationGetDescr(rel), &isnull));
-		if (set > version)
-		{
-			HeapTuple changed =
-				heap_modify_tuple(tup, RelationGetDescr(rel), values, nulls, replace);
-			CatalogTupleUpdate(rel, &tup->t_self, changed);
-		}
-	}
-	else if (set > 0)
-		CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls));
+	HeapTuple old = systable_getnext(scan);
+	HeapTuple row = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+	if (HeapTupleIsValid(old))
+		CatalogTupleUpdate(rel, &old->t_self, row);
+	else
+		CatalogTupleInsert(rel, row);
 	systable_endscan(scan);
 	table_close(rel, RowExclusiveLock);
-	return Max(version, set);
 }
 
 /* Oldest version whose snapshot's xmax is beyond xid, by bisection; xmax grows with the version. */
 bool
-first_version_beyond(uint64 xid, int64 oldest, int64 newest, Version *out)
+first_version_beyond(uint64 xid, int64 oldest, int64 newest, feed::Version *out)
 {
 	while (oldest < newest)
 	{
 		int64 middle = oldest + (newest - oldest) / 2;
 
-		if (!find_version(middle, GetActiveSnapshot(), out))
+		if (!feed::find_version(middle, GetActiveSnapshot(), out))
 			return false;
 		if (out->snapshot->xmax > xid)
 			newest = middle;
 		else
 			oldest = middle + 1;
 	}
-	return find_version(newest, GetActiveSnapshot(), out);
+	return feed::find_version(newest, GetActiveSnapshot(), out);
 }
 
 /* Number of the oldest rows of a log that have to go for its size. */
@@ -142,14 +127,14 @@ excess_rows(Relation log)
 {
 	double limit = settings::retention_size * 1024.0;
 
-	if ((double)RelationGetNumberOfBlocks(log) * BLCKSZ <= limit)
+	if ((double) RelationGetNumberOfBlocks(log) * BLCKSZ <= limit)
 		return 0;
 
-	double rows = DatumGetInt64(DirectFunctionCall1(
-		pg_stat_get_live_tuples, ObjectIdGetDatum(RelationGetRelid(log))));
+	double rows = DatumGetInt64(
+		DirectFunctionCall1(pg_stat_get_live_tuples, ObjectIdGetDatum(RelationGetRelid(log))));
 	double width = 0;
 	int sampled = 0;
-	LogScan scan;
+	feed::LogScan scan;
 	HeapTuple tup;
 
 	scan.open(log, GetActiveSnapshot(), 0, PG_UINT64_MAX);
@@ -161,27 +146,29 @@ excess_rows(Relation log)
 	scan.close();
 	if (sampled < kWidthSample || rows * (width / sampled) <= limit)
 		return 0;
-	return (int64)(rows - kSizeTarget * limit / (width / sampled));
+	return (int64) (rows - kSizeTarget * limit / (width / sampled));
 }
 
-/* Raises the floor of a log that has become too large. */
-void
-limit_size(Relation log, int64 oldest)
+/* Raises the floor of a log that has become too large; returns whether it did. */
+bool
+limit_size(Relation log, int64 floor_now)
 {
 	int64 excess = excess_rows(log);
 	uint64 xid = 0;
-	LogScan scan;
+	feed::LogScan scan;
 	HeapTuple tup;
-	Version newest, floor;
+	feed::Version newest, floor;
 
-	if (excess <= 0 || !newest_version(GetActiveSnapshot(), &newest))
-		return;
+	if (excess <= 0 || !feed::find_newest(GetActiveSnapshot(), &newest))
+		return false;
 	scan.open(log, GetActiveSnapshot(), 0, newest.snapshot->xmax);
 	while (excess-- > 0 && HeapTupleIsValid(tup = scan.next()))
-		xid = log_row_xid(tup, RelationGetDescr(log));
+		xid = feed::log_row_xid(tup, RelationGetDescr(log));
 	scan.close();
-	if (first_version_beyond(xid, oldest, newest.number, &floor))
-		log_floor(RelationGetRelid(log), floor.number);
+	if (!first_version_beyond(xid, floor_now, newest.number, &floor) || floor.number <= floor_now)
+		return false;
+	set_log_floor(RelationGetRelid(log), floor.number);
+	return true;
 }
 
 /* Forgets the floors of logs that are no more. */
@@ -206,24 +193,23 @@ sweep_floors()
 
 /* Prunes one log to the oldest position, or to its own floor where that is newer. */
 void
-prune_one_log(Oid relid, const Version *oldest, int *budget)
+prune_one_log(Oid relid, const feed::Version *oldest, int *budget)
 {
-	Relation log = try_relation_open(relid, RowExclusiveLock);
-	Version floor = *oldest;
+	/* A log that is being dropped is not waited for: that could end in a deadlock. */
+	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
+		return;
+	Relation log = try_relation_open(relid, NoLock);
+	feed::Version floor = *oldest;
 
 	if (!log)
 		return;
-	int64 own = log_floor(relid, 0);
-	if (own > oldest->number && !find_version(own, GetActiveSnapshot(), &floor))
+	int64 own = feed::log_floor(relid);
+	if (own > oldest->number && !feed::find_version(own, GetActiveSnapshot(), &floor))
 		floor = *oldest;
 	prune_log(log, floor.snapshot, budget);
-	if (*budget > 0)
-	{
-		/* The rows below a new floor go with the next batch, after the floor is committed. */
-		limit_size(log, oldest->number);
-		if (log_floor(relid, 0) > own)
-			*budget = 0;
-	}
+	/* The rows below a new floor go with the next batch, after the floor is committed. */
+	if (*budget > 0 && limit_size(log, floor.number))
+		*budget = 0;
 	relation_close(log, NoLock);
 }
 
@@ -233,16 +219,15 @@ PruneResult
 prune_batch()
 {
 	int budget = kBatch;
-	Version oldest;
+	feed::Version oldest;
 	bool only_one;
-	Oid relid = catalog::internal_relation("attachment");
 
-	if (!OidIsValid(relid) || !prune_versions(&budget, &oldest, &only_one))
+	if (!prune_versions(&budget, &oldest, &only_one))
 		return PruneResult::kNothingLeft;
 	if (budget <= 0)
 		return PruneResult::kMore;
 
-	Relation rel = table_open(relid, AccessShareLock);
+	Relation rel = table_open(catalog::internal_relation("attachment"), AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, GetActiveSnapshot(), 0, nullptr);
 	HeapTuple tup;
 

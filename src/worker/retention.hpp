@@ -10,8 +10,8 @@ namespace tw::worker
 
 enum class PruneResult
 {
-	kMore,		  /* the batch was full: call again */
-	kLater,		  /* done for now; something will grow old */
+	kMore,       /* the batch was full: call again */
+	kLater,      /* done for now; something will grow old */
 	kNothingLeft /* only the newest version is left: nothing will grow old until the next */
 };
 

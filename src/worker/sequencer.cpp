@@ -20,7 +20,7 @@
  */
 #include "worker/shared_state.hpp"
 #include "worker/retention.hpp"
-#include "worker/version.hpp"
+#include "feed/version.hpp"
 #include "catalog/live_view.hpp"
 #include "ddl/revive.hpp"
 #include "settings.hpp"
@@ -68,7 +68,7 @@ claim_slot(Oid database)
 	LWLockRelease(shared->lock);
 	if (!claimed)
 		proc_exit(1); /* another one runs still, or the launcher has changed its mind */
-	before_shmem_exit(release_slot, (Datum)0);
+	before_shmem_exit(release_slot, (Datum) 0);
 }
 
 void
@@ -82,12 +82,22 @@ publish_state(SequencerState state)
 	LWLockRelease(shared->lock);
 }
 
-void
+/*
+ * Starts a transaction; returns whether the extension is still there. Its lock
+ * keeps DROP EXTENSION out until commit, so that no table vanishes under us
+ * and no deadlock with the drop is possible.
+ */
+bool
 begin()
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	Oid extension = get_extension_oid("tailwater", true);
+	if (OidIsValid(extension))
+		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	bool present = OidIsValid(extension) && get_extension_oid("tailwater", true) == extension;
 	PushActiveSnapshot(GetTransactionSnapshot());
+	return present;
 }
 
 void
@@ -97,24 +107,21 @@ commit()
 	CommitTransactionCommand();
 }
 
-/* Ends the process quietly where the extension is not, or no more, in the database. */
+/* Ends the process quietly: the extension is not, or no more, in the database. */
 void
-leave_if_absent()
+leave_as_absent()
 {
-	begin();
-	bool present = OidIsValid(get_extension_oid("tailwater", true)) &&
-				   OidIsValid(catalog::internal_relation("version"));
-	commit();
-	if (present)
-		return;
 	publish_state(SequencerState::kAbsent);
 	proc_exit(0);
 }
 
 bool
-log_has_unseen(Oid log, const StoredSnapshot *seen)
+log_has_unseen(Oid log, const feed::StoredSnapshot *seen)
 {
-	Relation rel = try_relation_open(log, AccessShareLock);
+	/* Who locks a log so hard is about to drop it; a version too many does no harm. */
+	if (!ConditionalLockRelationOid(log, AccessShareLock))
+		return true;
+	Relation rel = try_relation_open(log, NoLock);
 	bool found = false;
 
 	if (!rel)
@@ -123,7 +130,7 @@ log_has_unseen(Oid log, const StoredSnapshot *seen)
 	for (uint32 i = 0; i <= seen->num_running && !found; i++)
 	{
 		bool last = i == seen->num_running;
-		LogScan scan;
+		feed::LogScan scan;
 
 		scan.open(rel, GetActiveSnapshot(), last ? seen->xmax : seen->running[i],
 				  last ? PG_UINT64_MAX : seen->running[i] + 1);
@@ -138,16 +145,13 @@ log_has_unseen(Oid log, const StoredSnapshot *seen)
 bool
 exists_unversioned()
 {
-	Version version;
-	StoredSnapshot nothing = {};
-	Oid relid = catalog::internal_relation("attachment");
+	feed::Version version;
+	feed::StoredSnapshot nothing = {};
+	Relation rel = table_open(catalog::internal_relation("attachment"), AccessShareLock);
 	bool found = false;
-
-	if (!OidIsValid(relid))
-		return false;
-	const StoredSnapshot *seen =
-		newest_version(GetActiveSnapshot(), &version) ? version.snapshot : &nothing;
-	Relation rel = table_open(relid, AccessShareLock);
+	const feed::StoredSnapshot *seen = feed::find_newest(GetActiveSnapshot(), &version)
+										   ? version.snapshot
+										   : &nothing;
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, GetActiveSnapshot(), 0, nullptr);
 	HeapTuple tup;
 
@@ -163,24 +167,20 @@ exists_unversioned()
 	return found;
 }
 
-/* Writes the next version with the active snapshot; returns false where the table is gone. */
-bool
+/* Writes the next version with the active snapshot. */
+void
 insert_version()
 {
-	Oid relid = catalog::internal_relation("version");
-	Relation rel = OidIsValid(relid) ? try_relation_open(relid, RowExclusiveLock) : nullptr;
-	Datum values[kVersionColumns];
-	bool nulls[kVersionColumns] = {};
+	Relation rel = table_open(catalog::internal_relation("version"), RowExclusiveLock);
+	Datum values[feed::kVersionColumns];
+	bool nulls[feed::kVersionColumns] = {};
 
-	if (!rel)
-		return false;
 	values[0] = Int64GetDatum(newest + 1);
-	values[1] = DirectFunctionCall1(pg_current_snapshot, (Datum)0);
+	values[1] = DirectFunctionCall1(pg_current_snapshot, (Datum) 0);
 	values[2] = LSNGetDatum(GetXLogInsertRecPtr());
 	values[3] = TimestampTzGetDatum(GetCurrentTimestamp());
 	CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls));
 	table_close(rel, RowExclusiveLock);
-	return true;
 }
 
 /*
@@ -194,39 +194,40 @@ sequence()
 	uint64 commits = pg_atomic_read_u64(&slot->commits);
 
 	pgstat_report_activity(STATE_RUNNING, "writing a version");
-	begin();
-	bool present = OidIsValid(catalog::internal_relation("version"));
+	bool present = begin();
 	if (present && !newest_known)
 	{
-		Version version;
+		feed::Version version;
 
-		newest_version(GetActiveSnapshot(), &version);
+		feed::find_newest(GetActiveSnapshot(), &version);
 		newest = version.number;
 		newest_known = true;
 		pg_atomic_write_u64(&slot->newest, newest);
 	}
 	bool needed = present && (commits != commits_done || exists_unversioned());
-	bool written = needed && insert_version();
-	if (written)
+	if (needed)
+	{
+		insert_version();
 		ForceSyncCommit();
+	}
 	commit();
 	pgstat_report_stat(false);
 
-	if (written)
+	if (needed)
 		pg_atomic_write_u64(&slot->newest, ++newest);
 	bool checked = checks != checks_done;
 	commits_done = commits;
 	checks_done = checks;
 	pg_atomic_write_u64(&slot->checks_done, checks);
-	if (written || checked)
+	if (needed || checked)
 		wake_waiting(MyDatabaseId);
-	if (written && next_pruning == 0)
+	if (needed && next_pruning == 0)
 		next_pruning = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pruning_interval());
 	pgstat_report_activity(STATE_IDLE, nullptr);
 
 	/* A check is also how the launcher asks whether the extension is still here. */
-	if (checked || !present || (needed && !written))
-		leave_if_absent();
+	if (!present)
+		leave_as_absent();
 }
 
 bool
@@ -244,8 +245,8 @@ prune()
 		return;
 
 	pgstat_report_activity(STATE_RUNNING, "pruning the change logs");
-	begin();
-	PruneResult result = prune_batch();
+	bool present = begin();
+	PruneResult result = present ? prune_batch() : PruneResult::kNothingLeft;
 	commit();
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, nullptr);
@@ -266,7 +267,7 @@ sleep_time()
 	if (next_pruning == 0)
 		return -1;
 	return Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_pruning),
-			   (long)INT_MAX);
+			   (long) INT_MAX);
 }
 
 void
@@ -279,9 +280,9 @@ run()
 		long timeout = sleep_time();
 
 		if (timeout != 0)
-			(void)WaitLatch(MyLatch,
-							WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout > 0 ? WL_TIMEOUT : 0),
-							timeout, event);
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout > 0 ? WL_TIMEOUT : 0),
+							 timeout, event);
 		ResetLatch(MyLatch);
 		if (ProcDiePending)
 			proc_exit(0);
@@ -310,7 +311,10 @@ sequencer_main(Oid database)
 
 	claim_slot(database);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
-	leave_if_absent();
+	bool present = begin();
+	commit();
+	if (!present)
+		leave_as_absent();
 	publish_state(SequencerState::kRunning);
 	ddl::revive_views();
 

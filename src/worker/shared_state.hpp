@@ -25,13 +25,13 @@ enum class SequencerState : int
 
 struct DatabaseSlot
 {
-	Oid database; /* InvalidOid: free */
+	Oid database;      /* InvalidOid: free */
 	uint32 generation; /* changes when the slot is reserved anew */
 	SequencerState state;
 	pid_t sequencer_pid; /* 0: none */
 	Latch *sequencer_latch;
 	pid_t gateway_pid;
-	int port;				  /* tailwater.port as it is in that database */
+	int port;                 /* tailwater.port as it is in that database */
 	pg_atomic_uint64 commits; /* commits that wrote a log, since the slot was reserved */
 	pg_atomic_uint64 checks;  /* requests to look for commits that no version covers */
 	pg_atomic_uint64 checks_done;

@@ -40,8 +40,7 @@ slots_offset()
 Size
 waiting_offset()
 {
-	return add_size(slots_offset(),
-					MAXALIGN(mul_size(max_worker_processes, sizeof(DatabaseSlot))));
+	return add_size(slots_offset(), MAXALIGN(mul_size(max_worker_processes, sizeof(DatabaseSlot))));
 }
 
 Size
@@ -209,7 +208,7 @@ poll_check(CheckTicket *ticket)
 				SetLatch(slot->sequencer_latch);
 		}
 		status = pg_atomic_read_u64(&slot->checks_done) >= ticket->number ? CheckStatus::kDone
-																		   : CheckStatus::kPending;
+																		  : CheckStatus::kPending;
 	}
 	LWLockRelease(shared->lock);
 	return status;
@@ -234,8 +233,8 @@ wait_for_check(TimestampTz deadline)
 		/* The launcher is about to start the workers: nobody would set the latch. */
 		if (status == CheckStatus::kNoSequencer)
 			remaining = Min(remaining, 50L);
-		(void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						Min(remaining, (long)INT_MAX), event);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 Min(remaining, (long) INT_MAX), event);
 		ResetLatch(MyLatch);
 	}
 }
@@ -331,8 +330,7 @@ suspend_until_xact_end(Oid database)
 	while (has_workers(database))
 	{
 		long remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
-		if (remaining <= 0 ||
-			ConditionVariableTimedSleep(&shared->slot_released, remaining, event))
+		if (remaining <= 0 || ConditionVariableTimedSleep(&shared->slot_released, remaining, event))
 			break;
 	}
 	ConditionVariableCancelSleep();
@@ -345,7 +343,7 @@ wait_for_versions(bool on)
 		return;
 	if (!exit_callback_registered && on)
 	{
-		before_shmem_exit(stop_waiting_at_exit, (Datum)0);
+		before_shmem_exit(stop_waiting_at_exit, (Datum) 0);
 		exit_callback_registered = true;
 	}
 	shared->waiting[pg::proc_number()] = on ? MyDatabaseId : InvalidOid;

@@ -1,10 +1,5 @@
 /* ---- worker: launcher and sequencer ---- */
 
--- Oldest position of a log that was cut for its size; see src/worker/retention.cpp.
-CREATE TABLE tailwater_internal.log_floor (
-	log oid PRIMARY KEY,
-	version bigint NOT NULL);
-
 CREATE FUNCTION tailwater.sync(timeout interval DEFAULT '30s') RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

@@ -8,7 +8,7 @@
 
 #include "pg/postgres.hpp"
 
-namespace tw::worker
+namespace tw::feed
 {
 
 /* Image of a pg_snapshot value (the type's on-disk form, private to xid8funcs.c). */
@@ -52,8 +52,8 @@ struct VersionScan
 };
 
 /* Newest, oldest and a given version that the snapshot sees; false where there is none. */
-bool newest_version(Snapshot snapshot, Version *out);
-bool oldest_version(Snapshot snapshot, Version *out);
+bool find_newest(Snapshot snapshot, Version *out);
+bool find_oldest(Snapshot snapshot, Version *out);
 bool find_version(int64 number, Snapshot snapshot, Version *out);
 
 /*
@@ -73,4 +73,7 @@ struct LogScan
 
 uint64 log_row_xid(HeapTuple row, TupleDesc desc);
 
-} // namespace tw::worker
+/* Oldest position of a log that was cut for its size, as the active snapshot sees it; 0: not cut. */
+int64 log_floor(Oid log);
+
+} // namespace tw::feed

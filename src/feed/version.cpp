@@ -1,11 +1,11 @@
 /*
  * version.cpp - the table of versions, and the snapshots stored in it.
  */
-#include "worker/version.hpp"
+#include "feed/version.hpp"
 
 #include "catalog/live_view.hpp"
 
-namespace tw::worker
+namespace tw::feed
 {
 
 bool
@@ -92,13 +92,13 @@ first_in_order(int64 from, ScanDirection direction, Snapshot snapshot, Version *
 } // namespace
 
 bool
-newest_version(Snapshot snapshot, Version *out)
+find_newest(Snapshot snapshot, Version *out)
 {
 	return first_in_order(1, BackwardScanDirection, snapshot, out);
 }
 
 bool
-oldest_version(Snapshot snapshot, Version *out)
+find_oldest(Snapshot snapshot, Version *out)
 {
 	return first_in_order(1, ForwardScanDirection, snapshot, out);
 }
@@ -137,6 +137,28 @@ LogScan::close()
 	index_close(index_, AccessShareLock);
 }
 
+int64
+log_floor(Oid log)
+{
+	Oid relid = catalog::internal_relation("log_floor");
+	Relation rel = table_open(relid, AccessShareLock);
+	ScanKeyData key;
+	int64 version = 0;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(log));
+	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("log_floor_pkey"), true,
+										  GetActiveSnapshot(), 1, &key);
+	HeapTuple tup = systable_getnext(scan);
+	if (HeapTupleIsValid(tup))
+	{
+		bool isnull;
+		version = DatumGetInt64(heap_getattr(tup, 2, RelationGetDescr(rel), &isnull));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return version;
+}
+
 uint64
 log_row_xid(HeapTuple row, TupleDesc desc)
 {
@@ -145,4 +167,4 @@ log_row_xid(HeapTuple row, TupleDesc desc)
 	return DatumGetUInt64(heap_getattr(row, 1, desc, &isnull));
 }
 
-} // namespace tw::worker
+} // namespace tw::feed

@@ -1,0 +1,125 @@
+# What the feed_*.pl tests share: a cluster with the extension, a stand-in for a
+# live view (a table with a hand-made log, so that the tests control which
+# transaction writes what), and sessions that stay open.
+package FeedTest;
+
+use strict;
+use warnings;
+use Exporter 'import';
+use IPC::Run;
+use Time::HiRes qw(usleep time);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+
+our @EXPORT = qw(new_node make_view change session_open session_run session_close
+  wait_for worker_pid wakeups);
+
+# A started cluster; the extension is created in database postgres unless the name says otherwise.
+sub new_node
+{
+	my ($name, %options) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(allows_streaming => $options{streaming} ? 1 : 0);
+	$node->append_conf('postgresql.conf', <<CONF);
+shared_preload_libraries = 'tailwater'
+tailwater.port = 0
+max_prepared_transactions = 10
+max_worker_processes = 16
+restart_after_crash = on
+autovacuum = off
+CONF
+	$node->append_conf('postgresql.conf', $options{conf}) if $options{conf};
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION tailwater') unless $options{plain};
+	return $node;
+}
+
+# A table v(a int, t text) with its log and attachment, and a function that changes both.
+sub make_view
+{
+	my ($node, $db) = @_;
+	$node->safe_psql($db // 'postgres', <<'SQL');
+CREATE TABLE v (a int, t text);
+CREATE TABLE tailwater_internal.log_v (xid xid8, seq int4, diff int4, c1 int, c2 text);
+CREATE UNIQUE INDEX log_v_pkey ON tailwater_internal.log_v (xid, seq);
+CREATE SEQUENCE change_seq;
+CREATE FUNCTION change(n int, a int, t text) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO v SELECT change.a, change.t FROM generate_series(1, n);
+	DELETE FROM v WHERE ctid = ANY (ARRAY(
+		SELECT v.ctid FROM v WHERE v.a = change.a AND v.t = change.t LIMIT -n)) AND n < 0;
+	INSERT INTO tailwater_internal.log_v
+		VALUES (pg_current_xact_id(), nextval('change_seq'), n, change.a, change.t);
+$$;
+INSERT INTO tailwater_internal.attachment (view, mode, epoch, log, key_index)
+	VALUES ('v'::regclass, 'i', 1, 'tailwater_internal.log_v'::regclass, 0);
+SELECT tailwater.sync();
+SQL
+	return;
+}
+
+# SQL that changes v: n copies of (a, t), in the current transaction.
+sub change { my ($n, $a, $t) = @_; return "SELECT change($n, $a, '$t');\n"; }
+
+# A psql session that stays open.
+sub session_open
+{
+	my ($node, $db) = @_;
+	my $session = { in => '', out => '', err => '' };
+	my $timer = IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default);
+	$session->{run} = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr($db // 'postgres') ],
+		'<', \$session->{in}, '>', \$session->{out}, '2>', \$session->{err}, $timer);
+	return $session;
+}
+
+sub session_run
+{
+	my ($session, $sql) = @_;
+	$session->{in} .= "$sql;\n\\echo =done=\n";
+	IPC::Run::pump($session->{run}) until $session->{out} =~ /^=done=$/m;
+	my $out = $session->{out};
+	$session->{out} = '';
+	$out =~ s/=done=\n//;
+	chomp $out;
+	return $out;
+}
+
+sub session_close
+{
+	my ($session) = @_;
+	$session->{in} .= "\\q\n";
+	IPC::Run::finish($session->{run});
+	return;
+}
+
+# Waits until a condition holds; returns whether it does within the seconds given.
+sub wait_for
+{
+	my ($seconds, $condition) = @_;
+	my $end = time() + $seconds;
+	while (time() < $end)
+	{
+		return 1 if $condition->();
+		usleep(20_000);
+	}
+	return 0;
+}
+
+# Process of a worker ("sequencer" of a database, "launcher"); empty where there is none.
+sub worker_pid
+{
+	my ($node, $kind, $db) = @_;
+	my $where = defined $db ? "AND datname = '$db'" : '';
+	my ($code, $out) = $node->psql('postgres',
+		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'tailwater $kind' $where");
+	return $code == 0 ? $out : '';
+}
+
+sub wakeups
+{
+	my ($pid) = @_;
+	my $status = PostgreSQL::Test::Utils::slurp_file("/proc/$pid/status");
+	return $status =~ /^voluntary_ctxt_switches:\s+(\d+)/m ? $1 : die "no count for $pid";
+}
+
+1;
