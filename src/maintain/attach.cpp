@@ -391,6 +391,8 @@ sweep()
 {
 	ListCell *lc;
 
+	if (!catalog::extension_present())
+		return;
 	foreach (lc, read_internal("attachment", 1, InvalidOid, 1))
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lc))))
 			remove_attachment(lfirst_oid(lc));

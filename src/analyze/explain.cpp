@@ -1,0 +1,246 @@
+/*
+ * explain.cpp - the circuit of a view as text.
+ *
+ * The tree follows the query: what the FROM clause reads, joined and filtered,
+ * then grouped, projected and so on. Each operator shows the class in which it
+ * is maintained; below the tree stand the delta terms of each base table.
+ */
+#include "analyze/explain.hpp"
+#include "analyze/block.hpp"
+#include "analyze/view_plan.hpp"
+#include "circuit/operator.hpp"
+#include "pg/guard.hpp"
+
+namespace tw::analyze
+{
+
+using circuit::Class;
+using circuit::Kind;
+
+namespace
+{
+
+/* An operator in palloc'd memory: the backend side of circuit::Operator. */
+struct Node_
+{
+	Kind kind;
+	const char *detail;
+	List *inputs; /* Node_ */
+};
+
+Node_ *
+make_node(Kind kind, const char *detail, List *inputs)
+{
+	Node_ *node = (Node_ *)palloc(sizeof(Node_));
+
+	node->kind = kind;
+	node->detail = detail;
+	node->inputs = inputs;
+	return node;
+}
+
+Node_ *describe_query(Query *query);
+
+Node_ *
+describe_relation(RangeTblEntry *rte)
+{
+	switch (rte->rtekind)
+	{
+	case RTE_RELATION:
+		return make_node(Kind::kScan,
+						 psprintf("on %s", quote_qualified_identifier(
+											   get_namespace_name(get_rel_namespace(rte->relid)),
+											   get_rel_name(rte->relid))),
+						 NIL);
+	case RTE_SUBQUERY:
+		return make_node(rte->lateral ? Kind::kLateral : Kind::kSubquery,
+						 rte->eref->aliasname, list_make1(describe_query(rte->subquery)));
+	case RTE_CTE:
+		return make_node(Kind::kRecursive, rte->ctename, NIL);
+	default:
+		return make_node(Kind::kValues, rte->eref ? rte->eref->aliasname : "", NIL);
+	}
+}
+
+const char *
+join_name(JoinType type)
+{
+	switch (type)
+	{
+	case JOIN_LEFT:
+		return "left";
+	case JOIN_RIGHT:
+		return "right";
+	case JOIN_FULL:
+		return "full";
+	default:
+		return "inner";
+	}
+}
+
+Node_ *
+describe_from(Node *node, Query *query)
+{
+	if (IsA(node, RangeTblRef))
+		return describe_relation(rt_fetch(((RangeTblRef *)node)->rtindex, query->rtable));
+	if (IsA(node, JoinExpr))
+	{
+		JoinExpr *join = (JoinExpr *)node;
+
+		return make_node(Kind::kJoin, join_name(join->jointype),
+						 list_make2(describe_from(join->larg, query),
+									describe_from(join->rarg, query)));
+	}
+	if (IsA(node, SetOperationStmt))
+	{
+		static const char *const names[] = {"", "union", "intersect", "except"};
+		SetOperationStmt *setop = (SetOperationStmt *)node;
+
+		return make_node(Kind::kSetOp, psprintf("%s%s", names[setop->op], setop->all ? " all" : ""),
+						 list_make2(describe_from(setop->larg, query),
+									describe_from(setop->rarg, query)));
+	}
+
+	FromExpr *from = castNode(FromExpr, node);
+	Node_ *result = nullptr;
+	ListCell *lc;
+
+	foreach (lc, from->fromlist)
+	{
+		Node_ *item = describe_from((Node *)lfirst(lc), query);
+
+		result = result ? make_node(Kind::kJoin, "inner", list_make2(result, item)) : item;
+	}
+	if (!result)
+		result = make_node(Kind::kValues, "one row", NIL);
+	if (from->quals)
+		result = make_node(Kind::kFilter, "", list_make1(result));
+	return result;
+}
+
+Node_ *
+describe_query(Query *query)
+{
+	Node_ *node = describe_from(
+		query->setOperations ? query->setOperations : (Node *)query->jointree, query);
+
+	if (query->hasAggs || query->groupClause != NIL || query->havingQual)
+		node = make_node(Kind::kAggregate,
+						 query->groupClause == NIL
+							 ? "one group"
+							 : psprintf("by %d column(s)", list_length(query->groupClause)),
+						 list_make1(node));
+	if (query->hasWindowFuncs)
+		node = make_node(Kind::kWindow, "", list_make1(node));
+	if (!query->setOperations)
+		node = make_node(Kind::kProject,
+						 query->hasSubLinks
+							 ? "with subqueries"
+							 : psprintf("%d column(s)", list_length(query->targetList)),
+						 list_make1(node));
+	if (query->distinctClause != NIL)
+		node = make_node(Kind::kDistinct, query->hasDistinctOn ? "on" : "", list_make1(node));
+	if (query->limitCount || query->limitOffset)
+		node = make_node(Kind::kTopK, "", list_make1(node));
+	return node;
+}
+
+void
+convert(const Node_ *node, Class cls, circuit::Operator *out)
+{
+	ListCell *lc;
+
+	out->kind = node->kind;
+	out->cls = cls;
+	out->detail = node->detail ? node->detail : "";
+	foreach (lc, node->inputs)
+	{
+		out->inputs.emplace_back();
+		convert((const Node_ *)lfirst(lc), cls, &out->inputs.back());
+	}
+}
+
+Class
+class_of(const ViewPlan *plan)
+{
+	switch (plan->strategy)
+	{
+	case Strategy::kKeyed:
+		return Class::kKeyed;
+	case Strategy::kRecompute:
+		return Class::kRecompute;
+	default:
+		return Class::kIncremental;
+	}
+}
+
+/* Scans deliver deltas whatever becomes of them above. */
+void
+mark_scans(circuit::Operator *op)
+{
+	if (op->kind == Kind::kScan || op->kind == Kind::kValues)
+		op->cls = Class::kIncremental;
+	for (circuit::Operator &input : op->inputs)
+		mark_scans(&input);
+}
+
+Oid
+state_table(Oid view)
+{
+	return get_relname_relid(psprintf("state_%u", view),
+							 get_namespace_oid("tailwater_internal", true));
+}
+
+const char *
+how_changed(const ViewPlan *plan, Oid relid)
+{
+	int occurrences = 0;
+
+	if (plan->strategy == Strategy::kRecompute)
+		return psprintf("evaluate the query again and compare (%s)", plan->reason);
+	for (int i = 0; i < plan->input->noccurrences; i++)
+		occurrences += plan->input->relids[i] == relid;
+	if (plan->input->native_rti)
+		return "native, no query is run";
+	return psprintf("planned, %d term(s)", occurrences);
+}
+
+} // namespace
+
+List *
+explain(Oid view)
+{
+	ViewPlan *plan = analyze_view(view, CurrentMemoryContext);
+	Node_ *root = describe_query(plan->query);
+	Oid state = state_table(view);
+	const char *state_name = OidIsValid(state) ? get_rel_name(state) : "";
+	List *lines = NIL;
+	int nlines = 0;
+	char **texts = nullptr;
+
+	pg::call_pure([&]() {
+		circuit::Operator op{Kind::kScan, Class::kIncremental, "", "", {}};
+
+		convert(root, class_of(plan), &op);
+		mark_scans(&op);
+		op.state = state_name;
+		std::vector<std::string> rendered = circuit::render(op);
+		texts = (char **)malloc(sizeof(char *) * rendered.size());
+		for (const std::string &line : rendered)
+			texts[nlines++] = strdup(line.c_str());
+	});
+	for (int i = 0; i < nlines; i++)
+	{
+		lines = lappend(lines, pstrdup(texts[i]));
+		free(texts[i]);
+	}
+	free(texts);
+
+	ListCell *lc;
+	foreach (lc, plan->bases)
+		lines = lappend(lines, psprintf("delta of %s: %s", get_rel_name(lfirst_oid(lc)),
+										how_changed(plan, lfirst_oid(lc))));
+	return lines;
+}
+
+} // namespace tw::analyze
