@@ -158,6 +158,31 @@ SELECT count(*) FROM (
 	EXCEPT ALL SELECT * FROM followed WHERE version > $start) d
 SQL
 
+# ---- a view that is quiet for many versions ----
+$node->safe_psql('postgres', change(1, 77, 'before the silence'));
+my $quiet = synced();
+$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE other (a int);
+CREATE TABLE tailwater_internal.log_other (xid xid8, seq int4, diff int4, c1 int);
+CREATE UNIQUE INDEX log_other_pkey ON tailwater_internal.log_other (xid, seq);
+INSERT INTO tailwater_internal.attachment (view, mode, epoch, log, key_index)
+	VALUES ('other'::regclass, 'i', 1, 'tailwater_internal.log_other'::regclass, 0);
+CREATE PROCEDURE silence() LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..60 LOOP
+		INSERT INTO tailwater_internal.log_other VALUES (pg_current_xact_id(), 1, 1, i);
+		IF i IN (20, 58) THEN PERFORM change(1, 78, 'in the silence'); END IF;
+		COMMIT;
+		PERFORM tailwater.sync();
+		COMMIT;
+	END LOOP;
+END $$;
+CALL silence();
+SQL
+is($node->safe_psql('postgres', "SELECT count(*) FROM tailwater.changes('other', $quiet + 1)"), 59, 'one view changes all the time');
+is(changes($quiet), "20|1|78|in the silence\n58|1|78|in the silence", 'the other one twice');
+is(changes($quiet, $quiet + 57), '20|1|78|in the silence', 'up to a version');
+
 # ---- sync() ----
 my $xmin = session_open($node);
 $node->safe_psql('postgres', 'CREATE TABLE held (x int)');
@@ -170,6 +195,11 @@ ok(wait_for(10, sub { $xmin->{run}->pump_nb; $node->safe_psql('postgres',
 	'sync() waits without a snapshot');
 ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nSELECT tailwater.sync('100ms')");
 like($err, qr/57014.*no version covers/s, 'sync() gives up after its timeout');
+my $cancelled = session_open($node);
+session_run($cancelled, "BEGIN; SAVEPOINT s; SET LOCAL statement_timeout = '100ms'; SELECT tailwater.sync()");
+like($cancelled->{err}, qr/canceling statement due to statement timeout/, 'sync() can be cancelled');
+is(session_run($cancelled, 'ROLLBACK TO s; SELECT count(*) FROM held; COMMIT'), '0', 'and the transaction goes on');
+session_close($cancelled);
 kill 'CONT', $sequencer;
 IPC::Run::pump($xmin->{run}) until $xmin->{out} =~ /=done=/;
 is($xmin->{err}, '', 'and returns once there is a version');

@@ -168,6 +168,7 @@ void
 LogWriter::close()
 {
 	ExecDropSingleTupleTableSlot(row_);
+	pfree(index_info_);
 	index_close(index_, NoLock);
 	table_close(log_, NoLock);
 }

@@ -28,6 +28,20 @@ constexpr int kPositionLost = MAKE_SQLSTATE('7', '2', '0', '0', '0');
 /* How long read_snapshot() waits for the first version of a view just attached. */
 constexpr int kFirstVersionTimeoutMs = 30000;
 
+/*
+ * Versions to be read still from which on it pays to look ahead in the log, so
+ * that versions without changes of this view are skipped. Not for the newest
+ * few: beyond them there may be many rows of a transaction that has not
+ * finished, and they would be looked at in vain at every reading.
+ */
+constexpr int64 kLookAheadVersions = 32;
+
+enum class LookAhead
+{
+	kNo,
+	kYes
+};
+
 /* A view opened for reading; everything in it belongs to one memory context. */
 struct Reader
 {
@@ -38,6 +52,8 @@ struct Reader
 	TupleTableSlot *row;       /* a row of the view, virtual */
 	TupleTableSlot *stored;    /* a row of the bag */
 	RowBag bag;
+	uint64
+		next_xid; /* no log row has an xid from where was read last up to, not including, this one */
 };
 
 void
@@ -59,6 +75,7 @@ open_reader(Reader *reader, const catalog::LiveView &view)
 	reader->row = MakeSingleTupleTableSlot(RelationGetDescr(reader->view), &TTSOpsVirtual);
 	reader->stored = MakeSingleTupleTableSlot(RelationGetDescr(reader->view), &TTSOpsMinimalTuple);
 	reader->bag.init(reader->context, reader->row);
+	reader->next_xid = 0;
 	MemoryContextSwitchTo(old);
 }
 
@@ -97,39 +114,67 @@ load_log_row(Reader *reader, HeapTuple tup)
 	return DatumGetInt32(values[2]);
 }
 
-/* Adds to the bag the log rows of an xid range that `upto` sees (nullptr: all). */
+/* Adds a row of the log to the bag. */
 void
-collect_range(Reader *reader, uint64 first, uint64 end, const StoredSnapshot *upto)
+collect_row(Reader *reader, HeapTuple tup)
 {
+	MemoryContextReset(reader->row_context);
+	MemoryContext old = MemoryContextSwitchTo(reader->row_context);
+	int32 diff = load_log_row(reader, tup);
+
+	reader->bag.add(reader->row, diff);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Adds to the bag the log rows of an xid range that `upto` sees (nullptr: all).
+ * With look_ahead the scan goes on to the first row after the range and leaves
+ * its xid in next_xid.
+ */
+void
+collect_range(Reader *reader, uint64 first, uint64 end, const StoredSnapshot *upto,
+			  LookAhead look_ahead)
+{
+	bool beyond = look_ahead == LookAhead::kYes;
+	TupleDesc desc = RelationGetDescr(reader->log);
 	LogScan scan;
 	HeapTuple tup;
 
 	if (first >= end)
 		return;
-	scan.open(reader->log, GetActiveSnapshot(), first, end);
-	while (HeapTupleIsValid(tup = scan.next()))
+	scan.open(reader->log, GetActiveSnapshot(), first, beyond ? PG_UINT64_MAX : end);
+	while (HeapTupleIsValid(tup = scan.next()) && log_row_xid(tup, desc) < end)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (upto && !upto->sees(log_row_xid(tup, RelationGetDescr(reader->log))))
-			continue;
-		MemoryContextReset(reader->row_context);
-		MemoryContext old = MemoryContextSwitchTo(reader->row_context);
-		int32 diff = load_log_row(reader, tup);
-		reader->bag.add(reader->row, diff);
-		MemoryContextSwitchTo(old);
+		if (!upto || upto->sees(log_row_xid(tup, desc)))
+			collect_row(reader, tup);
 	}
+	if (beyond)
+		reader->next_xid = tup ? log_row_xid(tup, desc) : PG_UINT64_MAX;
 	scan.close();
 }
 
-/* Fills the bag with what `upto` sees and `after` does not; upto nullptr: what the active snapshot sees. */
+/* Fills the bag with what `upto` sees and `after` does not. */
 void
-collect_changes(Reader *reader, const StoredSnapshot *after, const StoredSnapshot *upto)
+collect_changes(Reader *reader, const StoredSnapshot *after, const StoredSnapshot *upto,
+				LookAhead look_ahead)
 {
 	reader->bag.reset();
 	for (uint32 i = 0; i < after->num_running; i++)
-		if (!upto || upto->sees(after->running[i]))
-			collect_range(reader, after->running[i], after->running[i] + 1, nullptr);
-	collect_range(reader, after->xmax, upto ? upto->xmax : PG_UINT64_MAX, upto);
+		if (upto->sees(after->running[i]))
+			collect_range(reader, after->running[i], after->running[i] + 1, nullptr,
+						  LookAhead::kNo);
+	if (upto->xmax > reader->next_xid)
+		collect_range(reader, after->xmax, upto->xmax, upto, look_ahead);
+}
+
+/* Fills the bag with what the active snapshot sees and `after` does not. */
+void
+collect_unversioned(Reader *reader, const StoredSnapshot *after)
+{
+	for (uint32 i = 0; i < after->num_running; i++)
+		collect_range(reader, after->running[i], after->running[i] + 1, nullptr, LookAhead::kNo);
+	collect_range(reader, after->xmax, PG_UINT64_MAX, nullptr, LookAhead::kNo);
 }
 
 /* Calls back for the rows of the bag, with their diffs times `sign`. */
@@ -246,17 +291,20 @@ read_changes(const catalog::LiveView &view, int64 after, int64 upto, ChangeCallb
 	Version previous, version;
 	VersionScan scan;
 	int64 reached = after;
+	int64 last = newest_version();
 
+	if (upto != 0)
+		last = Min(last, upto);
 	open_reader(&reader, view);
 	MemoryContext old = MemoryContextSwitchTo(reader.context);
 	if (find_position(view, after, &previous) &&
 		scan.open(after + 1, AccessShareLock, GetActiveSnapshot()))
 	{
-		while ((upto == 0 || reached < upto) && scan.next(ForwardScanDirection, &version))
+		while (reached < last && scan.next(ForwardScanDirection, &version))
 		{
-			if (upto != 0 && version.number > upto)
-				break;
-			collect_changes(&reader, previous.snapshot, version.snapshot);
+			collect_changes(&reader, previous.snapshot, version.snapshot,
+							last - version.number >= kLookAheadVersions ? LookAhead::kYes
+																		: LookAhead::kNo);
 			reached = version.number;
 			MemoryContextSwitchTo(old);
 			bool go_on = emit_bag(&reader, version.number, 1, callback, arg);
@@ -400,7 +448,7 @@ read_snapshot(const catalog::LiveView &view, ChangeCallback callback, void *arg)
 	}
 
 	open_reader(&reader, view);
-	collect_changes(&reader, version.snapshot, nullptr);
+	collect_unversioned(&reader, version.snapshot);
 	if (may_have_copies(view.key_index))
 		emit_merged(&reader, version.number, callback, arg);
 	else

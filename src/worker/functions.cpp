@@ -23,7 +23,8 @@ QueryDesc *
 statement_without_tables()
 {
 	if (IsolationUsesXactSnapshot() || !ActivePortal || !ActivePortal->queryDesc ||
-		ActivePortal->strategy != PORTAL_ONE_SELECT || ActivePortal->holdSnapshot)
+		ActivePortal->strategy != PORTAL_ONE_SELECT || ActivePortal->holdSnapshot ||
+		ActivePortal->activeSubid != GetCurrentSubTransactionId())
 		return nullptr;
 
 	QueryDesc *query = ActivePortal->queryDesc;
