@@ -1,6 +1,5 @@
-# What the feed_*.pl tests share: a cluster with the extension, a stand-in for a
-# live view (a table with a hand-made log, so that the tests control which
-# transaction writes what), and sessions that stay open.
+# What the feed_*.pl tests share: a cluster with the extension, a live view and
+# statements that change it, and sessions that stay open.
 package FeedTest;
 
 use strict;
@@ -11,7 +10,7 @@ use Time::HiRes qw(usleep time);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(new_node make_view change session_open session_run session_close
+our @EXPORT = qw(new_node make_view log_of change session_open session_run session_close
   wait_for worker_pid wakeups);
 
 # A started cluster; the extension is created in database postgres unless the name says otherwise.
@@ -34,27 +33,29 @@ CONF
 	return $node;
 }
 
-# A table v(a int, t text) with its log and attachment, and a function that changes both.
+# A live view v(a int, t text), and a function that changes it.
 sub make_view
 {
-	my ($node, $db) = @_;
-	$node->safe_psql($db // 'postgres', <<'SQL');
-CREATE TABLE v (a int, t text);
-CREATE TABLE tailwater_internal.log_v (xid xid8, seq int4, diff int4, c1 int, c2 text);
-CREATE UNIQUE INDEX log_v_pkey ON tailwater_internal.log_v (xid, seq);
-CREATE SEQUENCE change_seq;
+	my ($node) = @_;
+	$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE base (a int, t text);
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT a, t FROM base;
 CREATE FUNCTION change(n int, a int, t text) RETURNS void LANGUAGE sql AS $$
-	INSERT INTO v SELECT change.a, change.t FROM generate_series(1, n);
-	DELETE FROM v WHERE ctid = ANY (ARRAY(
-		SELECT v.ctid FROM v WHERE v.a = change.a AND v.t = change.t LIMIT -n)) AND n < 0;
-	INSERT INTO tailwater_internal.log_v
-		VALUES (pg_current_xact_id(), nextval('change_seq'), n, change.a, change.t);
+	INSERT INTO base SELECT change.a, change.t FROM generate_series(1, n);
+	DELETE FROM base WHERE n < 0 AND ctid = ANY (ARRAY(
+		SELECT b.ctid FROM base b WHERE b.a = change.a AND b.t = change.t LIMIT greatest(-n, 0)));
 $$;
-INSERT INTO tailwater_internal.attachment (view, mode, epoch, log, key_index)
-	VALUES ('v'::regclass, 'i', 1, 'tailwater_internal.log_v'::regclass, 0);
 SELECT tailwater.sync();
 SQL
 	return;
+}
+
+# The change log of a live view.
+sub log_of
+{
+	my ($node, $view) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT log::regclass FROM tailwater_internal.attachment WHERE view = '$view'::regclass");
 }
 
 # SQL that changes v: n copies of (a, t), in the current transaction.

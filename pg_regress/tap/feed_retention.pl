@@ -10,6 +10,7 @@ use FeedTest;
 
 my $node = new_node('retention', conf => "tailwater.retention = '1h'\n");
 make_view($node);
+my $log = log_of($node, 'v');
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 sub versions { return sql('SELECT min(version), max(version) FROM tailwater.versions'); }
 
@@ -22,7 +23,7 @@ sql('UPDATE tailwater_internal.version SET committed_at = committed_at - interva
 my $kept = sql("SELECT * FROM tailwater.changes('v', 8)");
 $node->reload;
 ok(wait_for(20, sub { versions() eq '8|11' }), 'what is older goes, but for the newest of it: the oldest position');
-ok(wait_for(20, sub { sql('SELECT count(*) FROM tailwater_internal.log_v') == 3 }), 'and the log rows it covers');
+ok(wait_for(20, sub { sql("SELECT count(*) FROM $log") == 3 }), 'and the log rows it covers');
 is(sql("SELECT * FROM tailwater.changes('v', 8)"), $kept, 'the changes of versions that stay are untouched');
 session_run($long, 'COMMIT');
 sql('SELECT tailwater.sync()');
@@ -35,7 +36,7 @@ like($err, qr/72000.*position 7 .*no longer retained.*oldest position is 8.*HINT
 # Everything old: the newest version stays, and nothing is left to do.
 sql('UPDATE tailwater_internal.version SET committed_at = committed_at - interval \'2h\'');
 $node->reload;
-ok(wait_for(20, sub { versions() eq '12|12' && sql('SELECT count(*) FROM tailwater_internal.log_v') == 0 }),
+ok(wait_for(20, sub { versions() eq '12|12' && sql("SELECT count(*) FROM $log") == 0 }),
 	'the newest version stays');
 is(sql("SELECT count(*) FROM tailwater.changes('v', 12)"), '0', 'and is a position');
 is(sql(q{SELECT sum(d) FROM tailwater_internal.feed_snapshot('v'::regclass) AS s(v bigint, d bigint, a int, t text)}),
@@ -52,15 +53,12 @@ $node->reload;
 sql(change(1, 50, 'short') . 'SELECT tailwater.sync()');
 sql(change(1, 51, 'short') . 'SELECT tailwater.sync()');
 ok(wait_for(20, sub { versions() eq '14|14' }), 'a short retention prunes by itself');
-ok(wait_for(20, sub { sql('SELECT count(*) FROM tailwater_internal.log_v') == 0 }), 'log rows too');
+ok(wait_for(20, sub { sql("SELECT count(*) FROM $log") == 0 }), 'log rows too');
 
 # By size: this log is cut, positions of another view stay.
 sql(<<'SQL');
-CREATE TABLE w (a int);
-CREATE TABLE tailwater_internal.log_w (xid xid8, seq int4, diff int4, c1 int);
-CREATE UNIQUE INDEX log_w_pkey ON tailwater_internal.log_w (xid, seq);
-INSERT INTO tailwater_internal.attachment (view, mode, epoch, log, key_index)
-	VALUES ('w'::regclass, 'i', 1, 'tailwater_internal.log_w'::regclass, 0);
+CREATE TABLE w_base (a int);
+CREATE MATERIALIZED VIEW w WITH (tailwater.maintain = immediate) AS SELECT a FROM w_base;
 SQL
 $node->append_conf('postgresql.conf', "tailwater.retention = '1h'\ntailwater.retention_size = '1MB'\n");
 $node->reload;
@@ -68,14 +66,15 @@ sql('SELECT tailwater.sync()');
 my $first = sql('SELECT tailwater.version()');
 for my $i (1 .. 10)
 {
-	sql("INSERT INTO tailwater_internal.log_v SELECT pg_current_xact_id(), g, 1, $i, repeat('x', 200) FROM generate_series(1, 1000) g");
-	sql("INSERT INTO w VALUES ($i); INSERT INTO tailwater_internal.log_w VALUES (pg_current_xact_id(), 1, 1, $i); SELECT tailwater.sync()");
+	sql("INSERT INTO base SELECT g, $i || repeat('x', 200) FROM generate_series(1, 1000) g");
+	sql("INSERT INTO w_base VALUES ($i)");
+	sql('SELECT tailwater.sync()');
 }
 sql('SELECT pg_stat_force_next_flush()');
 $node->reload;
 ok(wait_for(20, sub { sql('SELECT count(*) FROM tailwater_internal.log_floor') == 1 }), 'a log that is too large is cut');
 my $rows;
-ok(wait_for(20, sub { my $last = $rows // -1; $rows = sql('SELECT count(*) FROM tailwater_internal.log_v'); sleep 0.3; $rows == $last }),
+ok(wait_for(20, sub { my $last = $rows // -1; $rows = sql("SELECT count(*) FROM $log"); sleep 0.3; $rows == $last }),
 	'until it fits');
 cmp_ok($rows, '>', 2000, "but not more ($rows rows)");
 cmp_ok($rows, '<', 5500, 'by much');
@@ -83,8 +82,7 @@ my $floor = sql('SELECT version FROM tailwater_internal.log_floor');
 cmp_ok($floor, '>', $first, 'it has an oldest position of its own');
 ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nSELECT * FROM tailwater.changes('v', $first)");
 like($err, qr/72000.*oldest position is $floor/s, 'below which it refuses');
-is(sql("SELECT sum(tw_diff), count(DISTINCT tw_version) FROM tailwater.changes('v', $floor)"),
-	$rows . '|' . sql("SELECT tailwater.version() - $floor"), 'above it nothing is missing');
+is(sql("SELECT sum(tw_diff) FROM tailwater.changes('v', $floor)"), $rows, 'above it nothing is missing');
 is(sql("SELECT count(*) FROM tailwater.changes('w', $first)"), '10', 'the other view keeps its positions');
 session_close($long);
 $node->stop;

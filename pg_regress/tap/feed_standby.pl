@@ -24,6 +24,8 @@ $primary->safe_psql('postgres', 'BEGIN;' . change(2, 1, 'x') . 'SAVEPOINT s;' . 
 # A commit without a version, and an unfinished transaction.
 my $open = session_open($primary);
 session_run($open, 'BEGIN;' . change(1, 3, 'unfinished'));
+my $sequencer = worker_pid($primary, 'sequencer', 'postgres');
+kill 'STOP', $sequencer;
 $primary->safe_psql('postgres', change(1, 4, 'no version yet') . change(-1, 2, 'y'));
 $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
 
@@ -36,7 +38,8 @@ is(worker_pid($standby, 'sequencer'), '', 'no sequencer during recovery');
 my ($code, $out, $err) = $standby->psql('postgres', 'SELECT tailwater.sync()');
 like($err, qr/recovery is in progress/, 'sync() is refused');
 
-$primary->stop;
+kill 'KILL', $sequencer;
+$primary->stop('immediate');
 $standby->promote;
 ok(wait_for(30, sub { $standby->safe_psql('postgres', 'SELECT tailwater.version()') eq '4' }),
 	'after promotion the commit without a version gets one');

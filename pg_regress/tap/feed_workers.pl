@@ -103,16 +103,22 @@ ok(gone('d4'), 'nor has a template');
 my $before = version();
 for my $kind (qw(sequencer launcher))
 {
-	# The sequencer is asleep, so it cannot be the one that makes the version before it dies.
+	# The sequencer is stopped, so it cannot make the version before it dies.
+	my $stopped = sequencer();
+	kill 'STOP', $stopped;
 	$node->safe_psql('postgres', change(1, 2, "before kill -9 of the $kind"));
 	kill 'KILL', worker_pid($node, $kind, $kind eq 'sequencer' ? 'postgres' : undef);
+	kill 'CONT', $stopped;
 	sleep 0.5;
 	ok(answers(), "the server is back after kill -9 of the $kind");
 	ok(wait_for(30, sub { version() eq $before + 1 }), 'the commit before it has a version');
 	ok(runs(), 'the sequencer runs');
 	$before++;
 }
+my $stopped = sequencer();
+kill 'STOP', $stopped;
 $node->safe_psql('postgres', change(1, 2, 'before the crash of the server'));
+kill 'KILL', $stopped;
 $node->stop('immediate');
 $node->start;
 ok(wait_for(30, sub { version() eq $before + 1 }), 'the commit before a crash has a version');
