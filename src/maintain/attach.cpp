@@ -18,6 +18,7 @@
 #include "capture/triggers.hpp"
 #include "feed/log.hpp"
 #include "state/writer.hpp"
+#include "worker/shmem.hpp"
 
 namespace tw::maintain
 {
@@ -371,6 +372,7 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	Oid log = feed ? feed::create_log(view) : InvalidOid;
 
 	record_attachment(plan, mode, log, key_index);
+	worker::note_log_written(); /* so that the view has a first position at once */
 	record_bases(view, tables);
 	create_base_triggers(tables);
 	CommandCounterIncrement();
