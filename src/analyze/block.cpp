@@ -829,6 +829,27 @@ delta_query(const Block *block, const Part *parts)
 	return query;
 }
 
+void
+read_delta(Query *query, int rti)
+{
+	RangeTblEntry *rte = rt_fetch(rti, query->rtable);
+	Relation rel = table_open(rte->relid, AccessShareLock);
+
+	become_tuplestore(rte, delta_name(rte->relid), delta_descriptor(RelationGetDescr(rel)));
+	table_close(rel, NoLock);
+}
+
+void
+read_before_and_after(Query *query, int rti)
+{
+	RangeTblEntry *rte = rt_fetch(rti, query->rtable);
+	Relation rel = table_open(rte->relid, AccessShareLock);
+
+	/* The weights of the signed union do not matter here, only that the rows are there. */
+	become_old(rte, query, delta_descriptor(RelationGetDescr(rel)));
+	table_close(rel, NoLock);
+}
+
 AttrNumber
 find_target(List *targets, Node *expr)
 {

@@ -40,6 +40,12 @@ TupleDesc delta_descriptor(TupleDesc relation);
  */
 Query *delta_query(const Block *block, const circuit::Part *parts);
 
+/* Makes an entry of the query's range table, a table, read the table's delta. */
+void read_delta(Query *query, int rti);
+
+/* Makes it read the rows the table has now together with those of its delta. */
+void read_before_and_after(Query *query, int rti);
+
 /* Index of the column in the query's target list whose expression equals expr; 0 where there is none. */
 AttrNumber find_target(List *targets, Node *expr);
 

@@ -192,12 +192,29 @@ state_table(Oid view)
 }
 
 const char *
+how_touched(const ViewPlan *plan, Oid relid)
+{
+	StringInfoData keys;
+
+	for (int i = 0; i < plan->npoints; i++)
+		if (plan->points[i].relid == relid && plan->points[i].path == NIL)
+			return "any row may be touched: evaluate the query again and compare";
+	initStringInfo(&keys);
+	for (int i = 0; i < plan->nrestrict; i++)
+		appendStringInfo(&keys, "%s%s", i > 0 ? ", " : "",
+						 get_attname(plan->view, plan->restrict_columns[i], false));
+	return psprintf("evaluate touched keys (%s) again (%s)", keys.data, plan->reason);
+}
+
+const char *
 how_changed(const ViewPlan *plan, Oid relid)
 {
 	int occurrences = 0;
 
 	if (plan->strategy == Strategy::kRecompute)
 		return psprintf("evaluate the query again and compare (%s)", plan->reason);
+	if (plan->strategy == Strategy::kKeyed)
+		return how_touched(plan, relid);
 	for (int i = 0; i < plan->input->noccurrences; i++)
 		occurrences += plan->input->relids[i] == relid;
 	if (plan->input->native_rti)

@@ -8,6 +8,7 @@
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
 #include "analyze/key.hpp"
+#include "analyze/keyed.hpp"
 #include "analyze/refusal.hpp"
 
 namespace tw::analyze
@@ -100,8 +101,14 @@ choose_strategy(ViewPlan *plan)
 			return;
 		}
 	}
-	plan->strategy = Strategy::kRecompute;
 	plan->reason = reason;
+	plan->strategy = Strategy::kKeyed;
+	reason = plan_keyed(plan);
+	if (reason)
+	{
+		plan->strategy = Strategy::kRecompute;
+		plan->reason = reason;
+	}
 }
 
 } // namespace

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "pg/postgres.hpp"
+#include "analyze/touch.hpp"
 
 namespace tw::analyze
 {
@@ -80,7 +81,7 @@ struct ViewPlan
 	int nkey;
 	AttrNumber *key;
 
-	/* kLinear: gives the view's rows. kAggregate: gives keys, then arguments. kKeyed: gives keys. */
+	/* kLinear: gives the view's rows. kAggregate: gives keys, then arguments. Else null. */
 	Block *input;
 
 	/* kAggregate */
@@ -99,6 +100,12 @@ struct ViewPlan
 	AttrNumber *restrict_columns; /* kKeyed: view columns that hold the keys */
 	Query *restricted;
 	Query *restricted_nulls;
+
+	/* kKeyed: the view's own rows of the touched keys, and where base tables are read. */
+	Query *stored;
+	Query *stored_nulls;
+	int npoints;
+	TouchPoint *points;
 };
 
 constexpr const char *kKeysName = "tailwater keys";

@@ -98,6 +98,10 @@ compute_delta(const ViewRuntime *view, List *deltas)
 		state::fold_groups(groups, out);
 		break;
 	}
+	case Strategy::kKeyed:
+		if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
+			recompute(view, out);
+		break;
 	default:
 		elog(ERROR, "unknown strategy of materialized view %u", view->info.view);
 	}

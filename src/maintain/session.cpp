@@ -189,6 +189,8 @@ build_runtime(const catalog::LiveView *info)
 			state::make_aggregate_operator(plan, runtime->state, only_index(runtime->state),
 										   runtime->desc, &runtime->stale);
 	}
+	if (plan->strategy == analyze::Strategy::kKeyed)
+		runtime->keyed = exec::make_keyed_operator(plan, runtime->desc, &runtime->stale);
 	MemoryContextSwitchTo(old);
 	leave_environment(&environment);
 	table_close(rel, NoLock);

@@ -6,6 +6,7 @@
 #include "pg/postgres.hpp"
 #include "analyze/view_plan.hpp"
 #include "catalog/live_view.hpp"
+#include "exec/keyed.hpp"
 #include "exec/stream.hpp"
 #include "state/aggregate.hpp"
 
@@ -22,6 +23,7 @@ struct ViewRuntime
 	exec::Stream *input;				 /* of plan->input */
 	exec::CachedQuery *whole;			 /* the whole query */
 	state::AggregateOperator *aggregate; /* kAggregate */
+	exec::KeyedOperator *keyed;			 /* kKeyed */
 	Oid state;
 	TupleDesc desc;						 /* of the view */
 };

@@ -1,0 +1,252 @@
+/*
+ * keyed.cpp - views whose touched keys are evaluated again.
+ *
+ * The keys are result columns whose touched values can be computed from the
+ * delta of each base table (touch.cpp). After a change, the query restricted to
+ * the touched keys gives the view's new rows for them, and the view itself has
+ * the old ones; the difference is the delta. Nothing else needs to be known of
+ * what the query does, so that every query with such keys is maintained by work
+ * that follows the change.
+ *
+ * A base table for which the keys cannot be followed makes its changes
+ * recompute the view; changes of the others do not.
+ */
+#include "analyze/keyed.hpp"
+#include "analyze/block.hpp"
+#include "analyze/key.hpp"
+#include "analyze/touch.hpp"
+
+namespace tw::analyze
+{
+
+namespace
+{
+
+/* Columns of the result by which rows can be matched: there is an equality that can be hashed. */
+Bitmapset *
+matchable_columns(Query *query)
+{
+	Bitmapset *columns = nullptr;
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		TypeCacheEntry *type;
+
+		if (tle->resjunk)
+			continue;
+		type = lookup_type_cache(exprType((Node *) tle->expr),
+								 TYPECACHE_EQ_OPR | TYPECACHE_HASH_PROC);
+		if (OidIsValid(type->eq_opr) && OidIsValid(type->hash_proc))
+			columns = bms_add_member(columns, tle->resno);
+	}
+	return columns;
+}
+
+int
+count_subsets(Bitmapset *candidate, List *known)
+{
+	int n = 0;
+	ListCell *lc;
+
+	foreach (lc, known)
+		n += bms_is_subset(candidate, (Bitmapset *) lfirst(lc));
+	return n;
+}
+
+/* The set of columns that most points can follow; of equal ones the view's own key, then the largest. */
+Bitmapset *
+choose_columns(ViewPlan *plan, List *known)
+{
+	List *candidates = NIL;
+	Bitmapset *best = nullptr;
+	Bitmapset *common = nullptr;
+	Bitmapset *key = nullptr;
+	int best_count = 0;
+	ListCell *lc;
+
+	for (int i = 0; i < plan->nkey; i++)
+		key = bms_add_member(key, plan->key[i]);
+	foreach (lc, known)
+	{
+		Bitmapset *columns = (Bitmapset *) lfirst(lc);
+
+		if (bms_is_empty(columns))
+			continue;
+		common = common ? bms_int_members(common, columns) : bms_copy(columns);
+		candidates = lappend(candidates, columns);
+	}
+	if (!bms_is_empty(common))
+		candidates = lcons(common, candidates);
+	/* Part of the key, if not all of it can be followed everywhere. */
+	if (!bms_is_empty(bms_intersect(key, common)))
+		candidates = lcons(bms_intersect(key, common), candidates);
+	if (!bms_is_empty(key))
+		candidates = lcons(key, candidates);
+
+	foreach (lc, candidates)
+	{
+		Bitmapset *candidate = (Bitmapset *) lfirst(lc);
+		int count = count_subsets(candidate, known);
+
+		if (count > best_count)
+		{
+			best = candidate;
+			best_count = count;
+		}
+	}
+	return best;
+}
+
+List *
+expressions_of(Query *query, const ViewPlan *plan)
+{
+	List *exprs = NIL;
+
+	for (int i = 0; i < plan->nrestrict; i++)
+		exprs = lappend(
+			exprs,
+			list_nth_node(TargetEntry, query->targetList, plan->restrict_columns[i] - 1)->expr);
+	return exprs;
+}
+
+/* Equality operators between the keys and expressions that may have a narrower type. */
+List *
+operators_for(List *exprs)
+{
+	List *operators = NIL;
+	ListCell *lc;
+
+	foreach (lc, exprs)
+		operators = lappend_oid(
+			operators,
+			lookup_type_cache(exprType((Node *) lfirst(lc)), TYPECACHE_EQ_OPR)->eq_opr);
+	return operators;
+}
+
+/* Restricts a query by its own result columns; set operations in each of their arms. */
+void
+restrict_query(Query *query, const ViewPlan *plan, NullKeys nulls)
+{
+	ListCell *lc;
+
+	if (!query->setOperations)
+	{
+		List *exprs = expressions_of(query, plan);
+
+		restrict_to_keys(query, exprs, operators_for(exprs), nulls);
+		return;
+	}
+
+	SetOperationStmt *setop = castNode(SetOperationStmt, query->setOperations);
+	foreach (lc, from_relations(query))
+	{
+		RangeTblEntry *rte = rt_fetch(lfirst_int(lc), query->rtable);
+
+		for (int i = 0; i < plan->nrestrict; i++)
+		{
+			int column = plan->restrict_columns[i] - 1;
+			TargetEntry *tle = list_nth_node(TargetEntry, rte->subquery->targetList, column);
+			Oid type = list_nth_oid(setop->colTypes, column);
+
+			if (exprType((Node *) tle->expr) != type)
+				tle->expr = (Expr *) coerce_to_target_type(
+					nullptr, (Node *) tle->expr, exprType((Node *) tle->expr), type,
+					list_nth_int(setop->colTypmods, column), COERCION_IMPLICIT,
+					COERCE_IMPLICIT_CAST, -1);
+		}
+		restrict_query(rte->subquery, plan, nulls);
+	}
+}
+
+/* SELECT all columns FROM the view, restricted to the keys: its rows before the change. */
+Query *
+stored_query(const ViewPlan *plan, NullKeys nulls)
+{
+	Relation rel = table_open(plan->view, AccessShareLock);
+	Query *query = makeNode(Query);
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+
+	rte->rtekind = RTE_RELATION;
+	rte->relid = plan->view;
+	rte->relkind = RELKIND_MATVIEW;
+	rte->rellockmode = AccessShareLock;
+	rte->eref = makeAlias(RelationGetRelationName(rel), NIL);
+	rte->inFromCl = true;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = list_make1(rte);
+	ref->rtindex = 1;
+	query->jointree = makeFromExpr(list_make1(ref), nullptr);
+	for (int i = 1; i <= RelationGetNumberOfAttributes(rel); i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i - 1);
+
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString(pstrdup(NameStr(att->attname))));
+		query->targetList = lappend(
+			query->targetList,
+			makeTargetEntry((Expr *) makeVar(1, i, att->atttypid, att->atttypmod,
+											 att->attcollation, 0),
+							i, pstrdup(NameStr(att->attname)), false));
+	}
+	table_close(rel, NoLock);
+	restrict_query(query, plan, nulls);
+	return query;
+}
+
+Query *
+restricted_query(const ViewPlan *plan, NullKeys nulls)
+{
+	Query *query = (Query *) copyObject(plan->query);
+
+	restrict_query(query, plan, nulls);
+	return query;
+}
+
+} // namespace
+
+const char *
+plan_keyed(ViewPlan *plan)
+{
+	List *points = find_touch_points(plan->query);
+	Bitmapset *matchable = matchable_columns(plan->query);
+	List *known = NIL;
+	ListCell *lc;
+
+	if (plan->query->cteList != NIL)
+		return "a recursive query";
+	foreach (lc, points)
+	{
+		Bitmapset *columns = nullptr;
+		Query *query = touch_query(plan->query, (TouchPoint *) lfirst(lc), NIL, &columns);
+
+		known = lappend(known, query ? bms_intersect(columns, matchable) : nullptr);
+	}
+
+	Bitmapset *columns = choose_columns(plan, known);
+	if (bms_is_empty(columns))
+		return "no column by which touched rows could be told";
+
+	plan->restrict_columns = (AttrNumber *) palloc(sizeof(AttrNumber) * bms_num_members(columns));
+	plan->nrestrict = 0;
+	for (int c = bms_next_member(columns, -1); c >= 0; c = bms_next_member(columns, c))
+		plan->restrict_columns[plan->nrestrict++] = c;
+
+	plan->npoints = list_length(points);
+	plan->points = (TouchPoint *) palloc(sizeof(TouchPoint) * Max(plan->npoints, 1));
+	for (int i = 0; i < plan->npoints; i++)
+	{
+		plan->points[i] = *(TouchPoint *) list_nth(points, i);
+		if (!bms_is_subset(columns, (Bitmapset *) list_nth(known, i)))
+			plan->points[i].path = NIL; /* any row may be touched */
+	}
+	plan->restricted = restricted_query(plan, NullKeys::kNeverMatch);
+	plan->restricted_nulls = restricted_query(plan, NullKeys::kMatch);
+	plan->stored = stored_query(plan, NullKeys::kNeverMatch);
+	plan->stored_nulls = stored_query(plan, NullKeys::kMatch);
+	return nullptr;
+}
+
+} // namespace tw::analyze
