@@ -10,6 +10,7 @@
 #include "capture/statement.hpp"
 #include "maintain/session.hpp"
 #include "ddl/ddl.hpp"
+#include "tail/tail.hpp"
 #include "worker/worker.hpp"
 
 extern "C"
@@ -29,5 +30,6 @@ _PG_init(void)
 	tw::capture::init();
 	tw::maintain::init_session();
 	tw::ddl::init();
+	tw::tail::init();
 	tw::worker::init();
 }

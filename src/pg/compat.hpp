@@ -312,3 +312,46 @@ create_always_trigger(CreateTrigStmt *stmt, Oid table, Oid function)
 }
 
 } // namespace tw::pg
+
+namespace tw::pg
+{
+
+/* A string constant, and a null, of the raw grammar. */
+inline Node *
+make_raw_string(char *value, int location)
+{
+	A_Const *node = makeNode(A_Const);
+
+#if PG_VERSION_NUM >= 150000
+	node->val.sval.type = T_String;
+	node->val.sval.sval = value;
+#else
+	node->val.type = T_String;
+	node->val.val.str = value;
+#endif
+	node->location = location;
+	return reinterpret_cast<Node *>(node);
+}
+
+inline Node *
+make_raw_null(int location)
+{
+	A_Const *node = makeNode(A_Const);
+
+#if PG_VERSION_NUM >= 150000
+	node->isnull = true;
+#else
+	node->val.type = T_Null;
+#endif
+	node->location = location;
+	return reinterpret_cast<Node *>(node);
+}
+
+/* Event bit of a socket whose peer has gone; 0 where the server cannot tell. */
+#ifdef WL_SOCKET_CLOSED
+constexpr int kSocketClosed = WL_SOCKET_CLOSED;
+#else
+constexpr int kSocketClosed = 0;
+#endif
+
+} // namespace tw::pg

@@ -1,0 +1,186 @@
+/*
+ * portal.cpp - TAIL cursors as the server's portals, and FETCH.
+ *
+ * A TAIL cursor is a portal, so that CLOSE, pg_cursors, Describe, ROLLBACK TO
+ * SAVEPOINT and the end of the transaction treat it like any other cursor. But
+ * it has no plan: a planned query would keep one snapshot and would come to an
+ * end. Its FETCH is executed here. The portal's only statement is a FETCH from
+ * itself, so whoever runs it by other means (SPI_cursor_fetch(), an Execute
+ * message naming it) comes to refuse_active() below.
+ *
+ * While a FETCH runs the portal is marked active, which keeps functions in the
+ * filter from closing it. After an error it is ready again, not failed: a
+ * cancelled wait must not end the cursor, and the position has not moved.
+ */
+#include "tail/portal.hpp"
+
+#include "tail/wait.hpp"
+
+namespace tw::tail
+{
+
+namespace
+{
+
+dlist_head open_cursors = DLIST_STATIC_INIT(open_cursors);
+
+Cursor *
+cursor_of(Portal portal)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, &open_cursors)
+	{
+		Cursor *cursor = dlist_container(Cursor, node, iter.cur);
+		if (cursor->portal == portal)
+			return cursor;
+	}
+	return nullptr;
+}
+
+/* Cleanup hook of the portal. */
+void
+clean_up(Portal portal)
+{
+	Cursor *cursor = cursor_of(portal);
+
+	if (!cursor)
+		return;
+	dlist_delete(&cursor->node);
+	close_cursor(cursor);
+}
+
+/* A statement that, run in place of the portal's query, ends in refuse_active(). */
+PlannedStmt *
+statement_of(Portal portal)
+{
+	PlannedStmt *planned = makeNode(PlannedStmt);
+	FetchStmt *stmt = makeNode(FetchStmt);
+
+	stmt->direction = FETCH_FORWARD;
+	stmt->howMany = FETCH_ALL;
+	stmt->portalname = pstrdup(portal->name);
+	planned->commandType = CMD_UTILITY;
+	planned->canSetTag = true;
+	planned->utilityStmt = reinterpret_cast<Node *>(stmt);
+	planned->stmt_location = -1;
+	return planned;
+}
+
+void
+refuse_active(const Cursor *cursor)
+{
+	ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("TAIL cursor \"%s\" can only be read with FETCH", cursor->portal->name),
+			errhint("In PL/pgSQL use tailwater.exec('FETCH ...')."));
+}
+
+void
+check_direction(const FetchStmt *stmt)
+{
+	const char *what = nullptr;
+
+	if (stmt->ismove)
+		what = "MOVE is";
+	else if (stmt->direction != FETCH_FORWARD || (stmt->howMany < 0 && !has_timeout(stmt)))
+		what = "a FETCH that does not move forward is";
+	if (what)
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("%s not supported with TAIL cursors", what),
+				errhint("Use FETCH [ FORWARD ] with a number, NEXT or ALL."));
+}
+
+void
+undo_fetches(SubXactEvent event, SubTransactionId, SubTransactionId, void *)
+{
+	dlist_iter iter;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+
+	/* Only those of the statement that has just failed, not of a ROLLBACK TO that comes later. */
+	dlist_foreach(iter, &open_cursors)
+	{
+		Cursor *cursor = dlist_container(Cursor, node, iter.cur);
+		if (cursor->last_fetch == GetCurrentStatementStartTimestamp())
+			go_back(cursor);
+	}
+}
+
+} // namespace
+
+void
+declare(const DeclareCursorStmt *stmt, const char *source, ParamListInfo params)
+{
+	TailQuery query = open_query(stmt);
+
+	if (stmt->portalname[0] == '\0')
+		ereport(ERROR, errcode(ERRCODE_INVALID_CURSOR_NAME),
+				errmsg("invalid cursor name: must not be empty"));
+
+	Portal portal = CreatePortal(stmt->portalname, false, false);
+	Cursor *cursor =
+		make_cursor(portal->portalContext, portal->resowner, stmt, query, params);
+	cursor->portal = portal;
+	portal->cleanup = clean_up;
+	dlist_push_tail(&open_cursors, &cursor->node);
+
+	MemoryContext old = MemoryContextSwitchTo(portal->portalContext);
+	PortalDefineQuery(portal, nullptr, pstrdup(source), CMDTAG_SELECT,
+					  list_make1(statement_of(portal)), nullptr);
+	MemoryContextSwitchTo(old);
+
+	start(cursor, stmt, query);
+
+	portal->cursorOptions = stmt->options & (CURSOR_OPT_BINARY | CURSOR_OPT_NO_SCROLL);
+	portal->strategy = PORTAL_UTIL_SELECT;
+	portal->tupDesc = cursor->desc;
+	portal->atStart = true;
+	portal->atEnd = false;
+	portal->portalPos = 0;
+	portal->status = PORTAL_READY;
+}
+
+Cursor *
+find_cursor(const char *name)
+{
+	Portal portal = name ? GetPortalByName(name) : nullptr;
+
+	return portal ? cursor_of(portal) : nullptr;
+}
+
+uint64
+fetch(Cursor *cursor, const FetchStmt *stmt, DestReceiver *dest)
+{
+	Portal portal = cursor->portal;
+	FetchRequest request = unpack_fetch(stmt);
+	uint64 given = 0;
+
+	if (portal->status == PORTAL_ACTIVE)
+		refuse_active(cursor);
+	check_direction(stmt);
+	MarkPortalActive(portal);
+	PG_TRY();
+	{
+		dest->rStartup(dest, CMD_SELECT, cursor->desc);
+		given = wait_and_deliver(cursor, request, dest);
+		dest->rShutdown(dest);
+	}
+	PG_CATCH();
+	{
+		portal->status = PORTAL_READY;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	portal->status = PORTAL_READY;
+	portal->atStart = false;
+	return given;
+}
+
+void
+init_portals()
+{
+	RegisterSubXactCallback(undo_fetches, nullptr);
+}
+
+} // namespace tw::tail
