@@ -347,6 +347,43 @@ make_raw_null(int location)
 	return reinterpret_cast<Node *>(node);
 }
 
+/* The permission entries of a query, where the server keeps them apart from the range table. */
+inline List *
+permissions_of(const Query *query)
+{
+#if PG_VERSION_NUM >= 160000
+	return query->rteperminfos;
+#else
+	(void) query;
+	return NIL;
+#endif
+}
+
+/* Raises 42501 unless the user named in the entry may do what the entry says. */
+inline void
+check_permissions(RangeTblEntry *entry, List *permissions)
+{
+#if PG_VERSION_NUM >= 160000
+	ExecCheckPermissions(list_make1(entry), permissions, true);
+#else
+	(void) permissions;
+	ExecCheckRTPerms(list_make1(entry), true);
+#endif
+}
+
+/* From now on the entry (permissions: those of its query) is checked for this user. */
+inline void
+set_checked_user(RangeTblEntry *entry, List *permissions, Oid user)
+{
+#if PG_VERSION_NUM >= 160000
+	(void) entry;
+	static_cast<RTEPermissionInfo *>(linitial(permissions))->checkAsUser = user;
+#else
+	(void) permissions;
+	entry->checkAsUser = user;
+#endif
+}
+
 /* Event bit of a socket whose peer has gone; 0 where the server cannot tell. */
 #ifdef WL_SOCKET_CLOSED
 constexpr int kSocketClosed = WL_SOCKET_CLOSED;

@@ -75,7 +75,7 @@ check_view(const Cursor *cursor, const Read *read)
 				errmsg("the live view of this TAIL is not what it was when the TAIL began"),
 				errdetail("It was dropped, redefined or released, or lost its feed."),
 				errhint("Begin again with a snapshot."));
-	pg::check_permissions(cursor->permissions);
+	pg::check_permissions(cursor->entry, cursor->permissions);
 }
 
 /* ---- delivering rows ---- */
@@ -134,30 +134,32 @@ give_row(Delivery *d, int64 diff, TupleTableSlot *row)
 	out->tts_values[n++] = Int64GetDatum(diff);
 
 	slot_getallattrs(row);
-	MemoryContext old = MemoryContextSwitchTo(d->econtext->ecxt_per_tuple_memory);
 	for (int i = 0; n < cursor->desc->natts; i++, n++)
 	{
-		Datum value = row->tts_values[i];
-
 		out->tts_isnull[n] = row->tts_isnull[i];
-		if (!row->tts_isnull[i] && TupleDescAttr(cursor->desc, n)->attlen == -1 &&
-			VARATT_IS_EXTERNAL(DatumGetPointer(value)))
-			value = PointerGetDatum(
-				detoast_external_attr(reinterpret_cast<struct varlena *>(DatumGetPointer(value))));
-		out->tts_values[n] = value;
+		out->tts_values[n] = row->tts_values[i];
 	}
+	MemoryContext old = MemoryContextSwitchTo(d->econtext->ecxt_per_tuple_memory);
+	feed::fetch_external_values(out);
 	MemoryContextSwitchTo(old);
 	ExecStoreVirtualTuple(out);
 	give(d, out);
 }
 
+/* Gives out the sums of the rows that the projection may have made equal. */
 void
-give_row_callback(void *arg, int64 diff, TupleTableSlot *row)
+give_sums(Delivery *d)
 {
-	Delivery *d = static_cast<Delivery *>(arg);
-
-	ResetExprContext(d->econtext);
-	give_row(d, diff, row);
+	if (!d->cursor->consolidate)
+		return;
+	for (uint32 i = 0; i < d->changes.size; i++)
+	{
+		ResetExprContext(d->econtext);
+		if (int64 diff = d->changes.get(i, d->changed))
+			give_row(d, diff, d->changed);
+	}
+	ExecClearTuple(d->changed);
+	d->changes.reset();
 }
 
 void
@@ -186,8 +188,8 @@ take_row(Delivery *d, int64 diff, TupleTableSlot *row)
 		return;
 	if (d->project)
 		row = ExecProject(d->project);
-	if (d->changes)
-		add(d->changes, row, diff);
+	if (d->cursor->consolidate)
+		d->changes.add(row, diff);
 	else
 		give_row(d, diff, row);
 }
@@ -198,8 +200,7 @@ finish_version(Delivery *d)
 {
 	if (d->version == 0)
 		return;
-	if (d->changes)
-		take_all(d->changes, give_row_callback, d);
+	give_sums(d);
 	if (d->cursor->progress && d->version > d->at.progress)
 		give_progress(d, d->version);
 	d->at.version = d->version;
@@ -296,39 +297,43 @@ drain_pending(Delivery *d)
 
 /* ---- the snapshot ---- */
 
+/* Sums kept in memory while a snapshot is read; a whole view would be too much. */
+constexpr uint32 kMaxSums = 100000;
+
 bool
-take_snapshot_row(void *arg, int64, int64 diff, TupleTableSlot *row)
+take_snapshot_row(void *arg, int64 version, int64 diff, TupleTableSlot *row)
 {
 	Delivery *d = static_cast<Delivery *>(arg);
 
 	CHECK_FOR_INTERRUPTS();
+	d->version = version;
 	take_row(d, diff, row);
-	/* Summing up a whole view in memory would be too much; rows may come in parts here. */
-	if (d->changes && size_of(d->changes) > static_cast<Size>(work_mem) * 1024)
-		take_all(d->changes, give_row_callback, d);
+	if (d->cursor->consolidate && d->changes.size >= kMaxSums)
+		give_sums(d); /* equal rows may then come in several parts */
 	return true;
 }
 
-/* A snapshot of the past: the present, and what must be added to it (history, often negative). */
+/* A snapshot of the past: the present, and what must be added to it, often negative. */
 struct Past
 {
 	Delivery *delivery;
-	Multiset *history;
+	int64 version;
+	feed::RowBag history;
 };
 
 bool
 add_inverse(void *arg, int64, int64 diff, TupleTableSlot *row)
 {
 	CHECK_FOR_INTERRUPTS();
-	add(static_cast<Past *>(arg)->history, row, -diff);
+	static_cast<Past *>(arg)->history.add(row, -diff);
 	return true;
 }
 
 bool
-take_present_row(void *arg, int64 version, int64 diff, TupleTableSlot *row)
+take_present_row(void *arg, int64, int64 diff, TupleTableSlot *row)
 {
 	Past *past = static_cast<Past *>(arg);
-	int64 *owed = find(past->history, row);
+	int64 *owed = past->history.find(row);
 
 	if (owed && *owed < 0)
 	{
@@ -337,28 +342,33 @@ take_present_row(void *arg, int64 version, int64 diff, TupleTableSlot *row)
 		*owed += part;
 		diff -= part;
 	}
-	return diff == 0 || take_snapshot_row(past->delivery, version, diff, row);
-}
-
-void
-take_past_row(void *arg, int64 diff, TupleTableSlot *row)
-{
-	if (diff < 0)
-		elog(ERROR, "the change log removes a row that the view does not have");
-	take_row(static_cast<Delivery *>(arg), diff, row);
+	return diff == 0 || take_snapshot_row(past->delivery, past->version, diff, row);
 }
 
 void
 read_past(Delivery *d, const catalog::LiveView &view, int64 version, int64 newest)
 {
 	Relation rel = table_open(view.view, AccessShareLock);
-	Past past = {d, make_multiset(RelationGetDescr(rel))};
+	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
+	Past past = {d, version, {}};
 
-	table_close(rel, AccessShareLock);
+	past.history.init(CurrentMemoryContext, row);
 	feed::read_changes(view, version, newest, add_inverse, &past);
 	feed::read_snapshot(view, take_present_row, &past);
-	take_all(past.history, take_past_row, d);
-	free_multiset(past.history);
+	for (uint32 i = 0; i < past.history.size; i++)
+	{
+		int64 diff = past.history.get(i, row);
+
+		if (diff < 0)
+			ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("change log of live view \"%s\" has a row that the view does not have",
+						   RelationGetRelationName(rel)));
+		if (diff > 0)
+			take_snapshot_row(d, version, diff, row);
+	}
+	past.history.close();
+	ExecDropSingleTupleTableSlot(row);
+	table_close(rel, AccessShareLock);
 }
 
 bool
@@ -389,16 +399,40 @@ read_version_clause(const Cursor *cursor, Expr *expression, const char *clause)
 }
 
 void
-check_range(int64 as_of, int64 up_to, int64 begin, int64 newest)
+check_up_to(int64 up_to, int64 begin)
 {
-	if (as_of > newest)
-		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("version %lld does not exist yet", static_cast<long long>(as_of)),
-				errdetail("The newest version is %lld.", static_cast<long long>(newest)));
 	if (up_to >= 0 && up_to < begin)
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("UP TO %lld is before version %lld, where the TAIL begins",
 					   static_cast<long long>(up_to), static_cast<long long>(begin)));
+}
+
+/* The first read: position and, where wanted, snapshot. Returns the version where the TAIL begins. */
+int64
+take_position(Delivery *d, const catalog::LiveView &view, int64 as_of, bool snapshot)
+{
+	int64 newest = feed::newest_version();
+
+	d->at.progress = -1;
+	if (as_of >= 0 && as_of != newest && (!snapshot || as_of > newest))
+		feed::read_changes(view, as_of, as_of + 1, take_nothing, nullptr); /* refuses a bad one now */
+	if (!snapshot)
+	{
+		d->at.progress = as_of >= 0 ? as_of : newest;
+		return d->at.progress;
+	}
+	if (as_of < 0 || as_of == newest)
+		as_of = feed::read_snapshot(view, take_snapshot_row, d);
+	else if (as_of < newest)
+		read_past(d, view, as_of, newest);
+	else
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("version %lld is not here yet", static_cast<long long>(as_of)),
+				errdetail("The newest version is %lld.", static_cast<long long>(newest)));
+
+	d->version = as_of;
+	finish_version(d);
+	return as_of;
 }
 
 /* ---- the query ---- */
@@ -411,11 +445,26 @@ is_view_column(const TargetEntry *entry, int attno)
 	return IsA(entry->expr, Var) && var->varattno == attno;
 }
 
+/* Columns of a relation; a materialized view never loses one. */
+int
+count_columns(Oid relation)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	int natts = 0;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		natts = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts;
+		ReleaseSysCache(tuple);
+	}
+	return natts;
+}
+
 /* Sorts the projection into: the view's columns as they are; something that keeps rows distinct; other. */
 void
 classify_projection(Cursor *cursor)
 {
-	int natts = get_relnatts(cursor->view);
+	int natts = count_columns(cursor->view);
 	bool all = true;
 	ListCell *cell;
 
@@ -447,8 +496,9 @@ make_cursor(MemoryContext context, ResourceOwner owner, const DeclareCursorStmt 
 	cursor->context = context;
 	cursor->owner = owner;
 	cursor->view = query.view->relid;
-	cursor->permissions = copyObject(query.view);
-	cursor->permissions->checkAsUser = GetUserId();
+	cursor->entry = copyObject(query.view);
+	cursor->permissions = copyObject(query.permissions);
+	pg::set_checked_user(cursor->entry, cursor->permissions, GetUserId());
 	cursor->params = copyParamList(params);
 	cursor->progress = (stmt->options & kTailProgress) != 0;
 	cursor->tail_columns = query.tail_columns;
@@ -492,30 +542,11 @@ start(Cursor *cursor, const DeclareCursorStmt *stmt, const TailQuery &query)
 	cursor->epoch = read.view.epoch;
 	check_view(cursor, &read);
 
-	int64 newest = feed::newest_version();
-	int64 begin = as_of >= 0 ? as_of : newest;
-	check_range(as_of, up_to, begin, newest);
-	cursor->up_to = up_to;
-
 	begin_delivery(&d, cursor, nullptr, 0);
-	d.at.version = begin;
-	d.at.progress = begin;
+	d.at.version = take_position(&d, read.view, as_of, (stmt->options & kTailSnapshot) != 0);
 	d.at.progress_at = GetCurrentTimestamp();
-	if (stmt->options & kTailSnapshot)
-	{
-		d.version = begin;
-		d.at.progress = -1;
-		if (begin == newest)
-			feed::read_snapshot(read.view, take_snapshot_row, &d);
-		else
-			read_past(&d, read.view, begin, newest);
-		if (d.changes)
-			take_all(d.changes, give_row_callback, &d);
-		if (cursor->progress)
-			give_progress(&d, begin);
-	}
-	else if (begin < newest) /* fail now rather than at the first FETCH if it is too old */
-		feed::read_changes(read.view, begin, begin + 1, take_nothing, nullptr);
+	check_up_to(up_to, d.at.version);
+	cursor->up_to = up_to;
 	end_delivery(&d);
 	end_read(&read);
 
@@ -551,10 +582,13 @@ begin_delivery(Delivery *d, Cursor *cursor, DestReceiver *dest, int64 limit)
 		TupleDesc desc = ExecTypeFromTL(cursor->projection);
 		TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 
-		d->project = ExecBuildProjectionInfo(cursor->projection, d->econtext, slot, nullptr,
-											 nullptr);
+		d->project =
+			ExecBuildProjectionInfo(cursor->projection, d->econtext, slot, nullptr, nullptr);
 		if (cursor->consolidate)
-			d->changes = make_multiset(desc);
+		{
+			d->changed = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+			d->changes.init(CurrentMemoryContext, slot);
+		}
 	}
 	MemoryContextSwitchTo(old);
 }

@@ -5,7 +5,7 @@
 
 #include "pg/postgres.hpp"
 #include "catalog/live_view.hpp"
-#include "tail/consolidate.hpp"
+#include "feed/consolidate.hpp"
 #include "tail/query.hpp"
 
 namespace tw::tail
@@ -30,15 +30,16 @@ struct Position
 
 struct Cursor
 {
-	dlist_node node; /* in the list of open cursors; portal only */
-	Portal portal;	 /* null: bare TAIL, COPY */
+	Cursor *next;  /* in the list of open cursors; portal only */
+	Portal portal; /* null: bare TAIL, COPY */
 	MemoryContext context;
 	ResourceOwner owner; /* of temporary files */
 
 	/* What to read. Never changes. */
 	Oid view;
 	int64 epoch;
-	RangeTblEntry *permissions; /* what the user who declared it needs */
+	RangeTblEntry *entry; /* with `permissions`: what the user who declared it needs */
+	List *permissions;
 	ParamListInfo params;
 	TupleDesc desc;	  /* of the result */
 	List *projection; /* TargetEntry; the user's columns only */
@@ -70,7 +71,8 @@ struct Delivery
 	ExprContext *econtext;
 	ExprState *filter;		 /* null: none */
 	ProjectionInfo *project; /* null: plain */
-	Multiset *changes;		 /* of the version being read, where they must be summed up; or null */
+	TupleTableSlot *changed; /* a row of `changes` */
+	feed::RowBag changes;	 /* of the version being read, where they must be summed up */
 	int64 version;			 /* being read; 0: none */
 	bool stopped;			 /* reading stopped before the newest version */
 };

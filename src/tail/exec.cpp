@@ -145,6 +145,7 @@ run_fetch(const FetchStmt *stmt, ReturnSetInfo *result)
 
 extern "C"
 {
+	PGDLLEXPORT Datum tailwater_exec(PG_FUNCTION_ARGS);
 	PG_FUNCTION_INFO_V1(tailwater_exec);
 }
 

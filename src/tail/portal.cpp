@@ -4,9 +4,10 @@
  * A TAIL cursor is a portal, so that CLOSE, pg_cursors, Describe, ROLLBACK TO
  * SAVEPOINT and the end of the transaction treat it like any other cursor. But
  * it has no plan: a planned query would keep one snapshot and would come to an
- * end. Its FETCH is executed here. The portal's only statement is a FETCH from
- * itself, so whoever runs it by other means (SPI_cursor_fetch(), an Execute
- * message naming it) comes to refuse_active() below.
+ * end. Its FETCH is executed here. The portal's only statement is its own
+ * DECLARE, so whoever runs it by other means (SPI_cursor_fetch(), an Execute
+ * message naming it) comes to refuse_active() below. It must not be a FETCH:
+ * the server would follow that to its portal for ever.
  *
  * While a FETCH runs the portal is marked active, which keeps functions in the
  * filter from closing it. After an error it is ready again, not failed: a
@@ -22,47 +23,42 @@ namespace tw::tail
 namespace
 {
 
-dlist_head open_cursors = DLIST_STATIC_INIT(open_cursors);
+Cursor *open_cursors = nullptr;
 
 Cursor *
 cursor_of(Portal portal)
 {
-	dlist_iter iter;
+	Cursor *cursor = open_cursors;
 
-	dlist_foreach(iter, &open_cursors)
-	{
-		Cursor *cursor = dlist_container(Cursor, node, iter.cur);
-		if (cursor->portal == portal)
-			return cursor;
-	}
-	return nullptr;
+	while (cursor && cursor->portal != portal)
+		cursor = cursor->next;
+	return cursor;
 }
 
 /* Cleanup hook of the portal. */
 void
 clean_up(Portal portal)
 {
-	Cursor *cursor = cursor_of(portal);
+	Cursor **link = &open_cursors;
 
-	if (!cursor)
+	while (*link && (*link)->portal != portal)
+		link = &(*link)->next;
+	if (!*link)
 		return;
-	dlist_delete(&cursor->node);
+
+	Cursor *cursor = *link;
+	*link = cursor->next;
 	close_cursor(cursor);
 }
 
-/* A statement that, run in place of the portal's query, ends in refuse_active(). */
 PlannedStmt *
-statement_of(Portal portal)
+statement_of(const DeclareCursorStmt *stmt)
 {
 	PlannedStmt *planned = makeNode(PlannedStmt);
-	FetchStmt *stmt = makeNode(FetchStmt);
 
-	stmt->direction = FETCH_FORWARD;
-	stmt->howMany = FETCH_ALL;
-	stmt->portalname = pstrdup(portal->name);
 	planned->commandType = CMD_UTILITY;
 	planned->canSetTag = true;
-	planned->utilityStmt = reinterpret_cast<Node *>(stmt);
+	planned->utilityStmt = reinterpret_cast<Node *>(copyObject(const_cast<DeclareCursorStmt *>(stmt)));
 	planned->stmt_location = -1;
 	return planned;
 }
@@ -93,18 +89,13 @@ check_direction(const FetchStmt *stmt)
 void
 undo_fetches(SubXactEvent event, SubTransactionId, SubTransactionId, void *)
 {
-	dlist_iter iter;
-
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
 
 	/* Only those of the statement that has just failed, not of a ROLLBACK TO that comes later. */
-	dlist_foreach(iter, &open_cursors)
-	{
-		Cursor *cursor = dlist_container(Cursor, node, iter.cur);
+	for (Cursor *cursor = open_cursors; cursor; cursor = cursor->next)
 		if (cursor->last_fetch == GetCurrentStatementStartTimestamp())
 			go_back(cursor);
-	}
 }
 
 } // namespace
@@ -118,16 +109,21 @@ declare(const DeclareCursorStmt *stmt, const char *source, ParamListInfo params)
 		ereport(ERROR, errcode(ERRCODE_INVALID_CURSOR_NAME),
 				errmsg("invalid cursor name: must not be empty"));
 
+	Cursor *running = find_cursor(stmt->portalname);
+	if (running && running->portal->status == PORTAL_ACTIVE)
+		refuse_active(running);
+
 	Portal portal = CreatePortal(stmt->portalname, false, false);
 	Cursor *cursor =
 		make_cursor(portal->portalContext, portal->resowner, stmt, query, params);
 	cursor->portal = portal;
 	portal->cleanup = clean_up;
-	dlist_push_tail(&open_cursors, &cursor->node);
+	cursor->next = open_cursors;
+	open_cursors = cursor;
 
 	MemoryContext old = MemoryContextSwitchTo(portal->portalContext);
 	PortalDefineQuery(portal, nullptr, pstrdup(source), CMDTAG_SELECT,
-					  list_make1(statement_of(portal)), nullptr);
+					  list_make1(statement_of(stmt)), nullptr);
 	MemoryContextSwitchTo(old);
 
 	start(cursor, stmt, query);

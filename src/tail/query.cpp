@@ -85,18 +85,17 @@ unsupported_construct(Node *node)
 }
 
 bool
-refuse_unsupported_nodes(Node *node, void *pstate)
+refuse_unsupported_nodes(Node *node, ParseState *pstate)
 {
 	if (!node)
 		return false;
 	if (const char *construct = unsupported_construct(node))
-		refuse(construct, parser_errposition(static_cast<ParseState *>(pstate), exprLocation(node)));
-	return expression_tree_walker(node, reinterpret_cast<bool (*)()>(refuse_unsupported_nodes),
-								  pstate);
+		refuse(construct, parser_errposition(pstate, exprLocation(node)));
+	return pg::walk_expression(node, refuse_unsupported_nodes, pstate);
 }
 
 void
-refuse_relation(ParseState *pstate, Oid relation, const RangeVar *name)
+refuse_relation(Oid relation)
 {
 	ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			errmsg("\"%s\" is not a live view", get_rel_name(relation)),
@@ -117,7 +116,7 @@ adopt_query(ParseState *pstate, DeclareCursorStmt *stmt)
 	if (list_length(query->rtable) != 1 || view->rtekind != RTE_RELATION)
 		refuse("anything but one live view is", 0);
 	if (view->relkind != RELKIND_MATVIEW)
-		refuse_relation(pstate, view->relid, nullptr);
+		refuse_relation(view->relid);
 
 	query->targetList = lappend(
 		query->targetList,
@@ -252,6 +251,7 @@ open_query(const DeclareCursorStmt *stmt)
 
 	tail.view = copyObject(linitial_node(RangeTblEntry, query->rtable));
 	tail.view->rtekind = RTE_RELATION;
+	tail.permissions = pg::permissions_of(query);
 	tail.filter = query->jointree->quals;
 	tail.tail_columns = stmt->options & kTailProgress ? 3 : 2;
 	tail.as_of = linitial_node(TargetEntry, query->targetList)->expr;

@@ -36,6 +36,7 @@ void init_query_hook();
 struct TailQuery
 {
 	RangeTblEntry *view;
+	List *permissions; /* of the query, for servers that keep them apart */
 	Expr *as_of; /* of type bigint; null constant: not given */
 	Expr *up_to;
 	List *columns;		/* TargetEntry: all columns of the result, those of TAIL first */

@@ -23,6 +23,8 @@
 #include "tail/lexer.hpp"
 #include "tail/query.hpp"
 
+#include <cmath>
+
 namespace tw::tail
 {
 
@@ -217,7 +219,8 @@ read_options(Reader *r, Statement *s)
 		}
 		else if (is_word(t, "envelope") || is_word(t, "within"))
 			ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("%s is not supported in TAIL", pg_strtoupper(pstrdup(t.text))),
+					errmsg("%s is not supported in TAIL",
+						   is_word(t, "within") ? "WITHIN TIMESTAMP ORDER BY" : "ENVELOPE"),
 					position(r->tokens.source, t.start));
 		else
 			break;
@@ -439,7 +442,7 @@ read_timeout(Reader *r)
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("TIMEOUT must be between 0 and 24 days"),
 				position(r->tokens.source, t->start));
-	return static_cast<int64>(ceil(ms));
+	return static_cast<int64>(std::ceil(ms));
 }
 
 /* FETCH ... WITH ( TIMEOUT = ... ); leaves other statements alone. */

@@ -31,6 +31,16 @@ milliseconds_until(TimestampTz time)
 	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), time);
 }
 
+uint32
+wait_event()
+{
+	static uint32 event = 0;
+
+	if (event == 0)
+		event = pg::wait_event("TailwaterTail");
+	return event;
+}
+
 /* Sleeps until the latch is set, at most this long (-1: no limit). */
 void
 sleep(int64 timeout)
@@ -45,7 +55,7 @@ sleep(int64 timeout)
 	int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0) |
 				 (client ? pg::kSocketClosed : 0);
 	int happened = WaitLatchOrSocket(MyLatch, events, client ? MyProcPort->sock : PGINVALID_SOCKET,
-									 static_cast<long>(timeout), pg::wait_event_tail());
+									 static_cast<long>(timeout), wait_event());
 
 	if (happened & pg::kSocketClosed)
 	{
