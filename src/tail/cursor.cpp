@@ -29,9 +29,11 @@ namespace tw::tail
 namespace
 {
 
-/* A read of the feed: a snapshot, a lock on the view, and who gives both back. */
+/* A read of the feed: a snapshot, a lock on the view, memory, and who gives them back. */
 struct Read
 {
+	MemoryContext context;
+	MemoryContext outer_context;
 	ResourceOwner owner;
 	ResourceOwner outer;
 	catalog::LiveView view;
@@ -43,6 +45,9 @@ begin_read(Read *read, const Cursor *cursor)
 	read->outer = CurrentResourceOwner;
 	read->owner = ResourceOwnerCreate(CurrentResourceOwner, "tailwater read");
 	CurrentResourceOwner = read->owner;
+	read->context = AllocSetContextCreate(CurrentMemoryContext, "tailwater read",
+										  ALLOCSET_DEFAULT_SIZES);
+	read->outer_context = MemoryContextSwitchTo(read->context);
 
 	/* The lock first: who waits for a DROP must see its result. */
 	LockRelationOid(cursor->view, AccessShareLock);
@@ -63,6 +68,8 @@ end_read(Read *read)
 	ResourceOwnerRelease(read->owner, RESOURCE_RELEASE_LOCKS, false, false);
 	ResourceOwnerRelease(read->owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
 	ResourceOwnerDelete(read->owner);
+	MemoryContextSwitchTo(read->outer_context);
+	MemoryContextDelete(read->context);
 }
 
 /* The view is still what it was at DECLARE, and may still be read. */
