@@ -99,9 +99,15 @@ $c->query(q{DO $$BEGIN
 		RAISE EXCEPTION 'after the fetch';
 	EXCEPTION WHEN raise_exception THEN NULL;
 	END;
-	CREATE TEMP TABLE again AS SELECT * FROM tailwater.exec('FETCH ALL d WITH (TIMEOUT = 0)');
+	CREATE TEMP TABLE again AS SELECT * FROM tailwater.exec('FETCH 2 d');
+	BEGIN
+		RAISE EXCEPTION 'elsewhere';
+	EXCEPTION WHEN raise_exception THEN NULL;
+	END;
+	INSERT INTO again SELECT * FROM tailwater.exec('FETCH ALL d WITH (TIMEOUT = 0)');
 END$$});
-is(join(' ', rows($c->query("SELECT 0, count(*) FROM again"))), '3', 'a FETCH whose statement fails later gives its rows again');
+is(join(' ', rows($c->query("SELECT 0, count(*), count(DISTINCT exec->>'id') FROM again"))), '3|3',
+	'a FETCH whose subtransaction fails within the statement gives its rows again, another does not');
 
 $c->query('SAVEPOINT s2');
 $c->query('DECLARE inner_cursor CURSOR FOR TAIL items');

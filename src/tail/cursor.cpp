@@ -442,6 +442,19 @@ take_position(Delivery *d, const catalog::LiveView &view, int64 as_of, bool snap
 	return as_of;
 }
 
+/* Undoes the last advance(). */
+void
+go_back(Cursor *cursor)
+{
+	if (cursor->now.pending && cursor->now.pending != cursor->before.pending)
+		tuplestore_end(cursor->now.pending);
+	if (cursor->before.pending)
+		tuplestore_copy_read_pointer(cursor->before.pending, kBefore, kTaken);
+	cursor->now = cursor->before;
+	cursor->last_fetch = 0;
+	cursor->must_go_back = false;
+}
+
 /* ---- the query ---- */
 
 bool
@@ -566,6 +579,8 @@ start(Cursor *cursor, const DeclareCursorStmt *stmt, const TailQuery &query)
 void
 begin_delivery(Delivery *d, Cursor *cursor, DestReceiver *dest, int64 limit)
 {
+	if (cursor->must_go_back)
+		go_back(cursor);
 	*d = {};
 	d->cursor = cursor;
 	d->dest = dest;
@@ -649,23 +664,13 @@ advance(Delivery *d)
 		cursor->now.pending = cursor->unfinished_pending;
 	cursor->unfinished_pending = nullptr;
 	cursor->last_fetch = GetCurrentStatementStartTimestamp();
+	cursor->last_fetch_in = GetCurrentSubTransactionId();
 }
 
 bool
 is_over(const Cursor *cursor)
 {
 	return cursor->up_to >= 0 && cursor->now.version >= cursor->up_to && !cursor->now.pending;
-}
-
-void
-go_back(Cursor *cursor)
-{
-	if (cursor->now.pending && cursor->now.pending != cursor->before.pending)
-		tuplestore_end(cursor->now.pending);
-	if (cursor->before.pending)
-		tuplestore_copy_read_pointer(cursor->before.pending, kBefore, kTaken);
-	cursor->now = cursor->before;
-	cursor->last_fetch = 0;
 }
 
 void

@@ -54,6 +54,8 @@ struct Cursor
 	Position now;
 	Position before;					/* the last FETCH, if that may have to be undone */
 	TimestampTz last_fetch;				/* statement_timestamp() of that FETCH, 0: none */
+	SubTransactionId last_fetch_in;		/* and its subtransaction */
+	bool must_go_back;					/* before the next FETCH */
 	Tuplestorestate *unfinished_pending; /* made by a FETCH that has not completed */
 };
 
@@ -101,9 +103,6 @@ void advance(Delivery *delivery);
 
 /* The cursor has given out all rows up to UP TO. */
 bool is_over(const Cursor *cursor);
-
-/* Undoes the last advance(). */
-void go_back(Cursor *cursor);
 
 /* Releases what needs more than its memory context being deleted. */
 void close_cursor(Cursor *cursor);

@@ -86,16 +86,21 @@ check_direction(const FetchStmt *stmt)
 				errhint("Use FETCH [ FORWARD ] with a number, NEXT or ALL."));
 }
 
+/*
+ * A FETCH that has completed is undone if its own statement fails after all,
+ * because then nobody has its rows; not by a ROLLBACK TO that comes later, as
+ * with any cursor. It is undone with the subtransaction it ran in, or one
+ * around that; those that began later have larger numbers. Nothing here may fail.
+ */
 void
-undo_fetches(SubXactEvent event, SubTransactionId, SubTransactionId, void *)
+undo_fetches(SubXactEvent event, SubTransactionId aborted, SubTransactionId, void *)
 {
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-
-	/* Only those of the statement that has just failed, not of a ROLLBACK TO that comes later. */
 	for (Cursor *cursor = open_cursors; cursor; cursor = cursor->next)
-		if (cursor->last_fetch == GetCurrentStatementStartTimestamp())
-			go_back(cursor);
+		if (cursor->last_fetch == GetCurrentStatementStartTimestamp() &&
+			cursor->last_fetch_in >= aborted)
+			cursor->must_go_back = true;
 }
 
 } // namespace
