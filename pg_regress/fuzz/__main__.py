@@ -74,7 +74,8 @@ def main():
         if failure:
             failures += 1
             print("seed %d: %s" % (seed, failure.headline()), flush=True)
-            report(*Shrinker(oracle, case, failure, options.shrink).shrink(), options)
+            oracle.close()
+            report(*Shrinker(Oracle(options.mode), case, failure, options.shrink).shrink(), options)
             if failures >= options.keep_going:
                 break
         seed += 1
