@@ -3,15 +3,13 @@
  */
 #include "wire/json.hpp"
 
-#include <cstddef>
 #include <cstdint>
 
 namespace tw::wire
 {
 
-/* Length of the valid UTF-8 sequence at the start of text; 0: there is none. */
-static size_t
-sequence_length(std::string_view text)
+size_t
+sequence_length(std::string_view text) noexcept
 {
 	auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
 	auto continues = [&](size_t i) { return i < text.size() && (byte(i) & 0xC0) == 0x80; };
@@ -41,71 +39,10 @@ sequence_length(std::string_view text)
 	return 0;
 }
 
-static void
-append_control(std::string &out, char c)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	switch (c)
-	{
-		case '\b':
-			out += "\\b";
-			return;
-		case '\f':
-			out += "\\f";
-			return;
-		case '\n':
-			out += "\\n";
-			return;
-		case '\r':
-			out += "\\r";
-			return;
-		case '\t':
-			out += "\\t";
-			return;
-		default:
-			out += "\\u00";
-			out += hex[(c >> 4) & 0xF];
-			out += hex[c & 0xF];
-	}
-}
-
 void
 append_string(std::string &out, std::string_view text)
 {
-	out += '"';
-	for (size_t i = 0; i < text.size();)
-	{
-		char c = text[i];
-
-		if (c == '"' || c == '\\')
-		{
-			out += '\\';
-			out += c;
-			i++;
-		}
-		else if (static_cast<unsigned char>(c) < 0x20)
-		{
-			append_control(out, c);
-			i++;
-		}
-		else if (static_cast<unsigned char>(c) < 0x80)
-		{
-			out += c;
-			i++;
-		}
-		else if (size_t n = sequence_length(text.substr(i)); n > 0)
-		{
-			out.append(text.data() + i, n);
-			i += n;
-		}
-		else
-		{
-			out += "\xEF\xBF\xBD";
-			i++;
-		}
-	}
-	out += '"';
+	escape(text, [&](const char *piece, size_t length) { out.append(piece, length); });
 }
 
 std::string
