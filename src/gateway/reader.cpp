@@ -92,10 +92,30 @@ copy_definition(const ViewDefinition *from)
 	return to;
 }
 
+static bool
+same_definition(const ViewDefinition *a, const ViewDefinition *b)
+{
+	if (a->columns != b->columns || a->key_columns != b->key_columns ||
+		strcmp(a->name, b->name) != 0)
+		return false;
+	for (int i = 0; i < a->columns; i++)
+		if (strcmp(a->names[i], b->names[i]) != 0 || a->type_oids[i] != b->type_oids[i] ||
+			a->typmods[i] != b->typmods[i] || a->attnums[i] != b->attnums[i])
+			return false;
+	for (int i = 0; i < a->key_columns; i++)
+		if (a->key[i] != b->key[i])
+			return false;
+	return true;
+}
+
 void
 prepare_view(const ViewDefinition *definition)
 {
 	Oid oid = definition->view;
+	ViewPlans *known = find_plans(oid);
+
+	if (known != nullptr && same_definition(known->definition, definition))
+		return;
 	char *columns = column_list(definition);
 	Oid change_types[3] = {OIDOID, INT8OID, INT8OID};
 	Oid snapshot_types[1] = {OIDOID};

@@ -60,6 +60,8 @@ struct Work
 	Oid view = InvalidOid;
 	Reader *request = nullptr;
 	ReadJob *job = nullptr;
+	Oid failed_view = InvalidOid; /* to be logged */
+	std::string code; /* of a refusal by the hub */
 	int failures = 0;
 };
 
@@ -338,7 +340,11 @@ list_versions(double *lag)
 		plan = plan_for(&plans.newest, kNewestSql, 0, InvalidOid);
 		uint64 found = execute(plan, (Datum)0);
 		int64 version = found ? DatumGetInt64(column(0, 1, &is_null)) : 0;
-		call_pure([&] { hub->start_at(version); });
+		Datum stamp = found ? column(0, 2, &is_null) : (Datum)0;
+		StringInfoData newest;
+		initStringInfo(&newest);
+		append_value(&newest, type_encoder(TIMESTAMPTZOID), stamp, found == 0);
+		call_pure([&] { hub->start_at(version, std::string(newest.data + 1, newest.len - 2)); });
 		return 0;
 	}
 	plan = plan_for(&plans.versions, kVersionsSql, 1, INT8OID);
@@ -433,8 +439,18 @@ apply_endpoint(Reader *reader)
 		name = pg_server_to_any(name, strlen(name), PG_UTF8);
 		call_pure([&] { work->columns.push_back(name); });
 	}
-	call_pure([&] { hub->apply_endpoint(reader, filter_text, work->columns); });
 	reader->view_oid = view;
+	call_pure([&] {
+		try
+		{
+			hub->apply_endpoint(reader, filter_text, work->columns);
+		}
+		catch (const wire::BadRequest &e)
+		{
+			work->code = e.code();
+			throw;
+		}
+	});
 	return true;
 }
 
@@ -575,9 +591,9 @@ list_views(HttpRead *read)
 	bool is_null;
 
 	execute(plan, ObjectIdGetDatum(anonymous_role));
-	char *text = TextDatumGetCString(column(0, 1, &is_null));
-	text = pg_server_to_any(text, strlen(text), PG_UTF8);
-	call_pure([&] { hub->answer(read, std::string(text) + "\n"); });
+	char *list = TextDatumGetCString(column(0, 1, &is_null));
+	list = pg_server_to_any(list, strlen(list), PG_UTF8);
+	call_pure([&] { hub->answer(read, std::string(list) + "\n"); });
 }
 
 static void
@@ -717,8 +733,8 @@ blame(const ErrorData *error)
 	if (request != nullptr)
 	{
 		refine_request_error(request, error, &info);
-		if (!hub->pending_code().empty())
-			info.code = hub->take_pending_code();
+		if (!work->code.empty())
+			info.code = std::exchange(work->code, {});
 		hub->fail(request, info);
 		return true;
 	}
@@ -736,7 +752,7 @@ blame(const ErrorData *error)
 		return true;
 	else
 	{
-		ereport(LOG, errmsg("gateway could not read view %u: %s", oid, info.message.c_str()));
+		work->failed_view = oid;
 		info.code = info.code == "unavailable" ? "unavailable" : "internal";
 		info.retryable = true;
 		info.retry_after_ms = 1000;
@@ -784,12 +800,17 @@ try_round()
 		MemoryContextSwitchTo(session_context);
 		work->failures++;
 		bool blamed = false;
-		call_pure([&] { blamed = blame(error); });
+		call_pure([&blamed, error] { blamed = blame(error); });
 		if (blamed)
 			outcome = Outcome::kAgain;
 		else if (work->failures <= 1 || work->failures % 60 == 0)
 			ereport(LOG, errcode(error->sqlerrcode),
 					errmsg("gateway could not read the database: %s", error->message));
+		if (OidIsValid(work->failed_view))
+			ereport(LOG, errcode(error->sqlerrcode),
+					errmsg("gateway could not read view %u: %s", work->failed_view,
+						   error->message));
+		work->failed_view = InvalidOid;
 		MemoryContextReset(session_context);
 	}
 	PG_END_TRY();

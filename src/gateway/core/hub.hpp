@@ -119,7 +119,13 @@ class Hub
 
 	int64_t version() const { return version_; }
 	/* Where no client has seen anything yet: start here. */
-	void start_at(int64_t version) { version_ = version; }
+	void start_at(int64_t version, std::string ts)
+	{
+		version_ = version;
+		newest_ts_ = std::move(ts);
+	}
+	/* Newest of the versions added in this round. */
+	int64_t newest_listed() const { return stamps_.empty() ? version_ : stamps_.rbegin()->first; }
 	bool has_work() const;
 	bool in_use() const { return !connections_.empty(); }
 
