@@ -231,7 +231,7 @@ run(ViewPlans *plans, SPIPlanPtr plan, Datum *args, int nargs, const bool *neede
 	receiver.receiver.rStartup = start_rows;
 	receiver.receiver.rShutdown = end_rows;
 	receiver.receiver.rDestroy = end_rows;
-	receiver.receiver.mydest = DestNone;
+	receiver.receiver.mydest = DestTuplestore; /* any but DestNone and DestSPI: not ours to name */
 	receiver.plans = plans;
 	receiver.needed = needed;
 	receiver.callback = callback;

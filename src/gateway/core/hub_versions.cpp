@@ -185,9 +185,9 @@ Hub::queue_unit(Connection *connection, int64_t version, const std::string &ts, 
 	{
 		Subscription *subscription = unit[i].first;
 		const Unit &spool = unit[i].second;
-		std::string head =
-			wire::delta_head(subscription->wish.id, std::string(subscription->channel->position(version)),
-							 subscription->channel->position(subscription->sent), ts);
+		std::string prev = subscription->channel->position(subscription->sent);
+		std::string head = wire::delta_head(subscription->wish.id,
+											subscription->channel->position(version), prev, ts);
 		bool last_of_unit = i + 1 == unit.size();
 
 		subscription->sent = version;

@@ -87,7 +87,7 @@ class Channel
 	const ChannelSpec &spec() const { return spec_; }
 	/* "view":…,"schema":…,"key":… of the `subscribed` frame */
 	std::string shape() const;
-	/* `pos` of a version; the last one asked for is kept. */
+	/* `pos` of a version; valid until another one is asked for. */
 	const std::string &position(int64_t version);
 	/* The version of a client's `pos`; -1 where it is not one of this channel and epoch. */
 	int64_t understand(std::string_view pos) const;
