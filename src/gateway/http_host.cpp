@@ -136,8 +136,10 @@ Host::on_http(lws *wsi, void *user, const char *path)
 
 			if (!index.empty())
 				return respond_file(wsi, user, index);
-			return respond_text(wsi, user, 200, "text/html; charset=utf-8", dashboard_page());
+			[[fallthrough]];
 		}
+		case Route::kDashboard:
+			return respond_text(wsi, user, 200, "text/html; charset=utf-8", dashboard_page());
 		case Route::kFile:
 			return respond_file(wsi, user, file_below(settings.static_directory, target.name));
 		case Route::kViews:

@@ -18,6 +18,8 @@ route_of(std::string_view path)
 
 	if (path.empty() || path == "/")
 		return {Route::kRoot, {}};
+	if (path == "/dashboard")
+		return {Route::kDashboard, {}};
 	if (path == "/healthz")
 		return {Route::kHealth, {}};
 	if (path == "/readyz")

@@ -12,7 +12,8 @@ namespace tw::gateway
 
 enum class Route
 {
-	kRoot,
+	kRoot, /* index.html of the static directory, or the dashboard */
+	kDashboard,
 	kHealth,
 	kReady,
 	kMetrics,
