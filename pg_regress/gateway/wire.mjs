@@ -249,7 +249,7 @@ export function http(path, method = 'GET', headers = {}) {
 	return new Promise((resolve, reject) => {
 		const socket = net.connect(port, 'localhost');
 		let data = Buffer.alloc(0);
-		socket.on('error', reject);
+		socket.on('error', e => data.length === 0 && reject(new Error(`${method} ${path}: ${e.message}`)));
 		socket.on('data', d => data = Buffer.concat([data, d]));
 		socket.on('close', () => {
 			const end = data.indexOf('\r\n\r\n');

@@ -136,6 +136,7 @@ to_view_info(const ViewDefinition *definition)
 	info.oid = definition->view;
 	info.log = definition->log;
 	info.epoch = definition->epoch;
+	info.fingerprint = definition->fingerprint;
 	info.name = definition->name;
 	for (int i = 0; i < definition->columns; i++)
 		info.columns.push_back(

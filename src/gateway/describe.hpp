@@ -16,6 +16,7 @@ struct ViewDefinition
 	Oid view;
 	Oid log;
 	int64 epoch;
+	char *fingerprint; /* of the rows of the catalogs that decide who may read it */
 	char *name; /* schema.name, quoted, in UTF-8 */
 	int columns;
 	char **names;	   /* in UTF-8 */

@@ -19,6 +19,8 @@ namespace tw::gateway
 {
 
 static constexpr size_t kFragment = 64 * 1024;
+/* Not in the public header, which leaves the number free for it. */
+static constexpr lws_write_protocol kWriteClose = static_cast<lws_write_protocol>(4);
 static Host *the_host = nullptr;
 
 int64_t
@@ -80,6 +82,8 @@ callback(lws *wsi, lws_callback_reasons reason, void *user, void *in, size_t len
 				return host->on_receive(wsi, user, static_cast<const char *>(in), length);
 			case LWS_CALLBACK_SERVER_WRITEABLE:
 				return host->on_writeable(wsi, user);
+			case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+				return host->on_peer_close(user);
 			case LWS_CALLBACK_RECEIVE_PONG:
 				return host->on_pong(user);
 			case LWS_CALLBACK_CLOSED:
@@ -337,7 +341,7 @@ Host::write_socket(Socket *socket)
 {
 	Connection *connection = socket->connection;
 
-	for (;;)
+	while (!socket->close_sent)
 	{
 		if (lws_send_pipe_choked(socket->wsi))
 		{
@@ -358,24 +362,49 @@ Host::write_socket(Socket *socket)
 		if (!write_fragment(socket))
 			return false;
 	}
+	if (connection->closing)
+		return socket->close_sent || write_close(socket);
 	hub_->drained(connection);
 	return true;
 }
 
 int
-Host::on_writeable(lws *wsi, void *user)
+Host::on_writeable(lws *, void *user)
 {
 	Socket *socket = static_cast<PerSocket *>(user)->socket;
 
-	if (socket == nullptr || !write_socket(socket))
-		return -1;
+	return socket != nullptr && write_socket(socket) ? 0 : -1;
+}
+
+/*
+ * The close frame is written here and not by lws_close_reason(): with libuv,
+ * Debian's libwebsockets closes the TCP connection before it has sent its own.
+ * The client's answer, or a timeout, ends the connection.
+ */
+bool
+Host::write_close(Socket *socket)
+{
+	unsigned char frame[LWS_PRE + 125];
 	Connection *connection = socket->connection;
-	if (!connection->closing || !connection->queue.empty() || !socket->message.empty())
-		return 0;
-	std::string reason = connection->close_reason.substr(0, 120);
-	lws_close_reason(wsi, static_cast<lws_close_status>(connection->close_code),
-					 reinterpret_cast<unsigned char *>(&reason[0]), reason.size());
-	return -1;
+	size_t length = connection->close_reason.size() < 120 ? connection->close_reason.size() : 120;
+
+	/* Not in the middle of a character. */
+	while (length > 0 && length < connection->close_reason.size() &&
+		   (connection->close_reason[length] & 0xC0) == 0x80)
+		length--;
+	frame[LWS_PRE] = static_cast<unsigned char>(connection->close_code >> 8);
+	frame[LWS_PRE + 1] = static_cast<unsigned char>(connection->close_code & 0xFF);
+	memcpy(frame + LWS_PRE + 2, connection->close_reason.data(), length);
+	socket->close_sent = true;
+	return lws_write(socket->wsi, frame + LWS_PRE, length + 2, kWriteClose) >= 0;
+}
+
+int
+Host::on_peer_close(void *user)
+{
+	Socket *socket = static_cast<PerSocket *>(user)->socket;
+
+	return socket != nullptr && socket->close_sent ? -1 : 0;
 }
 
 void
@@ -398,11 +427,8 @@ Host::flush()
 		if (!alive)
 			lws_set_timeout(socket->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
 		else if (connection->closing)
-		{
-			/* The close frame goes out with the next callback; who does not read is cut off. */
-			lws_callback_on_writable(socket->wsi);
+			/* Who does not read, or does not answer the close frame, is cut off. */
 			lws_set_timeout(socket->wsi, PENDING_TIMEOUT_CLOSE_SEND, 5);
-		}
 	}
 	for (HttpRead *read : hub_->take_answers())
 		finish_read(read);

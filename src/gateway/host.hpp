@@ -68,6 +68,7 @@ class Host
 	int on_receive(lws *wsi, void *user, const char *data, size_t length);
 	int on_writeable(lws *wsi, void *user);
 	int on_pong(void *user);
+	int on_peer_close(void *user);
 	void on_closed(void *user);
 	int on_http(lws *wsi, void *user, const char *path);
 	int on_http_writeable(lws *wsi, void *user);
@@ -78,6 +79,7 @@ class Host
   private:
 	bool write_socket(Socket *socket);
 	bool write_fragment(Socket *socket);
+	bool write_close(Socket *socket);
 	int respond(Exchange *exchange);
 	int respond_text(lws *wsi, void *user, int status, const char *type, std::string body);
 	int respond_file(lws *wsi, void *user, const std::string &file);

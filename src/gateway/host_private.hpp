@@ -22,6 +22,7 @@ struct Host::Socket
 	std::string inbound; /* of a message that is not complete */
 	std::string message; /* being written */
 	size_t offset = 0;
+	bool close_sent = false; /* nothing is written after it */
 };
 
 /* An HTTP request that is being answered. */

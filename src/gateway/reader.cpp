@@ -74,6 +74,7 @@ copy_definition(const ViewDefinition *from)
 	auto copy = [](const void *data, Size size) { return memcpy(palloc(size + 1), data, size); };
 
 	*to = *from;
+	to->fingerprint = nullptr; /* the hub has the current one */
 	to->name = pstrdup(from->name);
 	to->names = static_cast<char **>(copy(from->names, sizeof(char *) * n));
 	to->json_names = static_cast<char **>(copy(from->json_names, sizeof(char *) * n));

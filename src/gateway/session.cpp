@@ -25,7 +25,16 @@ static const char *const kVersionsSql =
 static const char *const kNewestSql =
 	"SELECT version, committed_at FROM tailwater_internal.version ORDER BY version DESC LIMIT 1";
 static const char *const kAttachmentSql =
-	"SELECT epoch, log, key_index FROM tailwater_internal.attachment WHERE view = $1";
+	"SELECT epoch, log, key_index, coalesce((SELECT "
+	"pg_catalog.pg_visible_in_snapshot(attached_xid, v.snapshot) "
+	"FROM tailwater_internal.version v ORDER BY v.version DESC LIMIT 1), false), "
+	"(SELECT pg_catalog.format('%s/%s/%s', c.xmin, n.xmin, (SELECT "
+	"pg_catalog.string_agg(a.xmin::pg_catalog.text, ',' ORDER BY a.attnum) "
+	"FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL)) "
+	"FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+	"WHERE c.oid = view) "
+	"FROM tailwater_internal.attachment WHERE view = $1";
+static const char *const kSyncSql = "SELECT tailwater.sync('1s')";
 static const char *const kEndpointSql =
 	"SELECT view::pg_catalog.oid, filter::pg_catalog.text, columns "
 	"FROM tailwater_internal.endpoint WHERE path = $1";
@@ -60,6 +69,7 @@ struct Work
 	Oid view = InvalidOid;
 	Reader *request = nullptr;
 	ReadJob *job = nullptr;
+	bool needs_version = false; /* a view was attached a moment ago: wait for its first version */
 	Oid failed_view = InvalidOid; /* to be logged */
 	std::string code; /* of a refusal by the hub */
 	int failures = 0;
@@ -197,6 +207,9 @@ take_row(void *, int64 version, int64 diff, const char *values, const uint32 *en
 {
 	bool more = true;
 
+	if (diff > 0 && work->job->from == Reader::kFromSnapshot && version != hub->version())
+		ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				errmsg("a newer version came while a view was read"));
 	call_pure([&] { more = hub->add_row(version, diff, Row(values, ends, columns)); });
 	return more;
 }
@@ -216,7 +229,10 @@ needed_columns(ViewFeed *view, int columns)
 
 /* ---- 1. versions ---- */
 
-/* What the attachment table says about a view; null: it is not a live view with a feed. */
+/*
+ * What the attachment table says about a view, and a fingerprint of its rights
+ * as the round's snapshot sees them; null: it is not a live view with a feed.
+ */
 static ViewDefinition *
 look_up_view(Oid view, bool describe)
 {
@@ -226,16 +242,30 @@ look_up_view(Oid view, bool describe)
 	if (execute(plan, ObjectIdGetDatum(view)) == 0)
 		return nullptr;
 	int64 epoch = DatumGetInt64(column(0, 1, &is_null));
+	bool has_version = DatumGetBool(column(0, 4, &is_null));
 	Oid log = DatumGetObjectId(column(0, 2, &is_null));
+	Datum rights = column(0, 5, &is_null);
+	char *fingerprint = is_null ? pstrdup("") : TextDatumGetCString(rights);
 	Oid key_index = DatumGetObjectId(column(0, 3, &is_null));
 	if (!OidIsValid(log))
 		return nullptr;
+	if (describe && !has_version)
+	{
+		work->needs_version = true;
+		ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				errmsg("the view has no version yet"));
+	}
 	if (describe)
-		return describe_view(view, log, epoch, key_index);
+	{
+		ViewDefinition *definition = describe_view(view, log, epoch, key_index);
+		definition->fingerprint = fingerprint;
+		return definition;
+	}
 	auto *brief = static_cast<ViewDefinition *>(palloc0(sizeof(ViewDefinition)));
 	brief->view = view;
 	brief->log = log;
 	brief->epoch = epoch;
+	brief->fingerprint = fingerprint;
 	return brief;
 }
 
@@ -292,8 +322,17 @@ check_view(Oid oid)
 		call_pure([&] { hub->restart_view(view, "epoch"); });
 		return;
 	}
-	if (!stale)
+	if (!stale && view->info().fingerprint == definition->fingerprint)
 		return;
+	if (!stale)
+	{
+		/*
+		 * A transaction is seen a moment before its invalidation messages are:
+		 * rows must not go out under rights that it took away.
+		 */
+		InvalidateSystemCaches();
+		definition = look_up_view(oid, true);
+	}
 	bool same = false;
 	call_pure([&] {
 		ViewInfo info = to_view_info(definition);
@@ -533,6 +572,7 @@ encode_filter(const ViewDefinition *definition, const wire::Subscribe &wish, con
 static void
 prepare_request(Reader *reader)
 {
+	AcceptInvalidationMessages();
 	Oid view = find_wanted_view(reader);
 	ViewDefinition *definition;
 	const wire::Subscribe &wish = reader->wish;
@@ -542,6 +582,8 @@ prepare_request(Reader *reader)
 	if (pg_namespace_aclcheck(get_rel_namespace(view), anonymous_role, ACL_USAGE) != ACLCHECK_OK)
 		refuse(kNotFoundState, psprintf("view \"%s\" does not exist", wish.view.c_str()));
 	definition = look_up_view(view, true);
+	if (definition == nullptr && right_to_read(anonymous_role, view, nullptr, 0) != Right::kGranted)
+		refuse(kForbiddenState, psprintf("permission denied for \"%s\"", get_rel_name(view)));
 	if (definition == nullptr)
 	{
 		SPIPlanPtr plan = plan_for(&plans.attachment, kAttachmentSql, 1, OIDOID);
@@ -730,6 +772,8 @@ blame(const ErrorData *error)
 	Oid oid = std::exchange(work->view, InvalidOid);
 
 	error_of(error, &info);
+	if (work->needs_version && work->failures < kRetries)
+		return true;
 	if (request != nullptr)
 	{
 		refine_request_error(request, error, &info);
@@ -759,6 +803,29 @@ blame(const ErrorData *error)
 		hub->fail_view(view, info);
 	}
 	return true;
+}
+
+/* Has the sequencer cover everything that is committed now. A failure shows at the next round. */
+static void
+await_version()
+{
+	work->needs_version = false;
+	PG_TRY();
+	{
+		StartTransactionCommand();
+		SPI_connect();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		SPI_execute(kSyncSql, false, 0);
+		SPI_finish();
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		FlushErrorState();
+		AbortCurrentTransaction();
+	}
+	PG_END_TRY();
 }
 
 enum class Outcome
@@ -828,6 +895,8 @@ run_round()
 		Outcome outcome = try_round();
 
 		CHECK_FOR_INTERRUPTS();
+		if (work->needs_version)
+			await_version();
 		if (outcome != Outcome::kAgain)
 			return outcome == Outcome::kDone;
 	}

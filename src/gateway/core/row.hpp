@@ -72,6 +72,7 @@ struct ViewInfo
 	uint32_t oid = 0;
 	uint32_t log = 0; /* its change log table */
 	int64_t epoch = 0;
+	std::string fingerprint; /* changes with the view's rights */
 	std::string name; /* schema.name, quoted as SQL wants it */
 	std::vector<Column> columns;
 	std::vector<int> key; /* indexes into columns; empty: no key */
