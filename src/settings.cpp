@@ -13,6 +13,8 @@ bool tail_syntax = true;
 int port = 8432;
 char *listen_addresses = nullptr;
 char *anon_role = nullptr;
+char *origins = nullptr;
+int max_connections = 10000;
 char *static_directory = nullptr;
 int retention = 24 * 60 * 60;
 int retention_size = 1024 * 1024;
@@ -36,6 +38,15 @@ init()
 							   "Role of WebSocket clients that present no token.",
 							   "Empty refuses them.", &anon_role, "", PGC_SUSET, 0, nullptr,
 							   nullptr, nullptr);
+	DefineCustomStringVariable("tailwater.origins",
+							   "Origins of other hosts whose pages may open WebSockets, separated "
+							   "by commas.",
+							   "Pages of the gateway's own host always may; * allows all.", &origins,
+							   "", PGC_SUSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomIntVariable("tailwater.max_connections",
+							"WebSocket connections the gateway of a database accepts.", nullptr,
+							&max_connections, 10000, 1, 1000000, PGC_SUSET, 0, nullptr, nullptr,
+							nullptr);
 	DefineCustomStringVariable("tailwater.static_directory",
 							   "Directory of files the gateway serves over HTTP.",
 							   "Empty serves none.", &static_directory, "", PGC_SUSET, 0, nullptr,
