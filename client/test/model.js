@@ -49,7 +49,13 @@ export class ModelServer {
 		client.socket.cut();
 	}
 
+	/** From now on no line is cut. */
+	keepPeace() {
+		for (const client of this.clients) client.budget = Infinity;
+	}
+
 	#answer(client, message) {
+		if (message.type === 'ping') this.#say(client, { type: 'pong' });
 		if (message.type === 'unsubscribe') client.subscriptions.delete(message.id);
 		if (message.type !== 'subscribe') return;
 		const { id, resume } = message;

@@ -24,6 +24,7 @@ async function serve(t, play) {
 			send: (message) => peer.write(kOpcode.text, JSON.stringify(message)),
 		};
 		socket.on('error', () => {});
+		socket.on('end', () => socket.destroy());
 		socket.on('data', (chunk) => {
 			for (const message of reader.push(chunk)) {
 				peer.received.push(message);

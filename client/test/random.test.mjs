@@ -61,6 +61,7 @@ function run(seed, keyed) {
 		server.commit(mutate(server.versions.at(-1), keyed, below));
 		check();
 	}
+	server.keepPeace();
 	mock.timers.tick(60_000);
 	accept(Infinity);
 	server.commit(mutate(server.versions.at(-1), keyed, below));
