@@ -1,5 +1,5 @@
 /**
- * node.js - a WebSocket for Node.js 20, which has none, without a dependency.
+ * node.js - a WebSocket for Node.js before 22, which has none, without a dependency.
  *
  * As much of the browser's interface as the client uses: readyState, protocol, send, close, and the
  * four `on…` handlers. Text messages only. From Node.js 22 on the runtime's own will do as well.

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import { connect } from '../src/index.js';
 import { Backoff } from '../src/backoff.js';
-import { connected, delta, fakeWebSocket, liveView, record, welcome } from './fake.js';
+import { connected, delta, fakeClock, fakeWebSocket, liveView, record, welcome } from './fake.js';
 
-beforeEach(() => mock.timers.enable({ apis: ['setTimeout', 'Date'] }));
-afterEach(() => mock.timers.reset());
+let clock;
+beforeEach(() => (clock = fakeClock()));
+afterEach(() => clock.restore());
 
 /** Promises settle between two macrotasks; mocked timers do not run those. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -37,7 +38,7 @@ test('reconnects; only a connection that held starts the back-off anew', () => {
 	const events = record(db, 'status');
 	const waited = () => events.filter(([, status]) => status === 'waiting').map(([, , d]) => d.retryIn);
 	const again = () => {
-		mock.timers.tick(waited().at(-1));
+		clock.tick(waited().at(-1));
 		WebSocket.last.open();
 		WebSocket.last.say(welcome);
 	};
@@ -45,7 +46,7 @@ test('reconnects; only a connection that held starts the back-off anew', () => {
 	again();
 	WebSocket.last.cut();
 	again();
-	mock.timers.tick(5000);
+	clock.tick(5000);
 	WebSocket.last.cut();
 	assert.deepEqual(waited(), [250, 500, 250]);
 	assert.equal(WebSocket.sockets.length, 3);
@@ -55,55 +56,55 @@ test('going_away: comes back after the time the server names', () => {
 	const { socket, WebSocket } = connected({ backoff: { random: () => 0 } });
 	socket.say({ type: 'going_away', retry_after_ms: 3000 });
 	socket.cut(1001);
-	mock.timers.tick(2999);
+	clock.tick(2999);
 	assert.equal(WebSocket.sockets.length, 1);
-	mock.timers.tick(1);
+	clock.tick(1);
 	assert.equal(WebSocket.sockets.length, 2);
 });
 
 test('a silent connection is asked; an answer keeps it', () => {
 	const { db, socket } = connected();
-	mock.timers.tick(24_999);
+	clock.tick(24_999);
 	assert.deepEqual(socket.take(), []);
-	mock.timers.tick(1);
+	clock.tick(1);
 	assert.deepEqual(socket.take(), [{ type: 'ping' }]);
-	mock.timers.tick(5000);
+	clock.tick(5000);
 	socket.say({ type: 'pong' });
-	mock.timers.tick(5000);
+	clock.tick(5000);
 	assert.equal(db.status, 'open');
-	mock.timers.tick(15_000);
-	mock.timers.tick(10_000);
+	clock.tick(15_000);
+	clock.tick(10_000);
 	assert.deepEqual(socket.take(), [{ type: 'ping' }]);
 });
 
 test('a connection with traffic is not asked', () => {
 	const { socket, id } = liveView();
-	mock.timers.tick(20_000);
+	clock.tick(20_000);
 	socket.say({ type: 'progress', id, pos: 'p1' });
-	mock.timers.tick(20_000);
+	clock.tick(20_000);
 	assert.deepEqual(socket.take(), []);
-	mock.timers.tick(5_000);
+	clock.tick(5_000);
 	assert.deepEqual(socket.take(), [{ type: 'ping' }]);
 });
 
 test('no answer: the socket is dead, another one takes over, and the dead one is not heard again', () => {
 	const { db, WebSocket, socket, live, id } = liveView();
-	mock.timers.tick(25_000);
-	mock.timers.tick(10_000);
+	clock.tick(25_000);
+	clock.tick(10_000);
 	assert.equal(db.status, 'waiting');
 	assert.equal(live.state, 'stale');
 	assert.ok(socket.closedWith);
 	socket.onmessage({ data: JSON.stringify(delta(id, 'p0', 'p1', [['-', [1]]])) });
 	socket.onclose({ code: 1006, reason: '' });
 	assert.equal(live.size, 2);
-	mock.timers.tick(1000);
+	clock.tick(1000);
 	assert.equal(WebSocket.sockets.length, 2);
 });
 
 test('a server that never says welcome is given up', () => {
 	const WebSocket = fakeWebSocket();
 	const db = connect('ws://test/v1/stream', { WebSocket, connectTimeout: 4000 });
-	mock.timers.tick(4000);
+	clock.tick(4000);
 	assert.equal(db.status, 'waiting');
 });
 
@@ -118,7 +119,7 @@ for (const code of [4400, 4401, 4403, 4404, 4406])
 		assert.equal(live.state, 'closed');
 		assert.equal(live.size, 2);
 		await assert.rejects(pending.ready, { code: 'refused', message: 'no' });
-		mock.timers.tick(120_000);
+		clock.tick(120_000);
 		assert.equal(WebSocket.sockets.length, 1);
 		assert.throws(() => db.subscribe('t'), { code: 'closed' });
 	});
@@ -164,7 +165,7 @@ test('a token is sent first, and again when it expires or the socket is new', as
 	assert.deepEqual(WebSocket.last.take(), [{ type: 'auth', token: 't2' }]);
 	WebSocket.last.cut(4401);
 	assert.equal(db.status, 'waiting', 'a function may have a better token');
-	mock.timers.tick(1000);
+	clock.tick(1000);
 	WebSocket.last.open();
 	await settle();
 	assert.equal(WebSocket.last.take()[0].token, 't3');
@@ -198,7 +199,8 @@ test('close ends everything and no timer stays', async () => {
 	assert.equal(db.status, 'closed');
 	assert.equal(live.state, 'closed');
 	assert.equal(socket.closedWith.code, 1000);
-	mock.timers.tick(1_000_000);
+	assert.equal(clock.pending(), 0);
+	clock.tick(1_000_000);
 	assert.equal(WebSocket.sockets.length, 1);
 });
 

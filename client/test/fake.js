@@ -5,6 +5,43 @@
 import assert from 'node:assert/strict';
 import { connect } from '../src/index.js';
 
+/**
+ * A clock that stands still until it is told to move on; takes the place of setTimeout and Date.now.
+ * (That of node:test would do, but Node.js 18 has only half of it.)
+ */
+export function fakeClock() {
+	const real = { setTimeout, clearTimeout, now: Date.now };
+	let now = 1_000_000;
+	let last = 0;
+	const timers = new Map();
+	globalThis.setTimeout = (action, ms = 0) => {
+		timers.set((last += 1), { at: now + Math.max(0, ms), action });
+		return last;
+	};
+	globalThis.clearTimeout = (id) => timers.delete(id);
+	Date.now = () => now;
+	const due = (until) =>
+		[...timers].filter(([, { at }]) => at <= until).sort(([a, x], [b, y]) => x.at - y.at || a - b)[0];
+	return {
+		/** Lets `ms` pass, and what is due in them happen at its time. */
+		tick(ms) {
+			const until = now + ms;
+			for (let next = due(until); next; next = due(until)) {
+				const [id, { at, action }] = next;
+				timers.delete(id);
+				now = Math.max(now, at);
+				action();
+			}
+			now = until;
+		},
+		pending: () => timers.size,
+		restore() {
+			Object.assign(globalThis, { setTimeout: real.setTimeout, clearTimeout: real.clearTimeout });
+			Date.now = real.now;
+		},
+	};
+}
+
 /** A class to inject as WebSocket; `sockets` lists what the client has opened. */
 export function fakeWebSocket() {
 	return class FakeWebSocket {

@@ -1,17 +1,18 @@
 /** What a live view holds: snapshots, units, resumes, resets, and things that do not fit. */
 import assert from 'node:assert/strict';
-import { beforeEach, mock, test, afterEach } from 'node:test';
+import { afterEach, beforeEach, test } from 'node:test';
 import { canonicalRows } from '../src/index.js';
-import { connected, delta, liveView, record, snapshot, subscribed, welcome } from './fake.js';
+import { connected, delta, fakeClock, liveView, record, snapshot, subscribed, welcome } from './fake.js';
 
-beforeEach(() => mock.timers.enable({ apis: ['setTimeout', 'Date'] }));
-afterEach(() => mock.timers.reset());
+let clock;
+beforeEach(() => (clock = fakeClock()));
+afterEach(() => clock.restore());
 
 const rowsOf = (live) => [...live.values()];
 
 /** Lets the client reconnect; returns the new socket, welcomed. */
 function reconnect(WebSocket) {
-	mock.timers.tick(60_000);
+	clock.tick(1000);
 	WebSocket.last.open();
 	WebSocket.last.say(welcome);
 	return WebSocket.last;
@@ -162,7 +163,7 @@ test('missing changes: the client asks again from where it stands, under a new i
 	assert.equal(live.size, 2);
 	assert.equal(errors[0][1].code, 'gap');
 	socket.say(delta(id, 'p2', 'p3', [['-', [2]]])); // to the old id: not heard
-	mock.timers.tick(1000);
+	clock.tick(1000);
 	const [unsubscribe, subscribe] = socket.take();
 	assert.deepEqual(unsubscribe, { type: 'unsubscribe', id });
 	assert.equal(subscribe.resume, 'p0');
@@ -186,7 +187,7 @@ for (const [name, changes] of [
 		socket.say(delta(id, 'p0', 'p1', [['+', { k: 5, v: 'e' }], ...changes]));
 		assert.equal(canonicalRows(live.values()), before);
 		assert.equal(errors[0][1].code, 'desync');
-		mock.timers.tick(1000);
+		clock.tick(1000);
 		const subscribe = socket.take().at(-1);
 		assert.equal(subscribe.type, 'subscribe');
 		assert.ok(!('resume' in subscribe));
@@ -207,6 +208,23 @@ test('a view without a key is a multiset', () => {
 	socket.say(delta(id, 'p1', 'p2', [[-2, { v: 'a' }]]));
 	assert.equal(errors[0][1].code, 'desync');
 	assert.equal(live.size, 3);
+});
+
+test('a snapshot of a view without a key: changes are the difference in copies', () => {
+	const { db, WebSocket, socket } = connected();
+	const live = db.subscribe('t');
+	const [{ id }] = socket.take();
+	const rows = (...values) => values.map((v) => ({ v }));
+	socket.say(subscribed(id, { key: null }), snapshot(id, rows('a', 'a', 'b', 'c', 'c')));
+	const events = record(live, 'change');
+	socket.cut();
+	const next = reconnect(WebSocket);
+	next.say(subscribed(id, { key: null }), snapshot(id, rows('a', 'c', 'c', 'd', 'd')));
+	assert.deepEqual(events[0][1].changes, [
+		{ kind: 'delete', row: { v: 'a' }, count: 1 },
+		{ kind: 'insert', row: { v: 'd' }, count: 2 },
+		{ kind: 'delete', row: { v: 'b' }, count: 1 },
+	]);
 });
 
 test('reset: the old rows stay until the new snapshot is complete, even with another key', () => {
@@ -258,9 +276,9 @@ test('an error that passes: subscribe again after the time the server names', ()
 	const live = db.subscribe('t');
 	const [{ id }] = socket.take();
 	socket.say({ type: 'error', id, code: 'unavailable', message: 'm', retryable: true, retry_after_ms: 2000 });
-	mock.timers.tick(1999);
+	clock.tick(1999);
 	assert.deepEqual(socket.take(), []);
-	mock.timers.tick(501);
+	clock.tick(501);
 	assert.equal(socket.take()[0].type, 'subscribe');
 	assert.notEqual(live.state, 'closed');
 });
@@ -280,7 +298,7 @@ test('an error of a running view waits for its complete, then resumes', () => {
 	socket.say({ type: 'error', id, code: 'internal', message: 'm', retryable: true, retry_after_ms: 10 });
 	assert.deepEqual(socket.take(), []);
 	socket.say({ type: 'complete', id, reason: 'error' });
-	mock.timers.tick(1000);
+	clock.tick(1000);
 	assert.equal(socket.take()[0].resume, 'p0');
 	assert.equal(live.size, 2);
 });

@@ -1,4 +1,4 @@
-/** The WebSocket for Node.js 20, over real sockets, against a server that is as awkward as it may. */
+/** The WebSocket for Node.js before 22, over real sockets, against a server that is as awkward as it may. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';

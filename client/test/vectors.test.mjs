@@ -6,12 +6,13 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, mock, test } from 'node:test';
+import { afterEach, beforeEach, test } from 'node:test';
 import { canonicalRows, connect } from '../src/index.js';
-import { fakeWebSocket } from './fake.js';
+import { fakeClock, fakeWebSocket } from './fake.js';
 
-beforeEach(() => mock.timers.enable({ apis: ['setTimeout', 'Date'] }));
-afterEach(() => mock.timers.reset());
+let clock;
+beforeEach(() => (clock = fakeClock()));
+afterEach(() => clock.restore());
 
 function play({ subscribe, steps }) {
 	const WebSocket = fakeWebSocket();
@@ -30,7 +31,7 @@ function play({ subscribe, steps }) {
 		},
 		cut: (code) => {
 			WebSocket.last.cut(code);
-			mock.timers.tick(60_000);
+			clock.tick(1000);
 		},
 		close: (id) => byId(id).close(),
 		expect: ({ id, pos, rows }) => {
