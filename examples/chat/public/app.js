@@ -35,7 +35,8 @@ db.on('unit', ({ ts }) => {
 
 // ---- rooms ----
 
-const hue = (name) => [...name].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) % 360, 7);
+/** A colour by name; the golden angle keeps near names apart. */
+const hue = (name) => Math.round([...name].reduce((sum, c) => sum + c.codePointAt(0), 0) * 137.508) % 360;
 
 function drawAvatar(element, name) {
 	element.textContent = name.slice(0, 1).toUpperCase();
@@ -146,8 +147,10 @@ function fillMessage(item, row, before) {
 	item.querySelector('time').textContent = formatTime(row.sent_at);
 	item.querySelector('time').dateTime = row.sent_at;
 	drawPicture(part('picture'), row);
-	stopEditing(item);
-	part('body').textContent = row.message;
+	if (before?.message !== row.message) {
+		stopEditing(item);
+		part('body').textContent = row.message;
+	}
 	if (before) flash(part('bubble'));
 }
 
@@ -165,15 +168,15 @@ function drawPicture(element, row) {
 		{ uploading: 'uploading …', stored: 'stored, thumbnail to come', thumbnail: `${row.thumb_w}×${row.thumb_h}` }[state];
 }
 
+/** What depends on whose page it is, and on a message's neighbours. */
 function drawOwnership() {
 	const login = $('login').value;
-	let previous = null;
 	for (const item of $('messages').children) {
-		const own = item.row.sender === login;
-		item.classList.toggle('own', own);
-		item.classList.toggle('follows', item.row.sender === previous);
-		item.querySelector('.tools').hidden = !own;
-		previous = item.row.sender;
+		const { sender } = item.row;
+		item.classList.toggle('own', sender === login);
+		item.classList.toggle('follows', item.previousElementSibling?.row.sender === sender);
+		item.classList.toggle('continues', item.nextElementSibling?.row.sender === sender);
+		item.querySelector('.tools').hidden = sender !== login;
 	}
 }
 
