@@ -62,7 +62,8 @@ INSERT INTO chat_message VALUES
 -- ---- rights ----
 
 -- Roles belong to the whole server and may be there already.
-SELECT format('CREATE ROLE %I', name) FROM unnest(ARRAY['chat_anon', 'chat_writer']) AS name
+SELECT format('CREATE ROLE %I %s', name, attribute)
+FROM (VALUES ('chat_anon', 'NOLOGIN'), ('chat_writer', 'LOGIN')) AS role (name, attribute)
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name) \gexec
 
 -- What a browser without a token may see. Never chat_user: it holds passwords.
