@@ -71,6 +71,8 @@ function drawList(list, rows, key, make, fill) {
 
 const sortedRooms = () => [...rooms.values()].sort((a, b) => a.channel.localeCompare(b.channel));
 
+const roomOf = (id) => sortedRooms().find((row) => row.chat_id === id);
+
 function makeRoom(row) {
 	const item = fromTemplate('room-template');
 	item.firstElementChild.addEventListener('click', () => openRoom(row.chat_id));
@@ -91,7 +93,7 @@ function drawRooms() {
 	drawList($('rooms'), sortedRooms(), 'chat_id', makeRoom, fillRoom);
 	for (const item of $('rooms').children)
 		item.firstElementChild.setAttribute('aria-current', String(item.row.chat_id === open?.id));
-	const row = open && rooms.get(open.id);
+	const row = open && roomOf(open.id);
 	if (!row) return;
 	$('room-name').textContent = `#${row.channel}`;
 	$('room-about').textContent = row.messages === '1' ? '1 message' : `${row.messages} messages`;
@@ -100,7 +102,7 @@ function drawRooms() {
 
 rooms.on('change', () => {
 	drawRooms();
-	if (open && rooms.get(open.id)) return;
+	if (open && roomOf(open.id)) return;
 	const [first] = sortedRooms();
 	if (first) openRoom(first.chat_id);
 });
