@@ -179,7 +179,8 @@ receive(TupleTableSlot *slot, DestReceiver *self)
 void
 send_head(CopyReceiver *r, TupleDesc desc)
 {
-	static const char signature[11] = {'P', 'G', 'C', 'O', 'P', 'Y', '\n', '\377', '\r', '\n', '\0'};
+	static const char signature[11] = {'P',  'G',    'C',  'O',  'P', 'Y',
+									   '\n', '\377', '\r', '\n', '\0'};
 
 	if (r->options.binary)
 	{
@@ -271,10 +272,10 @@ make_copy_receiver(List *options)
 	r->encoding = r->options.file_encoding < 0 ? pg_get_client_encoding()
 											   : r->options.file_encoding;
 	r->convert = r->encoding != GetDatabaseEncoding() && r->encoding != PG_SQL_ASCII;
-	r->options.null_print_client =
-		r->convert ? pg_server_to_any(r->options.null_print, r->options.null_print_len,
-									  r->encoding)
-				   : r->options.null_print;
+	r->options.null_print_client = r->convert
+									   ? pg_server_to_any(r->options.null_print,
+														  r->options.null_print_len, r->encoding)
+									   : r->options.null_print;
 	initStringInfo(&r->line);
 	r->context = AllocSetContextCreate(CurrentMemoryContext, "tailwater copy row",
 									   ALLOCSET_DEFAULT_SIZES);

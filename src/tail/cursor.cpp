@@ -422,7 +422,8 @@ take_position(Delivery *d, const catalog::LiveView &view, int64 as_of, bool snap
 
 	d->at.progress = -1;
 	if (as_of >= 0 && as_of != newest && (!snapshot || as_of > newest))
-		feed::read_changes(view, as_of, as_of + 1, take_nothing, nullptr); /* refuses a bad one now */
+		feed::read_changes(view, as_of, as_of + 1, take_nothing,
+						   nullptr); /* refuses a bad one now */
 	if (!snapshot)
 	{
 		d->at.progress = as_of >= 0 ? as_of : newest;
@@ -604,8 +605,8 @@ begin_delivery(Delivery *d, Cursor *cursor, DestReceiver *dest, int64 limit)
 		TupleDesc desc = ExecTypeFromTL(cursor->projection);
 		TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 
-		d->project =
-			ExecBuildProjectionInfo(cursor->projection, d->econtext, slot, nullptr, nullptr);
+		d->project = ExecBuildProjectionInfo(cursor->projection, d->econtext, slot, nullptr,
+											 nullptr);
 		if (cursor->consolidate)
 		{
 			d->changed = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
@@ -676,10 +677,11 @@ is_over(const Cursor *cursor)
 void
 close_cursor(Cursor *cursor)
 {
-	Tuplestorestate *stores[] = {
-		cursor->now.pending,
-		cursor->before.pending == cursor->now.pending ? nullptr : cursor->before.pending,
-		cursor->unfinished_pending};
+	Tuplestorestate *stores[] = {cursor->now.pending,
+								 cursor->before.pending == cursor->now.pending
+									 ? nullptr
+									 : cursor->before.pending,
+								 cursor->unfinished_pending};
 
 	for (Tuplestorestate *store : stores)
 		if (store)

@@ -14,16 +14,16 @@ namespace tw::tail
 /* Read pointers of Position::pending. */
 enum PendingPointer
 {
-	kTaken = 0,	  /* rows before it have been given out */
+	kTaken = 0,   /* rows before it have been given out */
 	kReading = 1, /* of the FETCH that is running */
-	kBefore = 2	  /* kTaken before the last FETCH */
+	kBefore = 2   /* kTaken before the last FETCH */
 };
 
 /* Where in the feed a TAIL stands. */
 struct Position
 {
-	int64 version;			  /* the log has been read up to it */
-	int64 progress;			  /* of the last progress row */
+	int64 version;            /* the log has been read up to it */
+	int64 progress;           /* of the last progress row */
 	TimestampTz progress_at;  /* when that was made */
 	Tuplestorestate *pending; /* result rows read and not given out; null: none */
 };
@@ -41,21 +41,21 @@ struct Cursor
 	RangeTblEntry *entry; /* with `permissions`: what the user who declared it needs */
 	List *permissions;
 	ParamListInfo params;
-	TupleDesc desc;	  /* of the result */
+	TupleDesc desc;   /* of the result */
 	List *projection; /* TargetEntry; the user's columns only */
-	Node *filter;	  /* implicitly ANDed list, or null */
+	Node *filter;     /* implicitly ANDed list, or null */
 	int tail_columns;
-	bool plain;		  /* the user's columns are the view's */
+	bool plain;       /* the user's columns are the view's */
 	bool consolidate; /* the projection can make different rows equal */
-	bool progress;	  /* PROGRESS rows wanted */
-	int64 up_to;	  /* last version; -1: endless */
+	bool progress;    /* PROGRESS rows wanted */
+	int64 up_to;      /* last version; -1: endless */
 
 	/* Where it stands. */
 	Position now;
-	Position before;					/* the last FETCH, if that may have to be undone */
-	TimestampTz last_fetch;				/* statement_timestamp() of that FETCH, 0: none */
-	SubTransactionId last_fetch_in;		/* and its subtransaction */
-	bool must_go_back;					/* before the next FETCH */
+	Position before;                     /* the last FETCH, if that may have to be undone */
+	TimestampTz last_fetch;              /* statement_timestamp() of that FETCH, 0: none */
+	SubTransactionId last_fetch_in;      /* and its subtransaction */
+	bool must_go_back;                   /* before the next FETCH */
 	Tuplestorestate *unfinished_pending; /* made by a FETCH that has not completed */
 };
 
@@ -66,17 +66,17 @@ struct Delivery
 	DestReceiver *dest; /* null: everything is kept */
 	int64 limit;
 	int64 given;
-	Position at;		/* becomes the cursor's when the FETCH completes */
-	TupleTableSlot *out;	/* a row of the result */
+	Position at;            /* becomes the cursor's when the FETCH completes */
+	TupleTableSlot *out;    /* a row of the result */
 	TupleTableSlot *stored; /* one that was pending */
-	EState *estate;			/* of filter and projection */
+	EState *estate;         /* of filter and projection */
 	ExprContext *econtext;
-	ExprState *filter;		 /* null: none */
+	ExprState *filter;       /* null: none */
 	ProjectionInfo *project; /* null: plain */
 	TupleTableSlot *changed; /* a row of `changes` */
-	feed::RowBag changes;	 /* of the version being read, where they must be summed up */
-	int64 version;			 /* being read; 0: none */
-	bool stopped;			 /* reading stopped before the newest version */
+	feed::RowBag changes;    /* of the version being read, where they must be summed up */
+	int64 version;           /* being read; 0: none */
+	bool stopped;            /* reading stopped before the newest version */
 };
 
 /* Fills in what the statement says; position and snapshot come by start(). */

@@ -96,9 +96,8 @@ make_result(FunctionCallInfo fcinfo)
 
 	MemoryContext old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
 	result->returnMode = SFRM_Materialize;
-	result->setResult =
-		tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false,
-							  work_mem);
+	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
+											  false, work_mem);
 	result->setDesc = CreateTemplateTupleDesc(1);
 	TupleDescInitEntry(result->setDesc, 1, "exec", JSONBOID, -1, 0);
 	MemoryContextSwitchTo(old);
@@ -112,6 +111,20 @@ refuse_command()
 			errmsg("tailwater.exec() runs one TAIL command"),
 			errhint("The commands are DECLARE ... CURSOR FOR TAIL, FETCH from a TAIL cursor, and "
 					"CLOSE."));
+}
+
+/* An error's position is one in the command, not in the statement that calls the function. */
+void
+move_position(void *arg)
+{
+	int at = geterrposition();
+
+	if (at > 0)
+	{
+		errposition(0);
+		internalerrposition(at);
+		internalerrquery(static_cast<const char *>(arg));
+	}
 }
 
 void
@@ -156,8 +169,11 @@ tailwater_exec(PG_FUNCTION_ARGS)
 
 	const char *command = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	ReturnSetInfo *result = make_result(fcinfo);
-	List *trees = parse_with_tail(command);
+	ErrorContextCallback callback = {error_context_stack, move_position,
+									 const_cast<char *>(command)};
+	error_context_stack = &callback;
 
+	List *trees = parse_with_tail(command);
 	if (list_length(trees) != 1)
 		refuse_command();
 
@@ -170,5 +186,6 @@ tailwater_exec(PG_FUNCTION_ARGS)
 		PerformPortalClose(reinterpret_cast<ClosePortalStmt *>(raw->stmt)->portalname);
 	else
 		refuse_command();
+	error_context_stack = callback.previous;
 	return static_cast<Datum>(0);
 }

@@ -33,10 +33,10 @@ enum TokenKind : int
 struct Token
 {
 	int kind;
-	int start;		  /* byte offsets in the text */
+	int start; /* byte offsets in the text */
 	int end;
-	int number;		  /* of an integer or parameter */
-	bool quoted;	  /* identifier in double quotes */
+	int number;       /* of an integer or parameter */
+	bool quoted;      /* identifier in double quotes */
 	const char *text; /* identifier, keyword, literal; null for other tokens */
 };
 

@@ -79,8 +79,8 @@ encode_jump([[maybe_unused]] const unsigned char *original, [[maybe_unused]] uin
 	n += sizeof(to);
 #elif defined(__aarch64__)
 	static const uint32 landing = 0xd503245f; /* bti c; a no-op on processors without it */
-	static const uint32 load = 0x58000050;	  /* ldr x16, #8 */
-	static const uint32 jump = 0xd61f0200;	  /* br x16 */
+	static const uint32 load = 0x58000050;    /* ldr x16, #8 */
+	static const uint32 jump = 0xd61f0200;    /* br x16 */
 
 	memcpy(code, &landing, 4);
 	memcpy(code + 4, &load, 4);

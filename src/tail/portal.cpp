@@ -58,7 +58,8 @@ statement_of(const DeclareCursorStmt *stmt)
 
 	planned->commandType = CMD_UTILITY;
 	planned->canSetTag = true;
-	planned->utilityStmt = reinterpret_cast<Node *>(copyObject(const_cast<DeclareCursorStmt *>(stmt)));
+	planned->utilityStmt = reinterpret_cast<Node *>(
+		copyObject(const_cast<DeclareCursorStmt *>(stmt)));
 	planned->stmt_location = -1;
 	return planned;
 }
@@ -119,8 +120,7 @@ declare(const DeclareCursorStmt *stmt, const char *source, ParamListInfo params)
 		refuse_active(running);
 
 	Portal portal = CreatePortal(stmt->portalname, false, false);
-	Cursor *cursor =
-		make_cursor(portal->portalContext, portal->resowner, stmt, query, params);
+	Cursor *cursor = make_cursor(portal->portalContext, portal->resowner, stmt, query, params);
 	cursor->portal = portal;
 	portal->cleanup = clean_up;
 	cursor->next = open_cursors;

@@ -44,10 +44,10 @@ typed_null(const char *type)
 }
 
 /* The one message for all that a TAIL cannot do. `errpos` is the result of an errposition function. */
-#define refuse(construct, errpos)                                                                  \
-	ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),                                         \
-			errmsg("%s not supported in TAIL", construct),                                         \
-			errdetail("TAIL can filter and project the rows of one live view."),                   \
+#define refuse(construct, errpos)                                                \
+	ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),                       \
+			errmsg("%s not supported in TAIL", construct),                       \
+			errdetail("TAIL can filter and project the rows of one live view."), \
 			errhint("Make the query a live view, and TAIL that."), errpos)
 
 int
@@ -118,12 +118,11 @@ adopt_query(ParseState *pstate, DeclareCursorStmt *stmt)
 	if (view->relkind != RELKIND_MATVIEW)
 		refuse_relation(view->relid);
 
-	query->targetList = lappend(
-		query->targetList,
-		makeTargetEntry(reinterpret_cast<Expr *>(makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid),
-														   ObjectIdGetDatum(view->relid), false,
-														   true)),
-						list_length(query->targetList) + 1, nullptr, true));
+	query->targetList = lappend(query->targetList,
+								makeTargetEntry(reinterpret_cast<Expr *>(makeConst(
+													REGCLASSOID, -1, InvalidOid, sizeof(Oid),
+													ObjectIdGetDatum(view->relid), false, true)),
+												list_length(query->targetList) + 1, nullptr, true));
 	UnlockRelationOid(view->relid, view->rellockmode);
 	view->rtekind = RTE_RESULT;
 }

@@ -37,12 +37,12 @@ struct TailQuery
 {
 	RangeTblEntry *view;
 	List *permissions; /* of the query, for servers that keep them apart */
-	Expr *as_of; /* of type bigint; null constant: not given */
+	Expr *as_of;       /* of type bigint; null constant: not given */
 	Expr *up_to;
-	List *columns;		/* TargetEntry: all columns of the result, those of TAIL first */
-	int tail_columns;	/* how many of them are TAIL's */
-	Node *filter;		/* null: none */
-	List *copy_options;	/* DefElem, of COPY */
+	List *columns;      /* TargetEntry: all columns of the result, those of TAIL first */
+	int tail_columns;   /* how many of them are TAIL's */
+	Node *filter;       /* null: none */
+	List *copy_options; /* DefElem, of COPY */
 };
 
 TailQuery open_query(const DeclareCursorStmt *stmt);

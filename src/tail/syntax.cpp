@@ -34,10 +34,10 @@ namespace
 struct Statement
 {
 	Statement *next;
-	int start;			/* offset of its first token */
-	int options;		/* cursor options, with the bits of TAIL */
+	int start;          /* offset of its first token */
+	int options;        /* cursor options, with the bits of TAIL */
 	const char *portal; /* null: bare or COPY */
-	Node *as_of;		/* null: not given */
+	Node *as_of;        /* null: not given */
 	Node *up_to;
 	bool is_fetch;
 	int64 timeout; /* of FETCH, milliseconds */
@@ -435,8 +435,9 @@ read_timeout(Reader *r)
 		syntax_error(r->tokens, *t);
 	r->at++;
 
-	Interval *interval = DatumGetIntervalP(DirectFunctionCall3(
-		interval_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	Interval *interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
+															   ObjectIdGetDatum(InvalidOid),
+															   Int32GetDatum(-1)));
 	double ms = interval->time / 1000.0 + interval->day * 86400e3 + interval->month * 30 * 86400e3;
 	if (ms < 0 || ms > PG_INT32_MAX)
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -522,9 +523,9 @@ declare_tail(const Statement *s, SelectStmt *select, const char *text, Node *cop
 	DeclareCursorStmt *stmt = makeNode(DeclareCursorStmt);
 
 	refuse_unsupported_clauses(select, text, s->start);
-	select->targetList =
-		add_tail_columns(select->targetList, s->as_of, s->up_to,
-						 s->options & kTailProgress ? kWithProgress : kWithoutProgress);
+	select->targetList = add_tail_columns(select->targetList, s->as_of, s->up_to,
+										  s->options & kTailProgress ? kWithProgress
+																	 : kWithoutProgress);
 	if (copy_options)
 		select->targetList = lappend(select->targetList, copy_options);
 	stmt->portalname = s->portal ? pstrdup(s->portal) : nullptr;
@@ -571,8 +572,7 @@ convert(const Statement *s, Node *node, const char *text)
 		if (copy->is_from || copy->filename || copy->is_program || copy->attlist)
 			ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					errmsg("COPY of a TAIL must be TO STDOUT"), position(text, s->start));
-		return declare_tail(s, select, text, 
-							copy_options_column(copy->options, text, s->start));
+		return declare_tail(s, select, text, copy_options_column(copy->options, text, s->start));
 	}
 
 	/* A parenthesized statement that is no SELECT does not get past the parser. */

@@ -19,8 +19,8 @@ ProcessUtility_hook_type prev_process_utility = nullptr;
 
 /* DECLARE, bare TAIL or COPY; false if the statement is an ordinary one. */
 bool
-run_declare(const DeclareCursorStmt *stmt, const char *source, bool top_level,
-			ParamListInfo params, DestReceiver *dest, QueryCompletion *completion)
+run_declare(const DeclareCursorStmt *stmt, const char *source, bool top_level, ParamListInfo params,
+			DestReceiver *dest, QueryCompletion *completion)
 {
 	if (!(stmt->options & kTail))
 		return false;
@@ -73,8 +73,8 @@ process_utility(PlannedStmt *planned, const char *source, bool read_only_tree,
 		prev_process_utility(planned, source, read_only_tree, context, params, environment, dest,
 							 completion);
 	else
-		standard_ProcessUtility(planned, source, read_only_tree, context, params, environment,
-								dest, completion);
+		standard_ProcessUtility(planned, source, read_only_tree, context, params, environment, dest,
+								completion);
 }
 
 } // namespace

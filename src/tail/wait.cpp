@@ -23,7 +23,7 @@ namespace
 {
 
 constexpr int64 kProgressPeriod = 1000; /* ms between progress rows while idle */
-constexpr int64 kStandbyPeriod = 100;	/* ms */
+constexpr int64 kStandbyPeriod = 100;   /* ms */
 
 int64
 milliseconds_until(TimestampTz time)
@@ -99,10 +99,9 @@ time_to_sleep(const Delivery *d, const FetchRequest &request, TimestampTz deadli
 void
 deliver_until_met(Delivery *d, const FetchRequest &request)
 {
-	TimestampTz deadline = request.timeout < 0
-							   ? DT_NOEND
-							   : TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-															 request.timeout);
+	TimestampTz deadline = request.timeout < 0 ? DT_NOEND
+											   : TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+																			 request.timeout);
 
 	deliver_ready(d);
 	if (is_met(d, request, deadline))
