@@ -143,13 +143,16 @@ run_fetch(const FetchStmt *stmt, ReturnSetInfo *result)
 {
 	Cursor *cursor = find_cursor(stmt->portalname);
 
-	if (!cursor && GetPortalByName(stmt->portalname))
+	if (cursor)
+	{
+		JsonReceiver receiver = make_receiver(result);
+		fetch(cursor, stmt, &receiver.pub);
+		return;
+	}
+	if (GetPortalByName(stmt->portalname))
 		refuse_command();
-	if (!cursor)
-		ereport(ERROR, errcode(ERRCODE_UNDEFINED_CURSOR),
-				errmsg("cursor \"%s\" does not exist", stmt->portalname));
-	JsonReceiver receiver = make_receiver(result);
-	fetch(cursor, stmt, &receiver.pub);
+	ereport(ERROR, errcode(ERRCODE_UNDEFINED_CURSOR),
+			errmsg("cursor \"%s\" does not exist", stmt->portalname));
 }
 
 } // namespace

@@ -611,10 +611,15 @@ may_have_tail(const char *text)
 {
 	for (const char *p = text; *p; p++)
 	{
-		char c = *p | 0x20;
+		char first = *p | 0x20;
 
-		if (c == 't' ? pg_strncasecmp(p, "tail", 4) == 0 || pg_strncasecmp(p, "timeout", 7) == 0
-					 : c == 's' && pg_strncasecmp(p, "subscribe", 9) == 0)
+		if (first != 't' && first != 's')
+			continue;
+
+		/* Most words are told apart by their second letter. */
+		char second = p[1] | 0x20;
+		const char *word = first == 's' ? "subscribe" : second == 'a' ? "tail" : "timeout";
+		if (second == word[1] && pg_strncasecmp(p, word, strlen(word)) == 0)
 			return true;
 	}
 	return false;
