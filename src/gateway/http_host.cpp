@@ -57,11 +57,6 @@ Host::respond(Exchange *exchange)
 			return -1;
 	if (lws_finalize_write_http_header(wsi, start, &p, end) != 0)
 		return -1;
-	if (exchange->head_only)
-	{
-		on_http_end(lws_wsi_user(wsi));
-		return lws_http_transaction_completed(wsi) ? -1 : 0;
-	}
 	lws_callback_on_writable(wsi);
 	return 0;
 }
@@ -213,6 +208,11 @@ Host::on_http_writeable(lws *wsi, void *user)
 
 	if (exchange == nullptr || exchange->read != nullptr)
 		return 0;
+	if (exchange->head_only)
+	{
+		on_http_end(user);
+		return lws_http_transaction_completed(wsi) ? -1 : 0;
+	}
 	bool more = next_piece(exchange);
 	while (more && exchange->offset == exchange->body.size())
 		more = next_piece(exchange); /* an empty chunk */
