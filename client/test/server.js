@@ -80,17 +80,16 @@ export async function rowsInSql(psql, select) {
 /** A class like NodeWebSocket that keeps every frame it receives in `frames` (heartbeats left out). */
 export function recordingWebSocket(frames) {
 	return class extends NodeWebSocket {
-		#handler = null;
-
+		// no private member: the constructor of the base assigns it before there could be one
 		set onmessage(handler) {
-			this.#handler = handler;
+			this.heard = handler;
 		}
 
 		get onmessage() {
 			return (event) => {
 				const message = JSON.parse(event.data);
 				if (!['progress', 'pong', 'welcome'].includes(message.type)) frames.push(message);
-				this.#handler?.(event);
+				this.heard?.(event);
 			};
 		}
 	};
@@ -158,7 +157,18 @@ export async function subscriber(view, options) {
 	const errors = [];
 	live.on('error', (error) => errors.push(error));
 	db.on('error', (error) => errors.push(error));
-	await live.ready;
+	const close = () => {
+		db.close();
+		line.close();
+		assert.deepEqual(errors, []);
+	};
+	try {
+		await until(`${view} to be there`, () => live.state === 'live' || live.state === 'closed');
+		await live.ready;
+	} catch (error) {
+		close();
+		throw error;
+	}
 	return {
 		db,
 		live,
@@ -166,11 +176,7 @@ export async function subscriber(view, options) {
 		all,
 		take: () => frames.splice(0),
 		canonical: () => canonicalRows(live.values()),
-		close() {
-			db.close();
-			line.close();
-			assert.deepEqual(errors, []);
-		},
+		close,
 	};
 }
 
