@@ -52,9 +52,13 @@ override COMPILER = $(CXX) $(CXXFLAGS_TW)
 	$(CXX) $(CXXFLAGS_TW) $(EXTRA_CXXFLAGS) -MMD -MP -Isrc -isystem $(SERVER_INCLUDES) -D_GNU_SOURCE -c -o $@ $<
 -include $(OBJS:.o=.d) $(GATEWAY_OBJS:.o=.d)
 
-$(SQL_SCRIPT): $(SQL_PARTS) Makefile
-	{ printf '%s\n' '-- complain if the script is sourced in psql rather than through CREATE EXTENSION' \
-		'\echo Use "CREATE EXTENSION tailwater" to load this file. \quit'; cat $(SQL_PARTS); } > $@
+# Composed at every build, replaced only if it differs: a part that went away is noticed, too.
+$(SQL_SCRIPT): FORCE
+	@{ printf '%s\n' '-- complain if the script is sourced in psql rather than through CREATE EXTENSION' \
+		'\echo Use "CREATE EXTENSION tailwater" to load this file. \quit'; cat $(SQL_PARTS); } > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+FORCE:
+.PHONY: FORCE
 
 all: $(GATEWAY_LIB)
 
