@@ -62,7 +62,7 @@ my $connect = $node->connstr('source');
 command_ok([ 'pg_dump', '-f', "$dir/plain.sql", '-d', $connect ], 'pg_dump as text');
 my $text = slurp_file("$dir/plain.sql");
 unlike($text, qr/CREATE TABLE tailwater_internal/, 'no table of the extension is defined in the dump');
-unlike($text, qr/COPY tailwater_internal\.(?!view )/, 'only the list of views has its data dumped');
+unlike($text, qr/COPY tailwater_internal\.(?!view |endpoint )/, 'only the lists of views and endpoints have their data dumped');
 unlike($text, qr/CREATE TRIGGER|TRIGGER \S*tailwater/, 'no trigger is dumped');
 like($text, qr/^shop\."By kind"\timmediate\tt$/m, 'the list names views');
 ok(index($text, 'CREATE MATERIALIZED VIEW shop."By kind"') < index($text, "COPY tailwater_internal.view"),

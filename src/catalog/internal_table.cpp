@@ -48,14 +48,27 @@ is_small_key(TupleDesc desc, List *columns)
 	return length <= kSmallKey;
 }
 
-Node *
-row_hash_call(TupleDesc desc, List *columns)
+/* True if the server can hash values of all the columns. */
+bool
+is_hashable(TupleDesc desc, List *columns)
 {
-	Oid argtype = ANYOID;
-	Oid function = LookupFuncName(
-		list_make2(makeString(pstrdup("tailwater_internal")), makeString(pstrdup("row_hash"))), 1,
-		&argtype, false);
+	ListCell *lc;
+
+	foreach (lc, columns)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, lfirst_int(lc) - 1);
+
+		if (!OidIsValid(lookup_type_cache(att->atttypid, TYPECACHE_HASH_PROC)->hash_proc))
+			return false;
+	}
+	return true;
+}
+
+Node *
+hash_call(TupleDesc desc, List *columns)
+{
 	List *args = NIL;
+	List *names = NIL;
 	ListCell *lc;
 
 	foreach (lc, columns)
@@ -64,9 +77,27 @@ row_hash_call(TupleDesc desc, List *columns)
 
 		args = lappend(args, makeVar(1, att->attnum, att->atttypid, att->atttypmod,
 									 att->attcollation, 0));
+		names = lappend(names, makeString(pstrdup(NameStr(att->attname))));
 	}
-	return (Node *)makeFuncExpr(function, INT4OID, args, InvalidOid, InvalidOid,
-								COERCE_EXPLICIT_CALL);
+	if (is_hashable(desc, columns))
+	{
+		RowExpr *row = makeNode(RowExpr);
+
+		row->args = args;
+		row->row_typeid = RECORDOID;
+		row->row_format = COERCE_EXPLICIT_CALL;
+		row->colnames = names;
+		row->location = -1;
+		return (Node *) makeFuncExpr(F_HASH_RECORD, INT4OID, list_make1(row), InvalidOid,
+									 InvalidOid, COERCE_EXPLICIT_CALL);
+	}
+
+	Oid argtype = ANYOID;
+	Oid function = LookupFuncName(
+		list_make2(makeString(pstrdup("tailwater_internal")), makeString(pstrdup("row_hash"))), 1,
+		&argtype, false);
+	return (Node *) makeFuncExpr(function, INT4OID, args, InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
 }
 
 } // namespace
@@ -162,7 +193,7 @@ create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqu
 			for (int i = 1; i <= desc->natts; i++)
 				if (!TupleDescAttr(desc, i - 1)->attisdropped)
 					columns = lappend_int(columns, i);
-		info->ii_Expressions = list_make1(row_hash_call(desc, columns));
+		info->ii_Expressions = list_make1(hash_call(desc, columns));
 		info->ii_IndexAttrNumbers[0] = 0;
 		collations[0] = InvalidOid;
 		opclasses[0] = GetDefaultOpClass(INT4OID, BTREE_AM_OID);

@@ -23,7 +23,9 @@ void drop_internal_table(Oid table);
 /*
  * Creates an index by which rows are found by the columns: on the columns
  * themselves where their values are surely small enough for a B-tree entry
- * (then unique if asked), else on their row_hash. No columns: on the row_hash of all.
+ * (then unique if asked), else on a hash of them: the server's hash_record()
+ * where every type can be hashed, so that a dump of the table needs no extension,
+ * else tailwater's row_hash(). No columns: on the hash of all.
  */
 enum class Uniqueness
 {

@@ -163,16 +163,16 @@ find_key_index(const ViewPlan *plan)
 	{
 		Relation candidate = index_open(lfirst_oid(lc), AccessShareLock);
 		Form_pg_index form = candidate->rd_index;
-		bool hashed;
-		List *columns = state::index_columns(candidate, &hashed);
-		bool ours = hashed && list_length(RelationGetIndexExpressions(candidate)) == 1 &&
-					strcmp(RelationGetRelationName(candidate),
-						   psprintf("%s_tw_key", RelationGetRelationName(rel))) == 0;
+		state::IndexForm kind;
+		List *columns = state::index_columns(candidate, &kind);
+		bool hashed =
+			kind == state::IndexForm::kRowHash || kind == state::IndexForm::kRecordHash;
 
 		if (form->indisvalid && candidate->rd_rel->relam == BTREE_AM_OID &&
 			RelationGetIndexPredicate(candidate) == NIL &&
-			((!hashed && form->indisunique && key != NIL && same_columns(columns, key)) ||
-			 (ours && same_columns(columns, key != NIL ? key : all))))
+			((kind == state::IndexForm::kColumns && form->indisunique && key != NIL &&
+			  same_columns(columns, key)) ||
+			 (hashed && same_columns(columns, key != NIL ? key : all))))
 			index = lfirst_oid(lc);
 		index_close(candidate, NoLock);
 	}

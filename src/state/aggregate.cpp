@@ -295,7 +295,7 @@ find_row(AggregateOperator *op, Writer *writer, Snapshot snapshot, const Datum *
 		bool same = true;
 
 		slot_getsomeattrs(writer->found, natts);
-		for (int i = 0; same && writer->hashed && i < natts; i++)
+		for (int i = 0; same && writer->form != IndexForm::kColumns && i < natts; i++)
 		{
 			Form_pg_attribute att = TupleDescAttr(op->keys, i);
 

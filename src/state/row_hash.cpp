@@ -55,6 +55,27 @@ row_hash(TupleDesc desc, const AttrNumber *columns, int ncolumns, const Datum *v
 	return (int32) hash;
 }
 
+int32
+record_hash(TupleDesc desc, const AttrNumber *columns, int ncolumns, const Datum *values,
+			const bool *nulls)
+{
+	TupleDesc row = CreateTemplateTupleDesc(ncolumns);
+	Datum *fields = (Datum *) palloc(sizeof(Datum) * Max(ncolumns, 1));
+	bool *field_nulls = (bool *) palloc(sizeof(bool) * Max(ncolumns, 1));
+	FmgrInfo function;
+
+	for (int i = 0; i < ncolumns; i++)
+	{
+		TupleDescCopyEntry(row, i + 1, desc, columns[i]);
+		fields[i] = values[columns[i] - 1];
+		field_nulls[i] = nulls[columns[i] - 1];
+	}
+	row = BlessTupleDesc(row);
+	fmgr_info(F_HASH_RECORD, &function);
+	return DatumGetInt32(FunctionCall1(
+		&function, HeapTupleGetDatum(heap_form_tuple(row, fields, field_nulls))));
+}
+
 } // namespace tw::state
 
 extern "C"

@@ -12,4 +12,8 @@ namespace tw::state
 int32 row_hash(TupleDesc desc, const AttrNumber *columns, int ncolumns, const Datum *values,
 			   const bool *nulls);
 
+/* The same by the server's hash_record(), as the expression hash_record(ROW(columns)) computes it. */
+int32 record_hash(TupleDesc desc, const AttrNumber *columns, int ncolumns, const Datum *values,
+				  const bool *nulls);
+
 } // namespace tw::state

@@ -43,14 +43,14 @@ describe_index(Writer *writer, Oid index)
 		return;
 	writer->index = index_open(index, AccessShareLock);
 
-	List *columns = index_columns(writer->index, &writer->hashed);
+	List *columns = index_columns(writer->index, &writer->form);
 
 	writer->ncolumns = list_length(columns);
 	writer->columns = (AttrNumber *) palloc(sizeof(AttrNumber) * Max(writer->ncolumns, 1));
 	writer->equals = (Oid *) palloc0(sizeof(Oid) * Max(writer->ncolumns, 1));
 	foreach (lc, columns)
 		writer->columns[i++] = lfirst_int(lc);
-	if (writer->hashed)
+	if (writer->form != IndexForm::kColumns)
 		return;
 	for (i = 0; i < writer->ncolumns; i++)
 		writer->equals[i] = get_opcode(
@@ -61,25 +61,45 @@ describe_index(Writer *writer, Oid index)
 } // namespace
 
 List *
-index_columns(Relation index, bool *hashed)
+index_columns(Relation index, IndexForm *form)
 {
-	Form_pg_index form = index->rd_index;
 	List *exprs = RelationGetIndexExpressions(index);
 	List *columns = NIL;
+	List *args;
+	ListCell *lc;
 
-	*hashed = exprs != NIL;
 	if (exprs == NIL)
 	{
-		for (int i = 0; i < form->indnkeyatts; i++)
-			columns = lappend_int(columns, form->indkey.values[i]);
+		*form = IndexForm::kColumns;
+		for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+			columns = lappend_int(columns, index->rd_index->indkey.values[i]);
 		return columns;
 	}
 
-	Node *expr = (Node *) linitial(exprs);
-	ListCell *lc;
-	if (IsA(expr, FuncExpr))
-		foreach (lc, ((FuncExpr *) expr)->args)
-			columns = lappend_int(columns, castNode(Var, lfirst(lc))->varattno);
+	FuncExpr *call = (FuncExpr *) linitial(exprs);
+	*form = IndexForm::kOther;
+	if (!IsA(call, FuncExpr) || index->rd_index->indnatts != 1)
+		return NIL;
+	args = call->args;
+	if (call->funcid == F_HASH_RECORD && IsA(linitial(args), RowExpr))
+	{
+		*form = IndexForm::kRecordHash;
+		args = linitial_node(RowExpr, args)->args;
+	}
+	else if (get_func_namespace(call->funcid) == get_namespace_oid("tailwater_internal", true) &&
+			 strcmp(get_func_name(call->funcid), "row_hash") == 0)
+		*form = IndexForm::kRowHash;
+	else
+		return NIL;
+	foreach (lc, args)
+	{
+		if (!IsA(lfirst(lc), Var))
+		{
+			*form = IndexForm::kOther;
+			return NIL;
+		}
+		columns = lappend_int(columns, lfirst_node(Var, lc)->varattno);
+	}
 	return columns;
 }
 
@@ -167,10 +187,14 @@ begin_search(Writer *writer, Snapshot snapshot, const Datum *values, const bool 
 		search.table_scan = table_beginscan(writer->rel, snapshot, 0, nullptr);
 		return search;
 	}
-	if (writer->hashed)
+	if (writer->form != IndexForm::kColumns)
 	{
-		int32 hash = row_hash(RelationGetDescr(writer->rel), writer->columns, writer->ncolumns,
-							  values, nulls);
+		TupleDesc desc = RelationGetDescr(writer->rel);
+		int32 hash =
+			writer->form == IndexForm::kRecordHash
+				? record_hash(desc, writer->columns, writer->ncolumns, values, nulls)
+				: row_hash(desc, writer->columns, writer->ncolumns, values, nulls);
+
 
 		ScanKeyInit(&keys[nkeys++], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(hash));
 	}

@@ -12,6 +12,15 @@
 namespace tw::state
 {
 
+/* What an index by which rows are found is on. */
+enum class IndexForm
+{
+	kColumns,	 /* the columns */
+	kRowHash,	 /* tailwater_internal.row_hash(columns) */
+	kRecordHash, /* hash_record(ROW(columns)) */
+	kOther		 /* something else: not usable */
+};
+
 struct Writer
 {
 	Relation rel;
@@ -22,7 +31,7 @@ struct Writer
 
 	/* The index by which rows are found. */
 	Relation index;
-	bool hashed;		   /* on row_hash(columns) rather than on the columns */
+	IndexForm form;
 	int ncolumns;
 	AttrNumber *columns;   /* of the relation */
 	Oid *equals;		   /* by column: equality function */
@@ -38,8 +47,8 @@ enum class WriteResult
 Writer *open_writer(Oid relid, Oid index);
 void close_writer(Writer *writer);
 
-/* The columns the index is on, and whether it is on their row_hash. */
-List *index_columns(Relation index, bool *hashed);
+/* The columns the index is on, or on whose hash it is. */
+List *index_columns(Relation index, IndexForm *form);
 
 void insert_row(Writer *writer, TupleTableSlot *row);
 WriteResult update_row(Writer *writer, ItemPointer tid, TupleTableSlot *row);
