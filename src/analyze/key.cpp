@@ -364,8 +364,110 @@ join_key(Query *query, bool *exists)
 	return key;
 }
 
+struct ShownGroup
+{
+	Node *expr;
+	AttrNumber shown;
+};
+
+AttrNumber
+shown_group(List *groups, Index rti, AttrNumber attno)
+{
+	ListCell *lc;
+
+	foreach (lc, groups)
+	{
+		ShownGroup *group = (ShownGroup *) lfirst(lc);
+		Node *expr = strip_implicit_coercions(group->expr);
+
+		if (IsA(expr, Var) && ((Var *) expr)->varlevelsup == 0 &&
+			((Var *) expr)->varno == (int) rti && ((Var *) expr)->varattno == attno)
+			return group->shown;
+	}
+	return InvalidAttrNumber;
+}
+
+/* Result columns of a unique key of the relation that is among the groups; NIL where there is none. */
 List *
-sort_group_columns(List *clauses, List *targets, bool *exists)
+grouped_key(Dependencies *deps, List *groups, int rti)
+{
+	ListCell *lk;
+
+	foreach (lk, relation_keys(deps->query, rti))
+	{
+		List *columns = NIL;
+		bool complete = lfirst(lk) != NIL;
+		ListCell *la;
+
+		foreach (la, (List *) lfirst(lk))
+		{
+			AttrNumber shown = shown_group(groups, rti, lfirst_int(la));
+
+			complete = complete && shown != InvalidAttrNumber;
+			columns = lappend_int(columns, shown);
+		}
+		if (complete)
+			return columns;
+	}
+	return NIL;
+}
+
+bool
+is_determined_expr(Node *expr, Dependencies *deps)
+{
+	ListCell *lc;
+
+	foreach (lc, pull_var_clause(expr, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
+										   PVC_RECURSE_PLACEHOLDERS))
+	{
+		Var *var = (Var *) lfirst(lc);
+
+		if (var->varlevelsup == 0 && !bms_is_member(var->varno, deps->determined))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The group columns that determine all others: grouped by a table's key and
+ * further columns of it, the key is enough.
+ */
+List *
+reduce_groups(Query *query, List *groups)
+{
+	Dependencies deps = {query, from_relations(query), NIL, nullptr};
+	List *key = NIL;
+	ListCell *lc;
+
+	if (!has_full_join((Node *) query->jointree))
+	{
+		walk_joins((Node *) query->jointree, &deps);
+		foreach (lc, deps.relations)
+		{
+			List *columns;
+
+			if (bms_is_member(lfirst_int(lc), deps.determined))
+				continue;
+			columns = grouped_key(&deps, groups, lfirst_int(lc));
+			if (columns == NIL)
+				continue;
+			key = list_concat_unique_int(key, columns);
+			deps.determined = bms_add_member(deps.determined, lfirst_int(lc));
+			(void) close_dependencies(&deps);
+		}
+	}
+	foreach (lc, groups)
+	{
+		ShownGroup *group = (ShownGroup *) lfirst(lc);
+
+		if (!is_determined_expr(group->expr, &deps))
+			key = list_append_unique_int(key, group->shown);
+	}
+	return key;
+}
+
+List *
+sort_group_columns(List *clauses, List *targets, List **groups, bool *exists)
 {
 	List *key = NIL;
 	ListCell *lc;
@@ -392,6 +494,14 @@ sort_group_columns(List *clauses, List *targets, bool *exists)
 				return NIL;
 		}
 		key = list_append_unique_int(key, shown);
+		if (groups)
+		{
+			ShownGroup *group = (ShownGroup *) palloc(sizeof(ShownGroup));
+
+			group->expr = (Node *) tle->expr;
+			group->shown = shown;
+			*groups = lappend(*groups, group);
+		}
 	}
 	*exists = true;
 	return key;
@@ -424,11 +534,16 @@ derive_key(Query *query, bool *exists)
 		return setop->all ? NIL : all_columns(query, exists);
 	}
 	if (query->distinctClause != NIL)
-		return sort_group_columns(query->distinctClause, query->targetList, exists);
+		return sort_group_columns(query->distinctClause, query->targetList, nullptr, exists);
 	if (query->groupingSets != NIL)
 		return NIL;
 	if (query->groupClause != NIL)
-		return sort_group_columns(query->groupClause, query->targetList, exists);
+	{
+		List *groups = NIL;
+
+		(void) sort_group_columns(query->groupClause, query->targetList, &groups, exists);
+		return *exists ? reduce_groups(query, groups) : NIL;
+	}
 	if (query->hasAggs || query->havingQual)
 	{
 		*exists = true; /* one row */

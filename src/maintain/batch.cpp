@@ -75,6 +75,51 @@ check_isolation(const ViewRuntime *view)
 		state::serialization_failure();
 }
 
+/*
+ * True if rows may come and go within the batch that were never in the input:
+ * terms of a join overlap, and several statements may change a row again. min
+ * and max look at single rows, so these must cancel before they are seen.
+ */
+bool
+needs_netting(const ViewRuntime *view, List *deltas)
+{
+	ListCell *lc;
+	bool extremes = false;
+
+	for (int i = 0; i < view->plan->naggregates; i++)
+		extremes |= view->plan->aggregates[i].kind == analyze::AggregateKind::kMin ||
+					view->plan->aggregates[i].kind == analyze::AggregateKind::kMax;
+	if (!extremes)
+		return false;
+	if (view->plan->input->noccurrences > 1)
+		return true;
+	foreach (lc, deltas)
+		if (list_length(((Delta *) lfirst(lc))->parts) > 2)
+			return true;
+	return false;
+}
+
+void
+fold_input(const ViewRuntime *view, List *deltas, ZSet *out)
+{
+	state::Groups *groups = state::begin_groups(view->aggregate);
+
+	if (needs_netting(view, deltas))
+	{
+		ZSet *input = capture::make_zset(
+			ExecTypeFromTL(view->plan->input->query->targetList), CurrentMemoryContext);
+		Delta net = {};
+
+		exec::run_delta(view->input, deltas, collect_weighted_row, input);
+		net.desc = input->desc;
+		net.set = input;
+		capture::each_row(&net, state::add_input, groups);
+	}
+	else
+		exec::run_delta(view->input, deltas, state::add_input, groups);
+	state::fold_groups(groups, out);
+}
+
 ZSet *
 compute_delta(const ViewRuntime *view, List *deltas)
 {
@@ -91,13 +136,8 @@ compute_delta(const ViewRuntime *view, List *deltas)
 		exec::run_delta(view->input, deltas, collect_weighted_row, out);
 		break;
 	case Strategy::kAggregate:
-	{
-		state::Groups *groups = state::begin_groups(view->aggregate);
-
-		exec::run_delta(view->input, deltas, state::add_input, groups);
-		state::fold_groups(groups, out);
+		fold_input(view, deltas, out);
 		break;
-	}
 	case Strategy::kKeyed:
 		if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
 			recompute(view, out);
