@@ -82,7 +82,25 @@ read_internal(const char *table, AttrNumber where, Oid oid, AttrNumber column)
 	return found;
 }
 
-/* The tables whose changes reach the view: its bases with their partitions and children. */
+/* Locks a base table, or for a live view the tables that it reads in turn. */
+void
+lock_below(Oid relation, LOCKMODE lock)
+{
+	ListCell *lc;
+
+	LockRelationOid(relation, lock);
+	if (get_rel_relkind(relation) != RELKIND_MATVIEW)
+		return;
+	foreach (lc, read_internal("base", 2, relation, 1))
+		lock_below(lfirst_oid(lc), lock);
+}
+
+/*
+ * The tables whose changes reach the view: its bases with their partitions and
+ * children, and what they are partitions or children of. Below a live view
+ * that is a base its own tables are locked too: a writer under way there may
+ * already have looked up which views it has to maintain.
+ */
 List *
 tables_of(const ViewPlan *plan, LOCKMODE lock)
 {
@@ -92,7 +110,14 @@ tables_of(const ViewPlan *plan, LOCKMODE lock)
 	foreach (lc, plan->bases)
 	{
 		Oid base = lfirst_oid(lc);
+		List *above = list_delete_oid(capture::ancestors_of(base), base);
+		ListCell *la;
 
+		foreach (la, get_rel_relkind(base) == RELKIND_MATVIEW ? read_internal("base", 2, base, 1) : NIL)
+			lock_below(lfirst_oid(la), lock);
+		foreach (la, above)
+			LockRelationOid(lfirst_oid(la), lock);
+		tables = list_concat_unique_oid(tables, above);
 		LockRelationOid(base, lock);
 		if (list_member_oid(plan->only_bases, base))
 			tables = list_append_unique_oid(tables, base);

@@ -12,7 +12,8 @@
  * Two writers that both find no row for a new group meet at a lock on the
  * group's hash and look again. A group whose extreme left is locked before its
  * rows are read again, under a snapshot taken after that; whoever changes the
- * group's base rows later adds to what is stored now.
+ * group's base rows later adds to what is stored now. All writers take groups
+ * in one order, so that they do not deadlock.
  */
 #include "state/aggregate.hpp"
 #include "state/accumulator.hpp"
@@ -645,13 +646,14 @@ fold_groups(Groups *groups, ZSet *out)
 	Fold fold = {groups, op, nullptr, out, NIL};
 	TupleTableSlot *keys = MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple);
 
+	int *order = capture::zset_order(groups->keys);
 	for (int i = 0; i < groups->keys->nentries; i++)
 	{
-		if (group_is_noop(groups, i))
+		if (group_is_noop(groups, order[i]))
 			continue;
 		if (!fold.writer)
 			fold.writer = open_writer(op->relation, op->index);
-		fold_group(&fold, i, keys);
+		fold_group(&fold, order[i], keys);
 	}
 	if (fold.rereads != NIL)
 		reread_groups(&fold, keys);
