@@ -6,6 +6,7 @@
  * as they were in that row: compressed if the row was read from the table, and
  * plain if it has just been inserted. Rows of views are compared by bytes, so
  * all of that is undone, also in fields of fields and in elements of arrays.
+ * Attributes that the type has lost or gained since are null.
  */
 #include "capture/image.hpp"
 
@@ -44,8 +45,11 @@ canonical_composite(Datum value)
 	tuple.t_data = header;
 	heap_deform_tuple(&tuple, desc, values, nulls);
 	for (int i = 0; i < desc->natts; i++)
+	{
+		nulls[i] |= TupleDescAttr(desc, i)->attisdropped;
 		if (!nulls[i] && TupleDescAttr(desc, i)->attlen == -1)
 			values[i] = canonical_field(TupleDescAttr(desc, i), values[i]);
+	}
 
 	HeapTuple formed = heap_form_tuple(desc, values, nulls);
 	Datum result = heap_copy_tuple_as_datum(formed, desc);
@@ -98,9 +102,8 @@ canonical_of_type(Oid type, Datum value)
 	if (is_composite(base))
 		return canonical_composite(value);
 
-	Oid element = get_element_type(base);
-	if (OidIsValid(element) && may_hold_composite(element) && is_composite(getBaseType(element)))
-		return canonical_array(element, value);
+	if (holds_composite(base))
+		return canonical_array(get_element_type(base), value);
 	return value;
 }
 
@@ -110,6 +113,19 @@ Datum
 canonical_value(Form_pg_attribute att, Datum value)
 {
 	return att->attlen == -1 ? canonical_field(att, value) : value;
+}
+
+bool
+holds_composite(Oid type)
+{
+	if (!may_hold_composite(type))
+		return false;
+
+	Oid base = getBaseType(type);
+	Oid element = get_element_type(base);
+
+	return is_composite(base) ||
+		   (OidIsValid(element) && may_hold_composite(element) && is_composite(getBaseType(element)));
 }
 
 } // namespace tw::capture

@@ -15,4 +15,7 @@ namespace tw::capture
  */
 Datum canonical_value(Form_pg_attribute att, Datum value);
 
+/* True if values of the type are or hold composite values, whose type may change under them. */
+bool holds_composite(Oid type);
+
 } // namespace tw::capture

@@ -14,6 +14,7 @@
 #include "maintain/guard.hpp"
 #include "catalog/internal_table.hpp"
 #include "catalog/view_list.hpp"
+#include "capture/image.hpp"
 #include "capture/statement.hpp"
 #include "capture/triggers.hpp"
 #include "feed/log.hpp"
@@ -317,7 +318,10 @@ rebuild_dependents(Oid view)
 	ListCell *lc;
 
 	foreach (lc, affected_views(list_make1_oid(view)))
+	{
+		guard_all(get_runtime(lfirst_oid(lc)));
 		(void)rebuild(get_runtime(lfirst_oid(lc)), Publish::kYes);
+	}
 }
 
 void
@@ -359,6 +363,20 @@ remove_attachment(Oid view)
 	CommandCounterIncrement();
 	drop_unused_triggers(tables);
 	invalidate(view);
+	CommandCounterIncrement();
+}
+
+/* The hash of a composite value changes with its type: the key index that is on it is built anew. */
+void
+rebuild_key_index(const ViewRuntime *view)
+{
+	bool composite = false;
+
+	for (int i = 0; i < view->desc->natts; i++)
+		composite |= capture::holds_composite(TupleDescAttr(view->desc, i)->atttypid);
+	if (!composite || !OidIsValid(view->info.key_index))
+		return;
+	pg::rebuild_index(view->info.key_index, get_rel_persistence(view->info.view));
 	CommandCounterIncrement();
 }
 
@@ -468,6 +486,7 @@ query_altered(Oid view)
 	List *states = read_internal("state", 1, view, 3);
 	ListCell *lc;
 
+	rebuild_key_index(runtime);
 	delete_internal("base", 2, view);
 	delete_internal("state", 1, view);
 	CommandCounterIncrement();
@@ -481,6 +500,23 @@ query_altered(Oid view)
 	CommandCounterIncrement();
 	(void)rebuild(runtime_of(view), Publish::kYes);
 	rebuild_dependents(view);
+}
+
+void
+types_altered()
+{
+	ListCell *lc;
+
+	foreach (lc, catalog::attached_views())
+	{
+		const ViewRuntime *runtime = get_runtime(lfirst_oid(lc));
+		bool composite = false;
+
+		for (int i = 0; runtime && i < runtime->desc->natts; i++)
+			composite |= capture::holds_composite(TupleDescAttr(runtime->desc, i)->atttypid);
+		if (composite)
+			query_altered(lfirst_oid(lc));
+	}
 }
 
 int64
