@@ -9,6 +9,7 @@
 #include "settings.hpp"
 #include "capture/statement.hpp"
 #include "maintain/session.hpp"
+#include "maintain/trigger.hpp"
 #include "ddl/ddl.hpp"
 #include "tail/tail.hpp"
 #include "worker/worker.hpp"
@@ -29,6 +30,7 @@ _PG_init(void)
 	tw::settings::init();
 	tw::capture::init();
 	tw::maintain::init_session();
+	tw::maintain::init_triggers();
 	tw::ddl::init();
 	tw::tail::init();
 	tw::worker::init();

@@ -9,6 +9,16 @@ namespace tw::capture
 namespace
 {
 
+bool
+is_of_delta(const DeltaPart *part, TupleTableSlot *row)
+{
+	if (!part->filter)
+		return true;
+	ResetExprContext(part->econtext);
+	part->econtext->ecxt_scantuple = row;
+	return ExecQual(part->filter, part->econtext);
+}
+
 void
 each_row_of_part(const Delta *delta, const DeltaPart *part, RowCallback callback, void *arg)
 {
@@ -25,7 +35,8 @@ each_row_of_part(const Delta *delta, const DeltaPart *part, RowCallback callback
 
 		if (part->map)
 			row = execute_attr_map_slot(part->map->attrMap, slot, converted);
-		callback(arg, row, part->weight);
+		if (is_of_delta(part, row))
+			callback(arg, row, part->weight);
 		/* The callback may have read the same store. */
 		tuplestore_select_read_pointer(part->rows, pointer);
 	}

@@ -16,6 +16,8 @@ struct DeltaPart
 	int weight;				   /* of each row: +1 or -1 */
 	TupleDesc desc;			   /* of the rows */
 	TupleConversionMap *map;   /* to the delta's relation; null: same format */
+	ExprState *filter;		   /* which of the rows are the delta's, in its format; null: all */
+	ExprContext *econtext;
 };
 
 /*

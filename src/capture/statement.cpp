@@ -90,36 +90,59 @@ copy_store(Tuplestorestate *from, TupleDesc desc)
 	return copy;
 }
 
+/* True if rows of the partition or child may be among what a statement on its ancestor changed. */
+bool
+reaches_descendants(const Change *change, Oid relid)
+{
+	/* TRUNCATE fires the triggers of each table, and INSERT reaches partitions only. */
+	if (change->truncated)
+		return false;
+	return change->old_rows || get_rel_relispartition(relid);
+}
+
+/* Keeps of the part's rows those that the partition's constraint lets in. */
+void
+filter_part(DeltaPart *part, Oid partition)
+{
+	Relation rel = table_open(partition, AccessShareLock);
+	List *quals = RelationGetPartitionQual(rel);
+
+	part->econtext = CreateStandaloneExprContext();
+	part->filter = ExecInitQual((List *) expression_planner((Expr *) quals), nullptr);
+	table_close(rel, NoLock);
+}
+
 void
 add_part(Delta *delta, const Change *change, Tuplestorestate *rows, int weight)
 {
 	if (!rows)
 		return;
 
-	DeltaPart *part = (DeltaPart *)palloc0(sizeof(DeltaPart));
+	DeltaPart *part = (DeltaPart *) palloc0(sizeof(DeltaPart));
 
 	part->rows = rows;
 	part->weight = weight;
 	part->desc = change->desc;
 	if (change->relid != delta->relid)
+	{
 		part->map = convert_tuples_by_name(change->desc, delta->desc);
+		if (is_descendant(delta->relid, change->relid))
+			filter_part(part, delta->relid);
+	}
 	delta->parts = lappend(delta->parts, part);
 }
 
 } // namespace
 
-bool
-is_descendant(Oid relid, Oid ancestor)
+List *
+ancestors_of(Oid relid)
 {
 	List *ancestors = list_make1_oid(relid);
 	ListCell *lc;
 
-	/* The list grows while it is read: all ancestors, by partitioning and by inheritance. */
+	/* The list grows while it is read. */
 	foreach (lc, ancestors)
 	{
-		if (lfirst_oid(lc) == ancestor)
-			return true;
-
 		Relation rel = table_open(InheritsRelationId, AccessShareLock);
 		ScanKeyData key;
 		HeapTuple tup;
@@ -130,11 +153,17 @@ is_descendant(Oid relid, Oid ancestor)
 			systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
 		while (HeapTupleIsValid(tup = systable_getnext(scan)))
 			ancestors = list_append_unique_oid(ancestors,
-											   ((Form_pg_inherits)GETSTRUCT(tup))->inhparent);
+											   ((Form_pg_inherits) GETSTRUCT(tup))->inhparent);
 		systable_endscan(scan);
 		table_close(rel, AccessShareLock);
 	}
-	return false;
+	return ancestors;
+}
+
+bool
+is_descendant(Oid relid, Oid ancestor)
+{
+	return relid == ancestor || list_member_oid(ancestors_of(relid), ancestor);
 }
 
 void
@@ -216,15 +245,19 @@ delta_of(Oid relid, List *changes, bool with_descendants)
 
 	foreach (lc, changes)
 	{
-		const Change *change = (const Change *)lfirst(lc);
+		const Change *change = (const Change *) lfirst(lc);
+		bool above = change->relid != relid && is_descendant(relid, change->relid);
 
-		if (change->relid != relid && !(with_descendants && is_descendant(change->relid, relid)))
+		if (change->relid != relid && !above &&
+			!(with_descendants && is_descendant(change->relid, relid)))
+			continue;
+		if (above && !reaches_descendants(change, relid))
 			continue;
 		if (!delta)
 		{
 			Relation rel = table_open(relid, AccessShareLock);
 
-			delta = (Delta *)palloc0(sizeof(Delta));
+			delta = (Delta *) palloc0(sizeof(Delta));
 			delta->relid = relid;
 			delta->desc = change->relid == relid && change->desc
 							  ? change->desc
@@ -232,6 +265,11 @@ delta_of(Oid relid, List *changes, bool with_descendants)
 			table_close(rel, NoLock);
 		}
 		delta->reset |= change->truncated;
+		if (above && !get_rel_relispartition(relid))
+		{
+			delta->reset = true;
+			continue;
+		}
 		add_part(delta, change, change->old_rows, -1);
 		add_part(delta, change, change->new_rows, +1);
 	}

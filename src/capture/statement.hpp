@@ -41,6 +41,9 @@ void add_change(TriggerData *trigger, RowsLifetime lifetime);
 /* Adds that a relation changed beyond rows. */
 void add_reset(Oid relid);
 
+/* The relation and what it is a partition of or inherits from, at any depth. */
+List *ancestors_of(Oid relid);
+
 /* True if the relation is the other one, a partition of it at any depth, or inherits from it. */
 bool is_descendant(Oid relid, Oid ancestor);
 
@@ -50,7 +53,12 @@ List *take_changes();
 /* The memory context of the pending batch, in which its changes are. Reset it when the batch is done. */
 MemoryContext batch_context();
 
-/* The delta of a relation from changes of it and of its descendants; null where none of them changed. */
+/*
+ * The delta of a relation from changes of it, of its ancestors and, where asked
+ * for, of its descendants; null where none of them changed. Rows that a
+ * statement changed by way of an ancestor are told by the partition constraint;
+ * an inheritance child has none and is reset.
+ */
 Delta *delta_of(Oid relid, List *changes, bool with_descendants);
 
 void init();

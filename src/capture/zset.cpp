@@ -5,6 +5,7 @@
  * memory context goes; a set lives as long as one batch.
  */
 #include "capture/zset.hpp"
+#include "capture/image.hpp"
 
 namespace tw::capture
 {
@@ -98,16 +99,7 @@ form_image(TupleDesc desc, const Datum *values, const bool *nulls)
 
 	for (int i = 0; i < desc->natts; i++)
 	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		plain[i] = values[i];
-		if (nulls[i] || att->attlen != -1)
-			continue;
-
-		struct varlena *value = (struct varlena *) DatumGetPointer(values[i]);
-		if (VARATT_IS_EXTERNAL(value) || VARATT_IS_COMPRESSED(value) ||
-			(VARATT_IS_SHORT(value) && att->attstorage == TYPSTORAGE_PLAIN))
-			plain[i] = PointerGetDatum(detoast_attr(value));
+		plain[i] = nulls[i] ? values[i] : canonical_value(TupleDescAttr(desc, i), values[i]);
 	}
 
 	MinimalTuple tuple = heap_form_minimal_tuple(desc, plain, const_cast<bool *>(nulls));
@@ -173,6 +165,36 @@ zset_find(ZSet *set, Datum *values, bool *nulls)
 
 	pfree(tuple);
 	return entry;
+}
+
+namespace
+{
+
+int
+compare_entries(const void *a, const void *b, void *arg)
+{
+	const ZEntry *entries = static_cast<const ZEntry *>(arg);
+	int i = *static_cast<const int *>(a);
+	int j = *static_cast<const int *>(b);
+
+	if (entries[i].hash != entries[j].hash)
+		return entries[i].hash < entries[j].hash ? -1 : 1;
+	return i < j ? -1 : 1;
+}
+
+} // namespace
+
+int *
+zset_order(const ZSet *set)
+{
+	int *order = (int *) MemoryContextAllocHuge(CurrentMemoryContext,
+												sizeof(int) * Max(set->nentries, 1));
+
+	for (int i = 0; i < set->nentries; i++)
+		order[i] = i;
+	if (set->nentries > 1)
+		qsort_arg(order, set->nentries, sizeof(int), compare_entries, set->entries);
+	return order;
 }
 
 bool

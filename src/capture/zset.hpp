@@ -48,6 +48,12 @@ int zset_add_values(ZSet *set, Datum *values, bool *nulls, int64 weight);
 /* The entry of a row, or null. */
 ZEntry *zset_find(ZSet *set, Datum *values, bool *nulls);
 
+/*
+ * Numbers of the entries in an order that does not depend on how they came:
+ * sessions that lock what entries stand for in this order do not deadlock.
+ */
+int *zset_order(const ZSet *set);
+
 /* True if every weight is 0. */
 bool zset_is_empty(const ZSet *set);
 

@@ -355,6 +355,7 @@ settle_key_indexes(List *views)
 void
 settle_alterations(List *relations, List *parts)
 {
+	bool types = false;
 	ListCell *lc;
 
 	foreach (lc, parts)
@@ -371,7 +372,10 @@ settle_alterations(List *relations, List *parts)
 
 		if (relation_exists(relation) && catalog::is_base(relation))
 			base_altered(relation);
+		types |= get_rel_relkind(relation) == RELKIND_COMPOSITE_TYPE;
 	}
+	if (types)
+		types_altered();
 }
 
 void

@@ -167,6 +167,12 @@ base_altered(Oid base)
 }
 
 void
+types_altered()
+{
+	run_stage([&] { maintain::types_altered(); });
+}
+
+void
 query_altered(Oid view)
 {
 	run_stage([&] { maintain::query_altered(view); });

@@ -38,6 +38,7 @@ void detach_listed(Oid view);
 int64 refresh_view(Oid view);
 void base_altered(Oid base);
 void query_altered(Oid view);
+void types_altered();
 void sweep();
 
 } // namespace tw::ddl

@@ -14,6 +14,7 @@
 #include "maintain/guard.hpp"
 #include "catalog/internal_table.hpp"
 #include "catalog/view_list.hpp"
+#include "capture/image.hpp"
 #include "capture/statement.hpp"
 #include "capture/triggers.hpp"
 #include "feed/log.hpp"
@@ -82,7 +83,25 @@ read_internal(const char *table, AttrNumber where, Oid oid, AttrNumber column)
 	return found;
 }
 
-/* The tables whose changes reach the view: its bases with their partitions and children. */
+/* Locks a base table, or for a live view the tables that it reads in turn. */
+void
+lock_below(Oid relation, LOCKMODE lock)
+{
+	ListCell *lc;
+
+	LockRelationOid(relation, lock);
+	if (get_rel_relkind(relation) != RELKIND_MATVIEW)
+		return;
+	foreach (lc, read_internal("base", 2, relation, 1))
+		lock_below(lfirst_oid(lc), lock);
+}
+
+/*
+ * The tables whose changes reach the view: its bases with their partitions and
+ * children, and what they are partitions or children of. Below a live view
+ * that is a base its own tables are locked too: a writer under way there may
+ * already have looked up which views it has to maintain.
+ */
 List *
 tables_of(const ViewPlan *plan, LOCKMODE lock)
 {
@@ -92,7 +111,14 @@ tables_of(const ViewPlan *plan, LOCKMODE lock)
 	foreach (lc, plan->bases)
 	{
 		Oid base = lfirst_oid(lc);
+		List *above = list_delete_oid(capture::ancestors_of(base), base);
+		ListCell *la;
 
+		foreach (la, get_rel_relkind(base) == RELKIND_MATVIEW ? read_internal("base", 2, base, 1) : NIL)
+			lock_below(lfirst_oid(la), lock);
+		foreach (la, above)
+			LockRelationOid(lfirst_oid(la), lock);
+		tables = list_concat_unique_oid(tables, above);
 		LockRelationOid(base, lock);
 		if (list_member_oid(plan->only_bases, base))
 			tables = list_append_unique_oid(tables, base);
@@ -292,7 +318,10 @@ rebuild_dependents(Oid view)
 	ListCell *lc;
 
 	foreach (lc, affected_views(list_make1_oid(view)))
+	{
+		guard_all(get_runtime(lfirst_oid(lc)));
 		(void)rebuild(get_runtime(lfirst_oid(lc)), Publish::kYes);
+	}
 }
 
 void
@@ -334,6 +363,20 @@ remove_attachment(Oid view)
 	CommandCounterIncrement();
 	drop_unused_triggers(tables);
 	invalidate(view);
+	CommandCounterIncrement();
+}
+
+/* The hash of a composite value changes with its type: the key index that is on it is built anew. */
+void
+rebuild_key_index(const ViewRuntime *view)
+{
+	bool composite = false;
+
+	for (int i = 0; i < view->desc->natts; i++)
+		composite |= capture::holds_composite(TupleDescAttr(view->desc, i)->atttypid);
+	if (!composite || !OidIsValid(view->info.key_index))
+		return;
+	pg::rebuild_index(view->info.key_index, get_rel_persistence(view->info.view));
 	CommandCounterIncrement();
 }
 
@@ -443,6 +486,7 @@ query_altered(Oid view)
 	List *states = read_internal("state", 1, view, 3);
 	ListCell *lc;
 
+	rebuild_key_index(runtime);
 	delete_internal("base", 2, view);
 	delete_internal("state", 1, view);
 	CommandCounterIncrement();
@@ -456,6 +500,23 @@ query_altered(Oid view)
 	CommandCounterIncrement();
 	(void)rebuild(runtime_of(view), Publish::kYes);
 	rebuild_dependents(view);
+}
+
+void
+types_altered()
+{
+	ListCell *lc;
+
+	foreach (lc, catalog::attached_views())
+	{
+		const ViewRuntime *runtime = get_runtime(lfirst_oid(lc));
+		bool composite = false;
+
+		for (int i = 0; runtime && i < runtime->desc->natts; i++)
+			composite |= capture::holds_composite(TupleDescAttr(runtime->desc, i)->atttypid);
+		if (composite)
+			query_altered(lfirst_oid(lc));
+	}
 }
 
 int64

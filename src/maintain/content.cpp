@@ -29,7 +29,7 @@ empty_table(Oid relid)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (state::delete_row(writer, &writer->found->tts_tid) != state::WriteResult::kDone)
-			elog(ERROR, "state of a materialized view was changed concurrently");
+			state::serialization_failure();
 	}
 	state::end_search(&search);
 	state::close_writer(writer);

@@ -14,9 +14,10 @@
  * guard: rows are told apart by the base row's or the group row's own lock.
  * Views that are evaluated again take one exclusive lock.
  *
- * The locks are taken by the BEFORE STATEMENT trigger, before the statement
- * locks any row, in the order of the views' OIDs, so that single statements do
- * not deadlock.
+ * The locks are taken before the statement locks any row, for all tables that it
+ * is known to write (by writable CTEs and foreign key actions too), in the
+ * order in which views are maintained, so that single statements do not
+ * deadlock. What triggers of users write is not known in advance.
  */
 #include "maintain/guard.hpp"
 
@@ -80,9 +81,9 @@ needs_guard(const ViewRuntime *view)
 }
 
 void
-guard_write(const ViewRuntime *view, Oid base)
+guard_write(const ViewRuntime *view, List *written)
 {
-	if (!needs_guard(view))
+	if (!needs_guard(view) || written == NIL)
 		return;
 	if (!is_linear(view))
 	{
@@ -91,22 +92,24 @@ guard_write(const ViewRuntime *view, Oid base)
 	}
 
 	const Block *block = view->plan->input;
-	Oid *relids = (Oid *)palloc(sizeof(Oid) * block->noccurrences);
-	int *counts = (int *)palloc(sizeof(int) * block->noccurrences);
+	Oid *relids = (Oid *) palloc(sizeof(Oid) * block->noccurrences);
+	int *counts = (int *) palloc(sizeof(int) * block->noccurrences);
 	int n = distinct_inputs(block, relids, counts);
 
 	for (int i = 0; i < n; i++)
 	{
-		if (relids[i] != base)
-			continue;
-		if (counts[i] > 1)
+		bool writes_i = list_member_oid(written, relids[i]);
+
+		if (writes_i && counts[i] > 1)
 			lock_pair(view->info.view, i, i, kAloneMode);
-		for (int j = 0; j < n; j++)
+		for (int j = i + 1; j < n; j++)
 		{
-			if (j < i)
-				lock_pair(view->info.view, j, i, kSecondMode);
-			else if (j > i)
-				lock_pair(view->info.view, i, j, kFirstMode);
+			bool writes_j = list_member_oid(written, relids[j]);
+
+			/* Never one mode after the other: two that wait for the second would deadlock. */
+			if (writes_i || writes_j)
+				lock_pair(view->info.view, i, j,
+						  writes_i && writes_j ? kAloneMode : (writes_i ? kFirstMode : kSecondMode));
 		}
 	}
 	pfree(relids);
@@ -116,13 +119,7 @@ guard_write(const ViewRuntime *view, Oid base)
 void
 guard_all(const ViewRuntime *view)
 {
-	ListCell *lc;
-
-	foreach (lc, view->plan->bases)
-		guard_write(view, lfirst_oid(lc));
-	if (is_linear(view))
-		return;
-	lock_pair(view->info.view, 0, 0, kAloneMode);
+	guard_write(view, view->plan->bases);
 }
 
 } // namespace tw::maintain

@@ -10,10 +10,10 @@ namespace tw::maintain
 {
 
 /*
- * Takes the locks that a writer of the base table needs for the view, until the
- * end of the transaction.
+ * Takes the locks that a writer of these bases of the view needs, until the end
+ * of the transaction.
  */
-void guard_write(const ViewRuntime *view, Oid base);
+void guard_write(const ViewRuntime *view, List *written);
 
 /* Takes the locks that exclude all writers of the view's base tables from maintaining it. */
 void guard_all(const ViewRuntime *view);

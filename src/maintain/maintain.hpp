@@ -52,6 +52,9 @@ void base_altered(Oid base);
  */
 void query_altered(Oid view);
 
+/* A composite type was altered, which columns of live views may have. */
+void types_altered();
+
 /* Number of rows by which the view differs from its query in one snapshot, by image; 0 is correct. */
 int64 verify(Oid view);
 

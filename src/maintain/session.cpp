@@ -5,8 +5,8 @@
  * and for a view its analyzed query with compiled expressions and plans. The
  * relation cache tells when a table, an index or statistics change; whoever
  * attaches or detaches a view sends such a message for the view and its base
- * tables. A stale runtime is only marked: it may be in use, and is replaced
- * when it is next asked for outside of a batch.
+ * tables. A stale runtime is only marked: it may be in use. It is replaced when
+ * it is next asked for, and goes at the end of the transaction.
  */
 #include "maintain/session.hpp"
 #include "maintain/environment.hpp"
@@ -33,6 +33,7 @@ struct RuntimeEntry
 
 HTAB *bases = nullptr;
 HTAB *runtimes = nullptr;
+uint64 news = 0; /* counts messages, to notice those that come while a runtime is built */
 
 HTAB *
 make_cache(const char *name, Size entry)
@@ -50,6 +51,7 @@ relation_changed(Datum unused, Oid relid)
 {
 	HASH_SEQ_STATUS seq;
 
+	news++;
 	if (bases)
 	{
 		BaseEntry *entry;
@@ -67,7 +69,7 @@ relation_changed(Datum unused, Oid relid)
 		while ((entry = (RuntimeEntry *)hash_seq_search(&seq)) != nullptr)
 			if (entry->runtime &&
 				(!OidIsValid(relid) || entry->view == relid || entry->runtime->state == relid ||
-				 list_member_oid(entry->runtime->plan->bases, relid)))
+				 list_member_oid(entry->runtime->tables, relid)))
 				entry->runtime->stale = true;
 	}
 }
@@ -78,6 +80,7 @@ function_changed(Datum unused, int cache, uint32 hash)
 	HASH_SEQ_STATUS seq;
 	RuntimeEntry *entry;
 
+	news++;
 	if (!runtimes)
 		return;
 	hash_seq_init(&seq, runtimes);
@@ -165,12 +168,27 @@ level_of(const analyze::ViewPlan *plan)
 	return level;
 }
 
+/* The bases with their partitions and children, in whose indexes and columns plans may rely. */
+List *
+tables_of(const analyze::ViewPlan *plan)
+{
+	List *tables = NIL;
+	ListCell *lc;
+
+	foreach (lc, plan->bases)
+		tables = list_concat_unique_oid(
+			tables, list_member_oid(plan->only_bases, lfirst_oid(lc))
+						? list_make1_oid(lfirst_oid(lc))
+						: find_all_inheritors(lfirst_oid(lc), NoLock, nullptr));
+	return tables;
+}
+
 ViewRuntime *
 build_runtime(const catalog::LiveView *info)
 {
 	Relation rel = table_open(info->view, AccessShareLock);
 	Environment environment = enter_environment(rel->rd_rel->relowner, Settings::kPinned);
-	analyze::ViewPlan *plan = analyze::analyze_view(info->view, CacheMemoryContext);
+	analyze::ViewPlan *plan = analyze::analyze_view(info->view, CurrentMemoryContext);
 	MemoryContext old = MemoryContextSwitchTo(plan->context);
 	ViewRuntime *runtime = (ViewRuntime *)palloc0(sizeof(ViewRuntime));
 
@@ -178,6 +196,7 @@ build_runtime(const catalog::LiveView *info)
 	runtime->plan = plan;
 	runtime->desc = CreateTupleDescCopy(RelationGetDescr(rel));
 	runtime->level = level_of(plan);
+	runtime->tables = tables_of(plan);
 	if (plan->input)
 		runtime->input = exec::make_stream(plan->input, plan->context, &runtime->stale);
 	runtime->whole = exec::make_cached_query((Query *)copyObject(plan->query), plan->context,
@@ -192,6 +211,7 @@ build_runtime(const catalog::LiveView *info)
 	if (plan->strategy == analyze::Strategy::kKeyed)
 		runtime->keyed = exec::make_keyed_operator(plan, runtime->desc, &runtime->stale);
 	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(plan->context, CacheMemoryContext);
 	leave_environment(&environment);
 	table_close(rel, NoLock);
 	return runtime;
@@ -215,12 +235,16 @@ get_runtime(Oid view)
 	catalog::LiveView info;
 	ViewRuntime *old = entry->runtime;
 	entry->runtime = nullptr;
+	/* A batch under way may still use it. */
 	if (old)
-		MemoryContextDelete(old->plan->context);
+		MemoryContextSetParent(old->plan->context, TopTransactionContext);
+
+	uint64 known = news;
 	if (!catalog::find_live_view(view, &info))
 		return nullptr;
 
 	ViewRuntime *runtime = build_runtime(&info);
+	runtime->stale = news != known;
 	entry = (RuntimeEntry *)hash_search(runtimes, &view, HASH_ENTER, &found);
 	entry->runtime = runtime;
 	return runtime;

@@ -18,6 +18,7 @@ struct ViewRuntime
 {
 	catalog::LiveView info;
 	bool stale; /* something it depends on changed: build it again before the next use */
+	List *tables; /* OIDs of the tables it reads, with partitions and children */
 	int level;	/* 0: reads base tables only; else 1 + the highest level of live views it reads */
 	analyze::ViewPlan *plan;
 	exec::Stream *input;				 /* of plan->input */

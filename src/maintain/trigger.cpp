@@ -1,6 +1,7 @@
 /*
  * trigger.cpp - entry of the change lane: the trigger function of base tables.
  */
+#include "maintain/trigger.hpp"
 #include "maintain/batch.hpp"
 #include "maintain/guard.hpp"
 #include "capture/statement.hpp"
@@ -11,31 +12,123 @@ namespace tw::maintain
 namespace
 {
 
-/* The bases of a view through which a change of the relation reaches it. */
-void
-guard_views(Oid relid)
+ExecutorStart_hook_type previous_start = nullptr;
+
+/* True if a change of one of the relations may be one of the base, by partitioning or inheritance. */
+bool
+reaches_base(List *relids, Oid base)
 {
-	List *views = affected_views(list_make1_oid(relid));
+	ListCell *lc;
+
+	if (list_member_oid(relids, base))
+		return true;
+	if (get_rel_relkind(base) == RELKIND_MATVIEW)
+		return false;
+	foreach (lc, relids)
+		if (capture::is_descendant(lfirst_oid(lc), base) ||
+			capture::is_descendant(base, lfirst_oid(lc)))
+			return true;
+	return false;
+}
+
+/* Takes the guards for a statement that writes these relations. */
+void
+guard_views(List *relids)
+{
+	List *views = affected_views(relids);
 	ListCell *lc;
 
 	foreach (lc, views)
 	{
 		const ViewRuntime *view = get_runtime(lfirst_oid(lc));
+		List *written = NIL;
 		ListCell *lb;
 
-		if (!needs_guard(view))
+		if (!view || !needs_guard(view))
 			continue;
 		foreach (lb, view->plan->bases)
-		{
-			Oid base = lfirst_oid(lb);
+			if (list_member_oid(views, lfirst_oid(lb)) || reaches_base(relids, lfirst_oid(lb)))
+				written = lappend_oid(written, lfirst_oid(lb));
+		guard_write(view, written);
+	}
+}
 
-			if (base == relid || list_member_oid(views, base) ||
-				(list_member_oid(views_of_base(relid), view->info.view) &&
-				 get_rel_relkind(base) != RELKIND_MATVIEW &&
-				 capture::is_descendant(relid, base)))
-				guard_write(view, base);
+enum class Event
+{
+	kUpdate,
+	kDelete
+};
+
+struct Writes
+{
+	List *updated; /* tables, with what follows from them by foreign key actions */
+	List *deleted;
+};
+
+void add_actions(Writes *writes, Oid relid, const TriggerDesc *triggers, Event event);
+
+void
+add_written(Writes *writes, Oid relid, Event event)
+{
+	List **list = event == Event::kUpdate ? &writes->updated : &writes->deleted;
+
+	if (list_member_oid(*list, relid))
+		return;
+	*list = lappend_oid(*list, relid);
+
+	Relation rel = table_open(relid, AccessShareLock);
+	if (rel->trigdesc)
+		add_actions(writes, relid, rel->trigdesc, event);
+	table_close(rel, NoLock);
+}
+
+/* Adds the tables that foreign key actions write when rows of the table are updated or deleted. */
+void
+add_actions(Writes *writes, Oid relid, const TriggerDesc *triggers, Event event)
+{
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		Oid target = triggers->triggers[i].tgconstrrelid;
+
+		switch (triggers->triggers[i].tgfoid)
+		{
+			case F_RI_FKEY_CASCADE_DEL:
+				if (event == Event::kDelete)
+					add_written(writes, target, Event::kDelete);
+				break;
+			case F_RI_FKEY_SETNULL_DEL:
+			case F_RI_FKEY_SETDEFAULT_DEL:
+				if (event == Event::kDelete)
+					add_written(writes, target, Event::kUpdate);
+				break;
+			case F_RI_FKEY_CASCADE_UPD:
+			case F_RI_FKEY_SETNULL_UPD:
+			case F_RI_FKEY_SETDEFAULT_UPD:
+				if (event == Event::kUpdate)
+					add_written(writes, target, Event::kUpdate);
+				break;
+			default:
+				break;
 		}
 	}
+}
+
+/* The table and those that the statement writes through foreign keys. */
+List *
+written_tables(TriggerData *trigger)
+{
+	Relation rel = trigger->tg_relation;
+	Writes writes = {NIL, NIL};
+
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		add_written(&writes, RelationGetRelid(rel), Event::kDelete);
+	else if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
+			 bms_overlap(trigger->tg_updatedcols,
+						 RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY)))
+		add_written(&writes, RelationGetRelid(rel), Event::kUpdate);
+	else
+		return list_make1_oid(RelationGetRelid(rel));
+	return list_concat_unique_oid(writes.updated, writes.deleted);
 }
 
 void
@@ -45,7 +138,7 @@ before_statement(TriggerData *trigger)
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 
-	guard_views(RelationGetRelid(trigger->tg_relation));
+	guard_views(written_tables(trigger));
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	capture::enter_statement();
@@ -66,7 +159,40 @@ after_statement(TriggerData *trigger)
 	MemoryContextReset(capture::batch_context());
 }
 
+/* A writable CTE writes several tables, whose BEFORE triggers fire one after the other: too late. */
+void
+guard_statement(PlannedStmt *statement)
+{
+	List *relids = NIL;
+	ListCell *lc;
+
+	if (!statement->hasModifyingCTE || list_length(statement->resultRelations) < 2)
+		return;
+	foreach (lc, statement->resultRelations)
+		relids = list_append_unique_oid(relids,
+										rt_fetch(lfirst_int(lc), statement->rtable)->relid);
+	guard_views(relids);
+}
+
+void
+start_executor(QueryDesc *query, int eflags)
+{
+	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY))
+		guard_statement(query->plannedstmt);
+	if (previous_start)
+		previous_start(query, eflags);
+	else
+		standard_ExecutorStart(query, eflags);
+}
+
 } // namespace
+
+void
+init_triggers()
+{
+	previous_start = ExecutorStart_hook;
+	ExecutorStart_hook = start_executor;
+}
 
 } // namespace tw::maintain
 

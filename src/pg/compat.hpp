@@ -285,6 +285,19 @@ constexpr uint16 kGuardLock = 0x7478;
 namespace tw::pg
 {
 
+/* Builds an index anew, within the transaction. */
+inline void
+rebuild_index(Oid index, char persistence)
+{
+	ReindexParams params = {};
+
+#if PG_VERSION_NUM >= 170000
+	reindex_index(nullptr, index, false, persistence, &params);
+#else
+	reindex_index(index, false, persistence, &params);
+#endif
+}
+
 /* CREATE TRIGGER of an internal trigger that also fires in replica sessions. */
 inline void
 create_always_trigger(CreateTrigStmt *stmt, Oid table, Oid function)

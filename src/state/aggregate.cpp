@@ -12,7 +12,8 @@
  * Two writers that both find no row for a new group meet at a lock on the
  * group's hash and look again. A group whose extreme left is locked before its
  * rows are read again, under a snapshot taken after that; whoever changes the
- * group's base rows later adds to what is stored now.
+ * group's base rows later adds to what is stored now. All writers take groups
+ * in one order, so that they do not deadlock.
  */
 #include "state/aggregate.hpp"
 #include "state/accumulator.hpp"
@@ -442,34 +443,6 @@ fold_group(Fold *fold, int group, TupleTableSlot *keys)
 	}
 }
 
-int
-compare_groups(const void *a, const void *b, void *arg)
-{
-	const ZEntry *entries = static_cast<const ZEntry *>(arg);
-	const ZEntry *left = &entries[*static_cast<const int *>(a)];
-	const ZEntry *right = &entries[*static_cast<const int *>(b)];
-
-	if (left->hash != right->hash)
-		return left->hash < right->hash ? -1 : 1;
-	if (left->row->t_len != right->row->t_len)
-		return left->row->t_len < right->row->t_len ? -1 : 1;
-	return memcmp(left->row, right->row, left->row->t_len);
-}
-
-/* All sessions lock groups in the same order, so that single statements do not deadlock. */
-int *
-groups_in_order(Groups *groups)
-{
-	int n = groups->keys->nentries;
-	int *order = (int *) palloc(sizeof(int) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		order[i] = i;
-	if (n > 1)
-		qsort_arg(order, n, sizeof(int), compare_groups, groups->keys->entries);
-	return order;
-}
-
 /* ---- reading groups again ---- */
 
 bool
@@ -673,8 +646,7 @@ fold_groups(Groups *groups, ZSet *out)
 	Fold fold = {groups, op, nullptr, out, NIL};
 	TupleTableSlot *keys = MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple);
 
-	int *order = groups_in_order(groups);
-
+	int *order = capture::zset_order(groups->keys);
 	for (int i = 0; i < groups->keys->nentries; i++)
 	{
 		if (group_is_noop(groups, order[i]))

@@ -5,7 +5,8 @@
  * as the view has no other unique index that two updates could trip over.
  * Removals come before insertions, so that a key may move from one row to
  * another. Rows are matched by their image: of several equal rows exactly as
- * many go as the delta says.
+ * many go as the delta says. Rows that go are taken in an order that all
+ * sessions share, since two of them may want copies of the same rows.
  */
 #include "state/apply.hpp"
 
@@ -233,15 +234,20 @@ apply(Writer *writer, ZSet *delta, capture::RowCallback changed, void *arg)
 					   arg,
 					   0};
 	int *partner = pair_entries(&app);
+	int *order = capture::zset_order(delta);
 
-	for (int i = 0; i < delta->nentries; i++)
+	for (int n = 0; n < delta->nentries; n++)
 	{
+		int i = order[n];
+
 		CHECK_FOR_INTERRUPTS();
 		if (delta->entries[i].weight < 0 && partner[i] >= 0)
 			replace_row(&app, &delta->entries[i], &delta->entries[partner[i]]);
 	}
-	for (int i = 0; i < delta->nentries; i++)
+	for (int n = 0; n < delta->nentries; n++)
 	{
+		int i = order[n];
+
 		CHECK_FOR_INTERRUPTS();
 		if (delta->entries[i].weight < 0 && partner[i] < 0)
 			remove_rows(&app, &delta->entries[i]);
