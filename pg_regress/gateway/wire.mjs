@@ -129,7 +129,10 @@ export class Client {
 			if (value) return value;
 			const left = deadline - Date.now();
 			if (left <= 0) throw new Error('timeout; got ' + JSON.stringify(this.all.slice(-5)).slice(0, 2000) + ' ' + JSON.stringify(this.closed));
-			await Promise.race([new Promise(resolve => this.#waiting.push(resolve)), sleep(left)]);
+			await new Promise(resolve => {
+				const timer = setTimeout(resolve, left);
+				this.#waiting.push(() => { clearTimeout(timer); resolve(); });
+			});
 		}
 	}
 
