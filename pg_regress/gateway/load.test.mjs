@@ -98,6 +98,7 @@ test('resume across a restart and a crash of the server', { skip: !process.env.T
 		await sql(`UPDATE load.item SET text = 'before' WHERE id = 1`);
 		const pos = (await c.next('delta', '1')).pos ?? answer.pos;
 		cluster(command);
+		if (command === 'kill') cluster('start');
 		await c.whenClosed(10000);
 		for (let i = 0; i < 100; i++) {
 			try { await sql(`UPDATE load.item SET text = '${command}' WHERE id = 1`); break; } catch { await sleep(100); }

@@ -91,12 +91,12 @@ net_changes_pair_by_key(void **)
 	ViewInfo view = make_view(true);
 	NetChanges net(view);
 
-	net.add(1, 1, item(1, 0, "new"));	/* + before - in one version */
+	net.add(1, 1, item(1, 0, "new")); /* + before - in one version */
 	net.add(1, -1, item(1, 0, "old"));
 	net.add(1, 1, item(2, 0, "a"));
-	net.add(2, -1, item(2, 0, "a"));	/* there and gone again */
+	net.add(2, -1, item(2, 0, "a")); /* there and gone again */
 	net.add(2, -1, item(3, 0, "x"));
-	net.add(3, 1, item(3, 0, "x"));		/* gone and back */
+	net.add(3, 1, item(3, 0, "x")); /* gone and back */
 	net.add(3, -1, item(1, 0, "new"));
 	net.add(3, 1, item(1, 0, "newest"));
 	auto &e = net.entries();
@@ -125,11 +125,9 @@ routing_enters_changes_and_leaves(void **)
 	feed.select_all();
 	for (auto &unit : feed.route(net))
 		got[unit.first] = read_all(unit.second);
-	assert_string_equal(got[all].c_str(),
-						"[\"~\",[5],{\"room\":2}],[\"~\",[6],{\"text\":\"u\"}]");
+	assert_string_equal(got[all].c_str(), "[\"~\",[5],{\"room\":2}],[\"~\",[6],{\"text\":\"u\"}]");
 	assert_string_equal(got[one].c_str(), "[\"-\",[5]],[\"~\",[6],{\"text\":\"u\"}]");
-	assert_string_equal(got[two].c_str(),
-						"[\"+\",{\"id\":5,\"room\":2,\"text\":\"t\"}]");
+	assert_string_equal(got[two].c_str(), "[\"+\",{\"id\":5,\"room\":2,\"text\":\"t\"}]");
 	assert_int_equal(got.count(never), 0);
 	/* the same wish is the same channel */
 	assert_ptr_equal(one, feed.find_or_add(make_spec(feed.info(), {0, 2}, {{1, "1"}, {1, "1"}})));
@@ -209,8 +207,7 @@ struct Bench
 	Bench() { hub.start_at(1, "t"); }
 
 	/* Serves what the hub wants, like session.cpp. */
-	void
-	round()
+	void round()
 	{
 		hub.begin_versions();
 		int64_t from = hub.version();
@@ -247,8 +244,7 @@ struct Bench
 		hub.activate();
 	}
 
-	void
-	put(int id, const Row *row)
+	void put(int id, const Row *row)
 	{
 		auto it = rows.find(id);
 
@@ -358,12 +354,14 @@ random_histories_converge(void **)
 		Bench bench;
 		Connection *c = connect(bench);
 		int room = static_cast<int>(random() % 3);
-		std::string filter = ",\"filter\":[{\"col\":\"room\",\"val\":" + std::to_string(room) + "}]";
+		std::string filter = ",\"filter\":[{\"col\":\"room\",\"val\":" + std::to_string(room) +
+							 "}]";
 		std::set<std::string> expected;
 		std::map<int, Row> at_resume;
 		std::string pos;
 
-		auto change = [&] {
+		auto change = [&]
+		{
 			/* each key once: the feed is consolidated per version */
 			for (int id = 0; id < 8; id++)
 			{
@@ -396,7 +394,8 @@ random_histories_converge(void **)
 		assert_true(out.find("\"recovered\":true") != std::string::npos);
 
 		/* exactly the changes between the two states, as seen through the filter */
-		auto inside = [&](const std::map<int, Row> &state, int id) {
+		auto inside = [&](const std::map<int, Row> &state, int id)
+		{
 			auto it = state.find(id);
 			return it != state.end() && it->second.at(1) == std::to_string(room) ? &it->second
 																				 : nullptr;

@@ -19,7 +19,8 @@ using namespace tw::wire;
 static void
 strings_are_escaped(void **)
 {
-	assert_string_equal(json_string("a\"b\\c\n\t\x01/").c_str(), "\"a\\\"b\\\\c\\u000a\\u0009\\u0001/\"");
+	assert_string_equal(json_string("a\"b\\c\n\t\x01/").c_str(),
+						"\"a\\\"b\\\\c\\u000a\\u0009\\u0001/\"");
 	assert_string_equal(json_string("").c_str(), "\"\"");
 	assert_string_equal(json_string("\xC3\xA9\xF0\x9F\x98\x80").c_str(),
 						"\"\xC3\xA9\xF0\x9F\x98\x80\"");
@@ -79,8 +80,8 @@ refusal(const char *text)
 static void
 malformed_frames_are_told_from_bad_requests(void **)
 {
-	for (const char *text : {"", "{", "1", "[]", "null", "{}", "{\"type\":1}", "{\"type\":\"ping\"} x",
-							 "{\"type\":\"p\xFFing\"}"})
+	for (const char *text : {"", "{", "1", "[]", "null", "{}", "{\"type\":1}",
+							 "{\"type\":\"ping\"} x", "{\"type\":\"p\xFFing\"}"})
 		assert_true(is_malformed(text));
 	assert_string_equal(refusal("{\"type\":\"nix\"}").c_str(), "unknown_type");
 	assert_string_equal(refusal("{\"type\":\"auth\",\"token\":\"x\"}").c_str(), "unsupported");
@@ -92,7 +93,8 @@ malformed_frames_are_told_from_bad_requests(void **)
 		refusal("{\"type\":\"subscribe\",\"id\":\"1\",\"view\":\"v\",\"endpoint\":\"e\"}").c_str(),
 		"bad_request");
 	assert_string_equal(
-		refusal("{\"type\":\"subscribe\",\"id\":\"1\",\"view\":\"v\",\"format\":\"patch\"}").c_str(),
+		refusal("{\"type\":\"subscribe\",\"id\":\"1\",\"view\":\"v\",\"format\":\"patch\"}")
+			.c_str(),
 		"unsupported");
 	assert_string_equal(
 		refusal("{\"type\":\"subscribe\",\"id\":\"1\",\"view\":\"v\",\"filter\":[{\"col\":\"a\"}]}")
@@ -112,8 +114,10 @@ static void
 a_subscription_is_read(void **)
 {
 	Message m = parse_message(
-		"{\"type\":\"subscribe\",\"id\":\"7\",\"endpoint\":\"room\",\"params\":{\"a\":1,\"b\":null},"
-		"\"filter\":[{\"col\":\"x\",\"op\":\"eq\",\"val\":\"y\"},{\"col\":\"z\",\"val\":{\"k\":1}}],"
+		"{\"type\":\"subscribe\",\"id\":\"7\",\"endpoint\":\"room\",\"params\":{\"a\":1,\"b\":null}"
+		","
+		"\"filter\":[{\"col\":\"x\",\"op\":\"eq\",\"val\":\"y\"},{\"col\":\"z\",\"val\":{\"k\":1}}]"
+		","
 		"\"columns\":[\"c\"],\"resume\":\"p\",\"snapshot\":false,\"future\":1}");
 
 	assert_true(m.type == MessageType::kSubscribe);
@@ -160,11 +164,13 @@ frames_are_as_documented(void **)
 {
 	ErrorInfo info;
 
-	assert_string_equal((delta_head("1", "p2", "p1", "t") + "[\"-\",[1]]" + delta_tail(true)).c_str(),
-						"{\"type\":\"delta\",\"id\":\"1\",\"pos\":\"p2\",\"prev\":\"p1\",\"ts\":\"t\","
-						"\"changes\":[[\"-\",[1]]],\"more\":true}");
-	assert_string_equal((snapshot_head("1") + snapshot_tail("p", false)).c_str(),
-						"{\"type\":\"snapshot\",\"id\":\"1\",\"rows\":[],\"pos\":\"p\",\"more\":false}");
+	assert_string_equal(
+		(delta_head("1", "p2", "p1", "t") + "[\"-\",[1]]" + delta_tail(true)).c_str(),
+		"{\"type\":\"delta\",\"id\":\"1\",\"pos\":\"p2\",\"prev\":\"p1\",\"ts\":\"t\","
+		"\"changes\":[[\"-\",[1]]],\"more\":true}");
+	assert_string_equal(
+		(snapshot_head("1") + snapshot_tail("p", false)).c_str(),
+		"{\"type\":\"snapshot\",\"id\":\"1\",\"rows\":[],\"pos\":\"p\",\"more\":false}");
 	info.code = "internal";
 	info.message = "a \"b\"";
 	info.retryable = true;

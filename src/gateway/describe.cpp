@@ -116,8 +116,8 @@ describe_view(Oid view, Oid log, int64 epoch, Oid key_index)
 		append_text(&json, NameStr(attribute->attname), strlen(NameStr(attribute->attname)));
 		out->json_names[out->columns] = json.data;
 		out->names[out->columns] = to_utf8(NameStr(attribute->attname));
-		out->types[out->columns] =
-			to_utf8(format_type_with_typemod(attribute->atttypid, attribute->atttypmod));
+		out->types[out->columns] = to_utf8(
+			format_type_with_typemod(attribute->atttypid, attribute->atttypmod));
 		out->type_oids[out->columns] = attribute->atttypid;
 		out->typmods[out->columns] = attribute->atttypmod;
 		out->attnums[out->columns] = attribute->attnum;

@@ -17,11 +17,11 @@ struct ViewDefinition
 	Oid log;
 	int64 epoch;
 	char *fingerprint; /* of the rows of the catalogs that decide who may read it */
-	char *name; /* schema.name, quoted, in UTF-8 */
+	char *name;        /* schema.name, quoted, in UTF-8 */
 	int columns;
-	char **names;	   /* in UTF-8 */
+	char **names;      /* in UTF-8 */
 	char **json_names; /* in UTF-8, as JSON */
-	char **types;	   /* SQL names, in UTF-8 */
+	char **types;      /* SQL names, in UTF-8 */
 	Oid *type_oids;
 	int32 *typmods;
 	AttrNumber *attnums;
@@ -40,7 +40,7 @@ ViewInfo to_view_info(const ViewDefinition *definition);
 
 enum class Right
 {
-	kNone,	 /* the role does not even see the schema */
+	kNone,   /* the role does not even see the schema */
 	kDenied, /* it may not read the view, or not these columns */
 	kGranted
 };

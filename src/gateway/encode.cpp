@@ -15,7 +15,7 @@ enum class JsonForm
 {
 	kBool,
 	kNumber, /* the output function's text is a JSON number */
-	kFloat,	 /* the same, but NaN and infinities are strings */
+	kFloat,  /* the same, but NaN and infinities are strings */
 	kJson,
 	kJsonb,
 	kTime, /* JsonEncodeDateTime knows it */
@@ -84,8 +84,8 @@ type_encoder(Oid type)
 	{
 		HASHCTL info = {};
 
-		encoder_context =
-			AllocSetContextCreate(TopMemoryContext, "tailwater encoders", ALLOCSET_SMALL_SIZES);
+		encoder_context = AllocSetContextCreate(TopMemoryContext, "tailwater encoders",
+												ALLOCSET_SMALL_SIZES);
 		info.keysize = sizeof(Oid);
 		info.entrysize = sizeof(TypeEncoder);
 		info.hcxt = encoder_context;
@@ -130,9 +130,8 @@ append_text(StringInfo out, const char *text, int length)
 		if (utf8 != text)
 			length = strlen(utf8);
 	}
-	wire::escape(std::string_view(utf8, length), [out](const char *piece, size_t n) {
-		appendBinaryStringInfo(out, piece, static_cast<int>(n));
-	});
+	wire::escape(std::string_view(utf8, length), [out](const char *piece, size_t n)
+				 { appendBinaryStringInfo(out, piece, static_cast<int>(n)); });
 }
 
 /* Text that is JSON already; in a database of another encoding its strings are converted. */

@@ -134,7 +134,7 @@ Host::start()
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max)
 	{
 		limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
+		(void) setrlimit(RLIMIT_NOFILE, &limit);
 	}
 	lws_set_log_level(LLL_ERR, log_from_library);
 
@@ -233,7 +233,7 @@ Host::on_established(lws *wsi, void *user)
 	wire::Subscribe wish;
 	int on = 1;
 
-	(void)setsockopt(lws_get_socket_fd(wsi), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void) setsockopt(lws_get_socket_fd(wsi), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	socket->wsi = wsi;
 	socket->connection = hub_->open(socket.get(), now_ms());
 	Connection *connection = socket->connection;

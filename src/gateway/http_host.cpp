@@ -29,7 +29,8 @@ add_header(lws *wsi, const std::string &name, const std::string &value, unsigned
 		   unsigned char *end)
 {
 	return lws_add_http_header_by_name(wsi,
-									   reinterpret_cast<const unsigned char *>((name + ":").c_str()),
+									   reinterpret_cast<const unsigned char *>(
+										   (name + ":").c_str()),
 									   reinterpret_cast<const unsigned char *>(value.c_str()),
 									   static_cast<int>(value.size()), p, end) == 0;
 }
@@ -98,8 +99,8 @@ Host::respond_file(lws *wsi, void *user, const std::string &file)
 	if (file.empty())
 		return respond_text(wsi, user, 404, "application/json",
 							error_body("not_found", "there is nothing at this address"));
-	int result =
-		lws_serve_http_file(wsi, file.c_str(), content_type(file), headers, sizeof(headers) - 1);
+	int result = lws_serve_http_file(wsi, file.c_str(), content_type(file), headers,
+									 sizeof(headers) - 1);
 	if (result < 0 || (result > 0 && lws_http_transaction_completed(wsi)))
 		return -1;
 	return 0;

@@ -53,9 +53,9 @@ open_listener(const addrinfo *address)
 
 	if (fd < 0)
 		return -1;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	(void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (address->ai_family == AF_INET6)
-		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+		(void) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && ::listen(fd, 1024) == 0)
 		return fd;
 	int saved = errno;
@@ -80,8 +80,8 @@ Host::listen(const HostSettings &wanted, std::vector<std::string> *problems)
 		hints.ai_family = AF_UNSPEC;
 		hints.ai_socktype = SOCK_STREAM;
 		hints.ai_flags = AI_PASSIVE;
-		int result =
-			getaddrinfo(name == "*" ? nullptr : name.c_str(), port.c_str(), &hints, &found);
+		int result = getaddrinfo(name == "*" ? nullptr : name.c_str(), port.c_str(), &hints,
+								 &found);
 		if (result != 0)
 		{
 			problems->push_back("address \"" + name + "\": " + gai_strerror(result));
@@ -132,8 +132,8 @@ Host::on_accept(Listener *listener)
 			}
 			return;
 		}
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		(void)lws_adopt_socket(context_, fd);
+		(void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		(void) lws_adopt_socket(context_, fd);
 	}
 }
 

@@ -52,7 +52,8 @@ column_list(const ViewDefinition *definition)
 	for (int i = 0; i < definition->columns; i++)
 		appendStringInfo(&out, ", c%d %s", i + 1,
 						 format_type_extended(definition->type_oids[i], definition->typmods[i],
-											  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+											  FORMAT_TYPE_TYPEMOD_GIVEN |
+												  FORMAT_TYPE_FORCE_QUALIFY));
 	return out.data;
 }
 
@@ -71,7 +72,10 @@ copy_definition(const ViewDefinition *from)
 {
 	auto *to = static_cast<ViewDefinition *>(palloc(sizeof(ViewDefinition)));
 	int n = from->columns;
-	auto copy = [](const void *data, Size size) { return memcpy(palloc(size + 1), data, size); };
+	auto copy = [](const void *data, Size size)
+	{
+		return memcpy(palloc(size + 1), data, size);
+	};
 
 	*to = *from;
 	to->fingerprint = nullptr; /* the hub has the current one */
@@ -125,16 +129,16 @@ prepare_view(const ViewDefinition *definition)
 	SPIPlanPtr changes = save_plan(
 		psprintf("SELECT * FROM tailwater_internal.feed_read($1, $2, $3) AS f(%s)", columns), 3,
 		change_types);
-	SPIPlanPtr snapshot = save_plan(
-		psprintf("SELECT * FROM tailwater_internal.feed_snapshot($1) AS f(%s)", columns), 1,
-		snapshot_types);
+	SPIPlanPtr snapshot =
+		save_plan(psprintf("SELECT * FROM tailwater_internal.feed_snapshot($1) AS f(%s)", columns),
+				  1, snapshot_types);
 
-	MemoryContext context =
-		AllocSetContextCreate(TopMemoryContext, "tailwater view plans", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "tailwater view plans",
+												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	ViewDefinition *kept = copy_definition(definition);
-	auto **encoders =
-		static_cast<TypeEncoder **>(palloc(sizeof(TypeEncoder *) * (kept->columns + 1)));
+	auto **encoders = static_cast<TypeEncoder **>(
+		palloc(sizeof(TypeEncoder *) * (kept->columns + 1)));
 	for (int i = 0; i < kept->columns; i++)
 		encoders[i] = nullptr; /* looked up at each read: they may be reset in between */
 	MemoryContextSwitchTo(old);
@@ -237,10 +241,10 @@ run(ViewPlans *plans, SPIPlanPtr plan, Datum *args, int nargs, const bool *neede
 	receiver.needed = needed;
 	receiver.callback = callback;
 	receiver.arg = arg;
-	receiver.row_context =
-		AllocSetContextCreate(CurrentMemoryContext, "tailwater row", ALLOCSET_DEFAULT_SIZES);
-	receiver.ends =
-		static_cast<uint32 *>(palloc(sizeof(uint32) * (plans->definition->columns + 1)));
+	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext, "tailwater row",
+												 ALLOCSET_DEFAULT_SIZES);
+	receiver.ends = static_cast<uint32 *>(
+		palloc(sizeof(uint32) * (plans->definition->columns + 1)));
 	initStringInfo(&receiver.values);
 
 	options.params = params;
@@ -264,8 +268,7 @@ require_plans(Oid view)
 }
 
 void
-read_changes(Oid view, int64 after, int64 upto, const bool *needed, RowCallback callback,
-			 void *arg)
+read_changes(Oid view, int64 after, int64 upto, const bool *needed, RowCallback callback, void *arg)
 {
 	ViewPlans *plans = require_plans(view);
 	Datum args[3] = {ObjectIdGetDatum(view), Int64GetDatum(after), Int64GetDatum(upto)};

@@ -35,9 +35,9 @@ static const char *const kAttachmentSql =
 	"WHERE c.oid = view) "
 	"FROM tailwater_internal.attachment WHERE view = $1";
 static const char *const kSyncSql = "SELECT tailwater.sync('1s')";
-static const char *const kEndpointSql =
-	"SELECT view::pg_catalog.oid, filter::pg_catalog.text, columns "
-	"FROM tailwater_internal.endpoint WHERE path = $1";
+static const char
+	*const kEndpointSql = "SELECT view::pg_catalog.oid, filter::pg_catalog.text, columns "
+						  "FROM tailwater_internal.endpoint WHERE path = $1";
 static const char *const kListSql =
 	"SELECT pg_catalog.json_build_object("
 	"'views', coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_object("
@@ -69,9 +69,9 @@ struct Work
 	Oid view = InvalidOid;
 	Reader *request = nullptr;
 	ReadJob *job = nullptr;
-	bool needs_version = false; /* a view was attached a moment ago: wait for its first version */
+	bool needs_version = false;   /* a view was attached a moment ago: wait for its first version */
 	Oid failed_view = InvalidOid; /* to be logged */
-	std::string code; /* of a refusal by the hub */
+	std::string code;             /* of a refusal by the hub */
 	int failures = 0;
 };
 
@@ -111,13 +111,13 @@ init_session(Hub *the_hub)
 {
 	hub = the_hub;
 	work = new Work();
-	session_context =
-		AllocSetContextCreate(TopMemoryContext, "tailwater session", ALLOCSET_DEFAULT_SIZES);
-	CacheRegisterRelcacheCallback(on_relation_changed, (Datum)0);
-	CacheRegisterSyscacheCallback(AUTHOID, on_role_changed, (Datum)0);
-	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, on_role_changed, (Datum)0);
-	CacheRegisterSyscacheCallback(NAMESPACEOID, on_role_changed, (Datum)0);
-	CacheRegisterSyscacheCallback(TYPEOID, on_type_changed, (Datum)0);
+	session_context = AllocSetContextCreate(TopMemoryContext, "tailwater session",
+											ALLOCSET_DEFAULT_SIZES);
+	CacheRegisterRelcacheCallback(on_relation_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, on_role_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, on_role_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, on_role_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, on_type_changed, (Datum) 0);
 }
 
 bool
@@ -153,11 +153,13 @@ find_role()
 		return;
 	bool lost = OidIsValid(anonymous_role) && !OidIsValid(role);
 	anonymous_role = role;
-	call_pure([&] {
-		hub->mark_stale(0);
-		if (lost)
-			hub->close_anonymous();
-	});
+	call_pure(
+		[&]
+		{
+			hub->mark_stale(0);
+			if (lost)
+				hub->close_anonymous();
+		});
 }
 
 /* ---- plans ---- */
@@ -219,11 +221,13 @@ needed_columns(ViewFeed *view, int columns)
 {
 	bool *needed = static_cast<bool *>(palloc0(columns + 1));
 
-	call_pure([&] {
-		std::vector<bool> wanted = view->needed_columns();
-		for (int i = 0; i < columns && i < static_cast<int>(wanted.size()); i++)
-			needed[i] = wanted[i];
-	});
+	call_pure(
+		[&]
+		{
+			std::vector<bool> wanted = view->needed_columns();
+			for (int i = 0; i < columns && i < static_cast<int>(wanted.size()); i++)
+				needed[i] = wanted[i];
+		});
 	return needed;
 }
 
@@ -273,16 +277,20 @@ look_up_view(Oid view, bool describe)
 static void
 check_rights(ViewFeed *view, const ViewDefinition *definition)
 {
-	AttrNumber *attnums =
-		static_cast<AttrNumber *>(palloc(sizeof(AttrNumber) * (definition->columns + 1)));
+	AttrNumber *attnums = static_cast<AttrNumber *>(
+		palloc(sizeof(AttrNumber) * (definition->columns + 1)));
 
-	call_pure([&] {
-		work->channels.clear();
-		view->for_each_channel([](Channel *channel) {
-			if (!channel->subscribers.empty())
-				work->channels.push_back(channel);
+	call_pure(
+		[&]
+		{
+			work->channels.clear();
+			view->for_each_channel(
+				[](Channel *channel)
+				{
+					if (!channel->subscribers.empty())
+						work->channels.push_back(channel);
+				});
 		});
-	});
 	for (size_t i = 0; i < work->channels.size(); i++)
 	{
 		Channel *channel = work->channels[i];
@@ -291,8 +299,8 @@ check_rights(ViewFeed *view, const ViewDefinition *definition)
 		for (int c : channel->spec().columns)
 			attnums[count++] = definition->attnums[c];
 		for (const FilterTerm &term : channel->spec().filter)
-			attnums[count < definition->columns ? count++ : count - 1] =
-				definition->attnums[term.column];
+			attnums[count < definition->columns ? count++ : count - 1] = definition
+																			 ->attnums[term.column];
 		if (!OidIsValid(anonymous_role) ||
 			right_to_read(anonymous_role, definition->view, attnums, count) != Right::kGranted)
 			call_pure([&] { hub->revoke(channel); });
@@ -311,8 +319,8 @@ check_view(Oid oid)
 	ViewDefinition *definition = look_up_view(oid, stale);
 	if (definition == nullptr)
 	{
-		const char *reason =
-			SearchSysCacheExists1(RELOID, ObjectIdGetDatum(oid)) ? "released" : "dropped";
+		const char *reason = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(oid)) ? "released"
+																				  : "dropped";
 		forget_view(oid);
 		call_pure([&] { hub->end_subscriptions(view, reason); });
 		return;
@@ -334,14 +342,16 @@ check_view(Oid oid)
 		definition = look_up_view(oid, true);
 	}
 	bool same = false;
-	call_pure([&] {
-		ViewInfo info = to_view_info(definition);
-		same = view->info().same_shape(info);
-		if (same)
-			view->update(std::move(info));
-		else
-			hub->restart_view(view, "definition");
-	});
+	call_pure(
+		[&]
+		{
+			ViewInfo info = to_view_info(definition);
+			same = view->info().same_shape(info);
+			if (same)
+				view->update(std::move(info));
+			else
+				hub->restart_view(view, "definition");
+		});
 	if (!same)
 		return;
 	prepare_view(definition);
@@ -352,10 +362,12 @@ check_view(Oid oid)
 static void
 check_views()
 {
-	call_pure([&] {
-		work->views.clear();
-		hub->for_each_view([](ViewFeed *view) { work->views.push_back(view->info().oid); });
-	});
+	call_pure(
+		[&]
+		{
+			work->views.clear();
+			hub->for_each_view([](ViewFeed *view) { work->views.push_back(view->info().oid); });
+		});
 	hub->clear_stale();
 	for (size_t i = 0; i < work->views.size(); i++)
 	{
@@ -377,9 +389,9 @@ list_versions(double *lag)
 	{
 		/* Nobody has seen anything: begin with the newest. */
 		plan = plan_for(&plans.newest, kNewestSql, 0, InvalidOid);
-		uint64 found = execute(plan, (Datum)0);
+		uint64 found = execute(plan, (Datum) 0);
 		int64 version = found ? DatumGetInt64(column(0, 1, &is_null)) : 0;
-		Datum stamp = found ? column(0, 2, &is_null) : (Datum)0;
+		Datum stamp = found ? column(0, 2, &is_null) : (Datum) 0;
 		StringInfoData newest;
 		initStringInfo(&newest);
 		append_value(&newest, type_encoder(TIMESTAMPTZOID), stamp, found == 0);
@@ -410,11 +422,13 @@ list_versions(double *lag)
 static void
 read_versions()
 {
-	call_pure([&] {
-		work->views.clear();
-		for (ViewFeed *view : hub->views_in_use())
-			work->views.push_back(view->info().oid);
-	});
+	call_pure(
+		[&]
+		{
+			work->views.clear();
+			for (ViewFeed *view : hub->views_in_use())
+				work->views.push_back(view->info().oid);
+		});
 	for (size_t i = 0; i < work->views.size(); i++)
 	{
 		ViewFeed *view = hub->find_view(work->views[i]);
@@ -479,17 +493,19 @@ apply_endpoint(Reader *reader)
 		call_pure([&] { work->columns.push_back(name); });
 	}
 	reader->view_oid = view;
-	call_pure([&] {
-		try
+	call_pure(
+		[&]
 		{
-			hub->apply_endpoint(reader, filter_text, work->columns);
-		}
-		catch (const wire::BadRequest &e)
-		{
-			work->code = e.code();
-			throw;
-		}
-	});
+			try
+			{
+				hub->apply_endpoint(reader, filter_text, work->columns);
+			}
+			catch (const wire::BadRequest &e)
+			{
+				work->code = e.code();
+				throw;
+			}
+		});
 	return true;
 }
 
@@ -504,8 +520,8 @@ find_wanted_view(Reader *reader)
 		if (apply_endpoint(reader))
 			return reader->view_oid;
 		if (reader->wish.view.empty())
-			refuse(kNotFoundState, psprintf("endpoint \"%s\" does not exist",
-											reader->wish.endpoint.c_str()));
+			refuse(kNotFoundState,
+				   psprintf("endpoint \"%s\" does not exist", reader->wish.endpoint.c_str()));
 	}
 	const char *name = reader->wish.view.c_str();
 	Oid view = find_relation(pg_any_to_server(name, strlen(name), PG_UTF8));
@@ -513,11 +529,13 @@ find_wanted_view(Reader *reader)
 		refuse(kNotFoundState, psprintf("view \"%s\" does not exist", name));
 	/* GET /v1/view/<view>?column=value */
 	if (reader->is_http)
-		call_pure([&] {
-			for (wire::Argument &argument : reader->wish.params)
-				reader->wish.filter.push_back({argument.name, "eq", argument.value});
-			reader->wish.params.clear();
-		});
+		call_pure(
+			[&]
+			{
+				for (wire::Argument &argument : reader->wish.params)
+					reader->wish.filter.push_back({argument.name, "eq", argument.value});
+				reader->wish.params.clear();
+			});
 	return view;
 }
 
@@ -617,13 +635,15 @@ prepare_request(Reader *reader)
 	char **values = encode_filter(definition, wish, filter_columns);
 
 	prepare_view(definition);
-	call_pure([&] {
-		std::vector<FilterTerm> terms;
-		for (int i = 0; i < filters; i++)
-			terms.push_back({filter_columns[i], values[i]});
-		hub->prepare(reader, to_view_info(definition), std::vector<int>(used, used + columns),
-					 std::move(terms));
-	});
+	call_pure(
+		[&]
+		{
+			std::vector<FilterTerm> terms;
+			for (int i = 0; i < filters; i++)
+				terms.push_back({filter_columns[i], values[i]});
+			hub->prepare(reader, to_view_info(definition), std::vector<int>(used, used + columns),
+						 std::move(terms));
+		});
 }
 
 static void

@@ -25,8 +25,14 @@ namespace tw::gateway
 
 using pg::call_pure;
 
-/* How long to wait before trying to listen again, or to read a database that cannot be read. */
+/*
+ * A port that is taken is tried again: soon at first, as the gateway of a
+ * server that has just ended may still say goodbye, and then seldom.
+ */
+static constexpr int64 kListenFirstPauseMs = 200;
+static constexpr int kListenFirstTries = 5;
 static constexpr int64 kListenPauseMs = 10 * 1000;
+/* How long to wait before reading a database again that could not be read. */
 static constexpr int64 kFailurePauseMs = 1000;
 static constexpr int kBeatMs = 1000;
 
@@ -37,7 +43,7 @@ static Host *host = nullptr;
 static WaitForVersions wait_for_versions = nullptr;
 static bool waiting = false;
 static int64 listen_again_at = 0; /* 0: listening */
-static bool listen_reported = false;
+static int listen_failures = 0;
 static char *database_name = nullptr;
 
 static const char *
@@ -81,15 +87,17 @@ flush_log()
 	for (;;)
 	{
 		line = nullptr;
-		call_pure([&] {
-			static std::vector<std::string> *lines = new std::vector<std::string>();
-			if (lines->empty())
-				*lines = host->take_log();
-			if (lines->empty())
-				return;
-			line = strdup(lines->front().c_str());
-			lines->erase(lines->begin());
-		});
+		call_pure(
+			[&]
+			{
+				static std::vector<std::string> *lines = new std::vector<std::string>();
+				if (lines->empty())
+					*lines = host->take_log();
+				if (lines->empty())
+					return;
+				line = strdup(lines->front().c_str());
+				lines->erase(lines->begin());
+			});
 		if (line == nullptr)
 			return;
 		ereport(LOG, errmsg_internal("%s", line));
@@ -108,17 +116,19 @@ read_settings()
 	int connections = atoi(setting("tailwater.max_connections"));
 	bool moved = false;
 
-	call_pure([&] {
-		HostSettings &settings = host->settings;
-		std::vector<std::string> list = split_list(addresses);
+	call_pure(
+		[&]
+		{
+			HostSettings &settings = host->settings;
+			std::vector<std::string> list = split_list(addresses);
 
-		moved = list != settings.addresses || port != settings.port;
-		settings.addresses = std::move(list);
-		settings.port = port;
-		settings.origins = split_list(origins);
-		settings.static_directory = directory;
-		settings.max_connections = connections;
-	});
+			moved = list != settings.addresses || port != settings.port;
+			settings.addresses = std::move(list);
+			settings.port = port;
+			settings.origins = split_list(origins);
+			settings.static_directory = directory;
+			settings.max_connections = connections;
+		});
 	return moved;
 }
 
@@ -129,28 +139,32 @@ listen_or_wait()
 	char *problems = nullptr;
 	bool open = false;
 
-	call_pure([&] {
-		std::vector<std::string> list;
-		std::string text;
+	call_pure(
+		[&]
+		{
+			std::vector<std::string> list;
+			std::string text;
 
-		open = host->listen(host->settings, &list);
-		for (const std::string &problem : list)
-			text += (text.empty() ? "" : "; ") + problem;
-		problems = text.empty() ? nullptr : strdup(text.c_str());
-	});
-	listen_again_at = open ? 0 : now_ms() + kListenPauseMs;
-	if (problems != nullptr && !listen_reported)
+			open = host->listen(host->settings, &list);
+			for (const std::string &problem : list)
+				text += (text.empty() ? "" : "; ") + problem;
+			problems = text.empty() ? nullptr : strdup(text.c_str());
+		});
+	listen_failures = open ? 0 : listen_failures + 1;
+	bool soon = listen_failures < kListenFirstTries;
+	listen_again_at = open ? 0 : now_ms() + (soon ? kListenFirstPauseMs : kListenPauseMs);
+	bool report = open || listen_failures == kListenFirstTries;
+	if (problems != nullptr && report)
 		ereport(WARNING, errcode(ERRCODE_CONFIG_FILE_ERROR),
 				errmsg("the gateway of database \"%s\" could not listen on all its addresses",
 					   database_name),
 				errdetail("%s.", problems),
 				errhint("Each database needs a port of its own: set it with ALTER DATABASE ... SET "
 						"tailwater.port, or to 0 for no gateway."));
-	else if (problems == nullptr && !open && !listen_reported)
+	else if (problems == nullptr && !open && report)
 		ereport(WARNING, errcode(ERRCODE_CONFIG_FILE_ERROR),
 				errmsg("the gateway has no address to listen on"),
 				errhint("Set tailwater.listen_addresses."));
-	listen_reported = !open;
 	if (open)
 		ereport(LOG, errmsg("gateway listens on port %d", host->settings.port));
 	free(problems);
@@ -165,7 +179,7 @@ reload()
 	call_pure([] { hub->mark_stale(0); });
 	if (!read_settings())
 		return;
-	listen_reported = false;
+	listen_failures = 0;
 	listen_or_wait();
 }
 
@@ -207,11 +221,13 @@ make_hub()
 		random = static_cast<uint64>(GetCurrentTimestamp());
 	snprintf(session, sizeof(session), "%016llx", static_cast<unsigned long long>(random));
 	bool started = false;
-	call_pure([&] {
-		hub = new Hub("tailwater/0.1.0", session, directory);
-		host = new Host(hub);
-		started = host->start();
-	});
+	call_pure(
+		[&]
+		{
+			hub = new Hub("tailwater/0.1.0", session, directory);
+			host = new Host(hub);
+			started = host->start();
+		});
 	flush_log();
 	if (!started)
 		ereport(ERROR, errcode(ERRCODE_SYSTEM_ERROR),
@@ -236,7 +252,8 @@ static long
 sleep_time(bool failed)
 {
 	long timeout = host->timeout();
-	auto at_most = [&](long limit) {
+	auto at_most = [&](long limit)
+	{
 		if (timeout < 0 || timeout > limit)
 			timeout = limit;
 	};
@@ -255,11 +272,11 @@ beat(int64 now)
 {
 	static int64 next = 0;
 
+	if (listen_again_at != 0 && now >= listen_again_at)
+		listen_or_wait();
 	if (now < next)
 		return;
 	next = now + kBeatMs;
-	if (listen_again_at != 0 && now >= listen_again_at)
-		listen_or_wait();
 	if (!hub->in_use())
 		return;
 	/* Revoked rights and dropped views are noticed without a new version. */
@@ -328,9 +345,9 @@ tailwater_gateway_main(Datum database_oid)
 	BackgroundWorkerUnblockSignals();
 	connect(DatumGetObjectId(database_oid));
 	make_hub();
-	on_proc_exit(at_exit, (Datum)0);
+	on_proc_exit(at_exit, (Datum) 0);
 	init_session(hub);
-	(void)read_settings();
+	(void) read_settings();
 	listen_or_wait();
 	main_loop();
 }

@@ -25,7 +25,7 @@ struct ErrorInfo
 	std::string code;
 	std::string message;
 	std::string sqlstate; /* empty: none */
-	std::string hint;	  /* empty: none */
+	std::string hint;     /* empty: none */
 	bool retryable = false;
 	uint32_t retry_after_ms = 0;
 };

@@ -11,8 +11,14 @@ namespace tw::wire
 size_t
 sequence_length(std::string_view text) noexcept
 {
-	auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-	auto continues = [&](size_t i) { return i < text.size() && (byte(i) & 0xC0) == 0x80; };
+	auto byte = [&](size_t i)
+	{
+		return static_cast<uint8_t>(text[i]);
+	};
+	auto continues = [&](size_t i)
+	{
+		return i < text.size() && (byte(i) & 0xC0) == 0x80;
+	};
 	uint8_t first = byte(0);
 
 	if (first < 0x80)

@@ -27,7 +27,8 @@ escape(std::string_view text, Append &&append)
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t start = 0;
-	auto flush = [&](size_t end) {
+	auto flush = [&](size_t end)
+	{
 		if (end > start)
 			append(text.data() + start, end - start);
 	};

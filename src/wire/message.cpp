@@ -104,7 +104,8 @@ parse_condition(const Json &object, const Json &item)
 	if (const Json *op = member(item, "op"))
 		condition.op = op->is_string() ? op->get<std::string>() : op->dump();
 	if (condition.op != "eq")
-		bad_request(object, "operator " + json_string(condition.op) + " is not supported", "bad_filter");
+		bad_request(object, "operator " + json_string(condition.op) + " is not supported",
+					"bad_filter");
 	return condition;
 }
 
@@ -210,7 +211,8 @@ parse_message(std::string_view frame)
 	else if (name == "auth")
 		bad_request(object, "tokens are not supported by this server", "unsupported");
 	else
-		bad_request(object, "unknown message type " + json_string(name.substr(0, 64)), "unknown_type");
+		bad_request(object, "unknown message type " + json_string(name.substr(0, 64)),
+					"unknown_type");
 	return out;
 }
 

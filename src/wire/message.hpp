@@ -61,12 +61,12 @@ struct Argument
 struct Subscribe
 {
 	std::string id;
-	std::string view;	  /* as written by the client; empty: by endpoint */
+	std::string view;     /* as written by the client; empty: by endpoint */
 	std::string endpoint; /* with its leading slash; empty: by view */
 	std::vector<Argument> params;
 	std::vector<Condition> filter;
 	std::vector<std::string> columns; /* empty: all */
-	std::string resume;				  /* empty: none */
+	std::string resume;               /* empty: none */
 	bool snapshot = true;
 };
 

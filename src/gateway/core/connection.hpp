@@ -26,7 +26,7 @@ struct Reader
 	enum class State
 	{
 		kRequested, /* the name is not looked up yet */
-		kPrepared,	/* has its channel, waits for its first rows */
+		kPrepared,  /* has its channel, waits for its first rows */
 		kLive
 	};
 
@@ -38,15 +38,15 @@ struct Reader
 	State state = State::kRequested;
 	Channel *channel = nullptr;
 	int64_t from = kFromSnapshot; /* where prepared: the version to catch up from */
-	bool ready = false;			  /* its read is done */
-	Unit unit;					  /* what was read for it; null: nothing */
+	bool ready = false;           /* its read is done */
+	Unit unit;                    /* what was read for it; null: nothing */
 	bool is_http = false;
 };
 
 struct Subscription : Reader
 {
 	Connection *connection = nullptr;
-	int64_t at = 0;	  /* version whose state it has been given; where live and not lagging: all */
+	int64_t at = 0;   /* version whose state it has been given; where live and not lagging: all */
 	int64_t sent = 0; /* version of the last `pos` sent */
 	size_t slot = 0;  /* index in channel->subscribers */
 };
@@ -72,14 +72,14 @@ class Connection
 	std::string endpoint; /* path of an endpoint socket; empty: /v1/stream */
 	std::map<std::string, std::unique_ptr<Subscription>> subscriptions;
 	OutQueue queue;
-	bool lagging = false;	/* gets no deltas until its queue is empty and it has caught up */
-	bool listed = false;	/* in the hub's list of sockets with output */
-	bool closing = false;	/* to be closed once the queue is empty */
+	bool lagging = false; /* gets no deltas until its queue is empty and it has caught up */
+	bool listed = false;  /* in the hub's list of sockets with output */
+	bool closing = false; /* to be closed once the queue is empty */
 	uint16_t close_code = 0;
 	std::string close_reason;
 	int64_t progress_ms = 0; /* when the queue last moved or was empty */
-	int64_t heard_ms = 0;	 /* when the client was last heard */
-	int64_t ping_ms = 0;	 /* when the last ping was due */
+	int64_t heard_ms = 0;    /* when the client was last heard */
+	int64_t ping_ms = 0;     /* when the last ping was due */
 	bool ping_due = false;
 
 	/* the unit of the version at hand */

@@ -18,7 +18,7 @@ enum class Route
 	kReady,
 	kMetrics,
 	kViews, /* GET /v1/views */
-	kView,	/* GET /v1/view/<name> */
+	kView,  /* GET /v1/view/<name> */
 	kFile
 };
 

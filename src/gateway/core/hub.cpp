@@ -310,9 +310,9 @@ subscriptions_of(ViewFeed *view)
 {
 	std::vector<Subscription *> out;
 
-	view->for_each_channel([&](Channel *channel) {
-		out.insert(out.end(), channel->subscribers.begin(), channel->subscribers.end());
-	});
+	view->for_each_channel(
+		[&](Channel *channel)
+		{ out.insert(out.end(), channel->subscribers.begin(), channel->subscribers.end()); });
 	return out;
 }
 
@@ -369,8 +369,8 @@ void
 Hub::revoke(Channel *channel)
 {
 	std::vector<Subscription *> subscriptions = channel->subscribers;
-	wire::ErrorInfo error = error_info(
-		"forbidden", "permission denied for view " + channel->view().info().name);
+	wire::ErrorInfo error = error_info("forbidden",
+									   "permission denied for view " + channel->view().info().name);
 
 	error.sqlstate = "42501";
 	for (Subscription *subscription : subscriptions)
@@ -437,8 +437,8 @@ Hub::heartbeat(int64_t now_ms)
 
 			if (subscription->state != Reader::State::kLive || subscription->sent >= version_)
 				continue;
-			send(connection, wire::progress(subscription->wish.id,
-											subscription->channel->position(version_)));
+			send(connection,
+				 wire::progress(subscription->wish.id, subscription->channel->position(version_)));
 			subscription->sent = version_;
 		}
 	}

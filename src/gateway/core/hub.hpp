@@ -160,9 +160,7 @@ class Hub
 	void activate();
 
 	ViewFeed *find_view(uint32_t oid);
-	template <typename Fn>
-	void
-	for_each_view(Fn &&fn)
+	template <typename Fn> void for_each_view(Fn &&fn)
 	{
 		for (auto &item : views_)
 			fn(item.second.get());

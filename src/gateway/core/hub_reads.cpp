@@ -24,9 +24,9 @@ Hub::apply_endpoint(Reader *reader, std::string_view filter,
 	{
 		if (!item.param.empty())
 		{
-			auto argument =
-				std::find_if(wish.params.begin(), wish.params.end(),
-							 [&](const wire::Argument &a) { return a.name == item.param; });
+			auto argument = std::find_if(wish.params.begin(), wish.params.end(),
+										 [&](const wire::Argument &a)
+										 { return a.name == item.param; });
 
 			if (argument == wish.params.end())
 				throw wire::BadRequest("bad_params", wish.id,
@@ -75,8 +75,8 @@ Hub::prepare(Reader *reader, ViewInfo info, std::vector<int> columns,
 		view = views_.emplace(oid, std::make_unique<ViewFeed>(std::move(info), spool_directory_))
 				   .first->second.get();
 
-	Channel *channel =
-		view->find_or_add(make_spec(view->info(), std::move(columns), std::move(filter)));
+	Channel *channel = view->find_or_add(
+		make_spec(view->info(), std::move(columns), std::move(filter)));
 	channel->users++;
 	reader->channel = channel;
 	reader->view_oid = oid;
@@ -112,9 +112,9 @@ static void
 add_to_jobs(std::vector<ReadJob> &jobs, Reader *reader, int64_t from)
 {
 	ViewFeed *view = &reader->channel->view();
-	auto it = std::find_if(jobs.begin(), jobs.end(), [&](const ReadJob &job) {
-		return job.view == view && job.from == from;
-	});
+	auto it = std::find_if(jobs.begin(), jobs.end(),
+						   [&](const ReadJob &job)
+						   { return job.view == view && job.from == from; });
 
 	if (it == jobs.end())
 	{
@@ -246,8 +246,8 @@ Hub::activate_subscription(Subscription *subscription)
 		bool recovered = subscription->from >= 0;
 
 		subscription->sent = recovered ? subscription->from : version_;
-		send(connection, wire::subscribed(id, shape, true, recovered,
-										  channel->position(subscription->sent)));
+		send(connection,
+			 wire::subscribed(id, shape, true, recovered, channel->position(subscription->sent)));
 		metrics.recovered += recovered ? 1 : 0;
 		if (subscription->unit)
 		{

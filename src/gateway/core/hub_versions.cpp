@@ -19,7 +19,8 @@ Hub::begin_versions()
 	reading_ = nullptr;
 	job_ = nullptr;
 	/* What an earlier, failed round has read is of an older version. */
-	auto forget_read = [](Reader *reader) {
+	auto forget_read = [](Reader *reader)
+	{
 		reader->ready = false;
 		reader->unit.reset();
 	};

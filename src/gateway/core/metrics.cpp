@@ -27,10 +27,12 @@ write_metrics(const Hub &hub)
 {
 	const Metrics &m = hub.metrics;
 	std::string out;
-	auto counter = [&](const char *name, const char *help, double value) {
+	auto counter = [&](const char *name, const char *help, double value)
+	{
 		add(out, name, "counter", help, value);
 	};
-	auto gauge = [&](const char *name, const char *help, double value) {
+	auto gauge = [&](const char *name, const char *help, double value)
+	{
 		add(out, name, "gauge", help, value);
 	};
 

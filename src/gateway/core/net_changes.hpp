@@ -24,7 +24,7 @@ class NetChanges
 	{
 		Row before;
 		Row after;
-		int64_t diff = 0; /* without key: copies of `after` */
+		int64_t diff = 0;  /* without key: copies of `after` */
 		int64_t first = 0; /* version in which the key was seen first */
 		int64_t last = 0;
 		bool had = false; /* `before` is there */

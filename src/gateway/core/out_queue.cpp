@@ -33,7 +33,8 @@ void
 OutQueue::cancel(const void *owner)
 {
 	items_.erase(std::remove_if(items_.begin(), items_.end(),
-								[&](const Item &item) { return item.spool && item.owner == owner; }),
+								[&](const Item &item)
+								{ return item.spool && item.owner == owner; }),
 				 items_.end());
 }
 

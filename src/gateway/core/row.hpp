@@ -24,8 +24,7 @@ class Row
 		ends_.assign(ends, ends + n);
 	}
 
-	std::string_view
-	at(size_t column) const
+	std::string_view at(size_t column) const
 	{
 		uint32_t start = column == 0 ? 0 : ends_[column - 1];
 
@@ -41,8 +40,7 @@ class Row
 	size_t memory() const { return sizeof(Row) + values_.capacity() + ends_.capacity() * 4; }
 
 	/* The listed values joined: equal exactly where the values are. */
-	std::string
-	key(const std::vector<int> &columns) const
+	std::string key(const std::vector<int> &columns) const
 	{
 		std::string out;
 
@@ -63,7 +61,7 @@ class Row
 struct Column
 {
 	std::string name;
-	std::string type; /* SQL name */
+	std::string type;      /* SQL name */
 	std::string json_name; /* the name as JSON, with quotes */
 };
 
@@ -73,7 +71,7 @@ struct ViewInfo
 	uint32_t log = 0; /* its change log table */
 	int64_t epoch = 0;
 	std::string fingerprint; /* changes with the view's rights */
-	std::string name; /* schema.name, quoted as SQL wants it */
+	std::string name;        /* schema.name, quoted as SQL wants it */
 	std::vector<Column> columns;
 	std::vector<int> key; /* indexes into columns; empty: no key */
 

@@ -318,15 +318,18 @@ ViewFeed::route_keyed(const NetChanges::Entry &entry)
 	serial_++;
 
 	std::string removed;
-	auto add = [&](Channel *channel) {
+	auto add = [&](Channel *channel)
+	{
 		unit_of(channel).add(channel->columns().added(info_, entry.after, serial_));
 	};
-	auto remove = [&](Channel *channel) {
+	auto remove = [&](Channel *channel)
+	{
 		if (removed.empty())
 			removed = "[\"-\",[" + entry.before.key(info_.key) + "]]";
 		unit_of(channel).add(removed);
 	};
-	auto change = [&](Channel *channel) {
+	auto change = [&](Channel *channel)
+	{
 		const std::string &text = channel->columns().changed(info_, entry, serial_);
 		if (!text.empty())
 			unit_of(channel).add(text);
@@ -357,14 +360,18 @@ ViewFeed::route_unkeyed(const NetChanges::Entry &entry)
 		return;
 	serial_++;
 	for (auto &index : indexes_)
-		for_each_match(*index, entry.after.key(index->columns), [&](Channel *channel) {
-			auto &rows = row_diffs_[channel];
-			auto [it, inserted] =
-				rows.emplace(channel->columns().object(info_, entry.after, serial_), RowDiff());
-			if (inserted)
-				it->second.order = rows.size();
-			it->second.diff += entry.diff;
-		});
+		for_each_match(*index, entry.after.key(index->columns),
+					   [&](Channel *channel)
+					   {
+						   auto &rows = row_diffs_[channel];
+						   auto [it, inserted] = rows.emplace(channel->columns().object(info_,
+																						entry.after,
+																						serial_),
+															  RowDiff());
+						   if (inserted)
+							   it->second.order = rows.size();
+						   it->second.diff += entry.diff;
+					   });
 }
 
 void
@@ -380,8 +387,7 @@ ViewFeed::finish_unkeyed()
 		std::sort(rows.begin(), rows.end(),
 				  [](auto &a, auto &b) { return a.second.order < b.second.order; });
 		for (auto &row : rows)
-			unit_of(item.first)
-				.add("[" + std::to_string(row.second.diff) + "," + *row.first + "]");
+			unit_of(item.first).add("[" + std::to_string(row.second.diff) + "," + *row.first + "]");
 	}
 }
 
@@ -421,11 +427,13 @@ ViewFeed::add_snapshot_row(const Row &row, int64_t copies)
 {
 	serial_++;
 	for (auto &index : indexes_)
-		for_each_match(*index, row.key(index->columns), [&](Channel *channel) {
-			Spool &unit = unit_of(channel);
-			for (int64_t i = 0; i < copies; i++)
-				unit.add(channel->columns().object(info_, row, serial_));
-		});
+		for_each_match(*index, row.key(index->columns),
+					   [&](Channel *channel)
+					   {
+						   Spool &unit = unit_of(channel);
+						   for (int64_t i = 0; i < copies; i++)
+							   unit.add(channel->columns().object(info_, row, serial_));
+					   });
 }
 
 Units

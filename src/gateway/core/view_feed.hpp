@@ -38,9 +38,9 @@ struct FilterTerm
 /* What a subscription wants of a view. */
 struct ChannelSpec
 {
-	std::vector<int> columns;		/* ascending; the key's are among them */
+	std::vector<int> columns;       /* ascending; the key's are among them */
 	std::vector<FilterTerm> filter; /* ascending by column, each column once */
-	bool nothing = false;			/* filter that contradicts itself: no row passes */
+	bool nothing = false;           /* filter that contradicts itself: no row passes */
 };
 
 /* Brings a list of wanted columns and conditions into the one form that equal wishes share. */
@@ -93,7 +93,7 @@ class Channel
 	int64_t understand(std::string_view pos) const;
 
 	std::vector<Subscription *> subscribers;
-	uint32_t users = 0; /* readers, live or not */
+	uint32_t users = 0;  /* readers, live or not */
 	uint64_t wanted = 0; /* number of the last read it takes part in */
 
   private:
@@ -102,7 +102,7 @@ class Channel
 	ViewFeed *view_;
 	ColumnSet *columns_;
 	ChannelSpec spec_;
-	std::string text_;			   /* by which the view finds it */
+	std::string text_;             /* by which the view finds it */
 	FilterIndex *index_ = nullptr; /* null: nothing passes */
 	std::string index_key_;
 	uint64_t binding_;
@@ -132,9 +132,7 @@ class ViewFeed
 	bool empty() const { return channels_.empty(); }
 	size_t channel_count() const { return channels_.size(); }
 
-	template <typename Fn>
-	void
-	for_each_channel(Fn &&fn)
+	template <typename Fn> void for_each_channel(Fn &&fn)
 	{
 		for (auto &item : channels_)
 			fn(item.second.get());
