@@ -278,10 +278,10 @@ unusable_walker(Node *node, UsableSearch *search)
 		/* A delta has more columns than its table, so whole rows are not the same. */
 		if (var->varattno == InvalidAttrNumber)
 			return true;
-		if (var->varno == level->partial)
-			return !bms_is_member(var->varattno, level->known);
-		return bms_is_member(var->varno, level->absent) ||
-			   bms_is_member(var->varno, level->unshown);
+		if (bms_is_member(var->varno, level->absent) ||
+			bms_is_member(var->varno, level->unshown))
+			return true;
+		return var->varno == level->partial && !bms_is_member(var->varattno, level->known);
 	}
 	return pg::walk_expression(node, unusable_walker, search);
 }

@@ -48,6 +48,9 @@ struct KeyedOperator
 namespace
 {
 
+/* Key locks are taken by hash bucket, so that a bulk change needs no more than this many. */
+constexpr uint32 kKeyBuckets = 256;
+
 /* The touched keys of a batch. */
 struct KeySet
 {
@@ -56,6 +59,7 @@ struct KeySet
 	TupleTableSlot *slot;
 	Tuplestorestate *stores[2];
 	int64 counts[2];
+	bool buckets[kKeyBuckets]; /* of the keys' hashes */
 };
 
 KeySet *
@@ -113,6 +117,7 @@ add_key(void *arg, TupleTableSlot *row, int64 weight)
 	(void) LookupTupleHashEntry(set->table, set->slot, &isnew, nullptr);
 	if (!isnew)
 		return;
+	set->buckets[TupleHashTableHash(set->table, set->slot) % kKeyBuckets] = true;
 	tuplestore_puttupleslot(set->stores[which], set->slot);
 	set->counts[which]++;
 }
@@ -182,6 +187,26 @@ make_stores(const KeyedOperator *op, List *deltas, NamedStore *stores, List **ch
 	}
 	list_sort(*changed, list_oid_cmp);
 	return n;
+}
+
+/*
+ * Waits for others who evaluate the same keys, in the order of the buckets, and
+ * then reads what they committed. The touched keys stay the same: other tables
+ * have no writers meanwhile (see maintain/guard.cpp).
+ */
+void
+lock_keys(const KeyedOperator *op, const KeySet *keys)
+{
+	for (uint32 bucket = 0; bucket < kKeyBuckets; bucket++)
+	{
+		LOCKTAG tag;
+
+		if (!keys->buckets[bucket])
+			continue;
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, op->plan->view, bucket, pg::kKeyLock);
+		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	}
+	renew_snapshot();
 }
 
 struct Collecting
@@ -270,8 +295,11 @@ run_keyed(KeyedOperator *op, List *deltas, ZSet *out)
 		tuplestore_end(stores[i].rows);
 	if (everything)
 		return Touched::kEverything;
-	if (keys)
+	if (keys && keys->counts[0] + keys->counts[1] > 0)
+	{
+		lock_keys(op, keys);
 		evaluate_keys(op, keys, out);
+	}
 	return Touched::kSomeKeys;
 }
 

@@ -7,6 +7,7 @@
 #include "analyze/view_plan.hpp"
 #include "capture/zset.hpp"
 #include "exec/plan.hpp"
+#include "exec/snapshot.hpp"
 
 namespace tw::exec
 {

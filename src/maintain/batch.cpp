@@ -140,7 +140,11 @@ compute_delta(const ViewRuntime *view, List *deltas)
 		break;
 	case Strategy::kKeyed:
 		if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
+		{
+			guard_recompute(view);
+			exec::renew_snapshot();
 			recompute(view, out);
+		}
 		break;
 	default:
 		elog(ERROR, "unknown strategy of materialized view %u", view->info.view);
@@ -179,7 +183,7 @@ maintain_view(const ViewRuntime *view, List *deltas)
 		view->plan->owner,
 		view->plan->needs_environment ? Settings::kPinned : Settings::kAsTheyAre);
 
-	PushCopiedSnapshot(state::maintenance_snapshot());
+	PushCopiedSnapshot(exec::maintenance_snapshot());
 	UpdateActiveSnapshotCommandId();
 	check_isolation(view);
 

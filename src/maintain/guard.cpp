@@ -12,7 +12,10 @@
  *
  * Views over one table that are filters, projections or aggregates need no
  * guard: rows are told apart by the base row's or the group row's own lock.
- * Views that are evaluated again take one exclusive lock.
+ * Keyed views have the pair locks too, and lock the touched keys (exec/keyed.cpp);
+ * one lock on the view as a whole separates those who change some keys from
+ * those who must evaluate everything again. Views that are always evaluated
+ * again take only that lock.
  *
  * The locks are taken before the statement locks any row, for all tables that it
  * is known to write (by writable CTEs and foreign key actions too), in the
@@ -24,7 +27,6 @@
 namespace tw::maintain
 {
 
-using analyze::Block;
 using analyze::Strategy;
 
 namespace
@@ -39,35 +41,53 @@ lock_pair(Oid view, int a, int b, LOCKMODE mode)
 	(void)LockAcquire(&tag, mode, false, false);
 }
 
-/* Inputs of the block by distinct relation; how often each occurs. */
-int
-distinct_inputs(const Block *block, Oid *relids, int *counts)
+/* The inputs of a view by distinct relation. */
+struct Inputs
 {
-	int n = 0;
+	int n;
+	Oid *relids;
+	int *counts;	  /* how often it is read */
+	bool *everything; /* a change of it may touch any row */
+};
 
-	for (int i = 0; i < block->noccurrences; i++)
+void
+add_input(Inputs *inputs, Oid relid, bool everything)
+{
+	int i = 0;
+
+	while (i < inputs->n && inputs->relids[i] != relid)
+		i++;
+	if (i == inputs->n)
 	{
-		int j = 0;
-
-		while (j < n && relids[j] != block->relids[i])
-			j++;
-		if (j == n)
-		{
-			relids[n] = block->relids[i];
-			counts[n++] = 0;
-		}
-		counts[j]++;
+		inputs->relids[i] = relid;
+		inputs->counts[i] = 0;
+		inputs->everything[i] = false;
+		inputs->n++;
 	}
-	return n;
+	inputs->counts[i]++;
+	inputs->everything[i] |= everything;
 }
 
-bool
-is_linear(const ViewRuntime *view)
+Inputs
+inputs_of(const analyze::ViewPlan *plan)
 {
-	return view->plan->strategy == Strategy::kLinear ||
-		   view->plan->strategy == Strategy::kAggregate;
+	bool keyed = plan->strategy == Strategy::kKeyed;
+	int most = keyed ? plan->npoints : plan->input->noccurrences;
+	Inputs inputs = {0, (Oid *) palloc(sizeof(Oid) * Max(most, 1)),
+					 (int *) palloc(sizeof(int) * Max(most, 1)),
+					 (bool *) palloc(sizeof(bool) * Max(most, 1))};
+
+	for (int i = 0; i < most; i++)
+	{
+		if (keyed)
+			add_input(&inputs, plan->points[i].relid, plan->points[i].path == NIL);
+		else
+			add_input(&inputs, plan->input->relids[i], false);
+	}
+	return inputs;
 }
 
+constexpr int kWhole = 0x7fff; /* in place of both inputs: the view as a whole */
 constexpr LOCKMODE kFirstMode = RowExclusiveLock; /* compatible with itself, conflicts with the second */
 constexpr LOCKMODE kSecondMode = ShareLock;
 constexpr LOCKMODE kAloneMode = ShareRowExclusiveLock; /* conflicts with both and itself */
@@ -77,34 +97,42 @@ constexpr LOCKMODE kAloneMode = ShareRowExclusiveLock; /* conflicts with both an
 bool
 needs_guard(const ViewRuntime *view)
 {
-	return !is_linear(view) || view->plan->input->noccurrences > 1;
+	Strategy strategy = view->plan->strategy;
+
+	return strategy == Strategy::kKeyed || strategy == Strategy::kRecompute ||
+		   view->plan->input->noccurrences > 1;
 }
 
 void
 guard_write(const ViewRuntime *view, List *written)
 {
+	const analyze::ViewPlan *plan = view->plan;
+	LOCKMODE whole = kFirstMode;
+
 	if (!needs_guard(view) || written == NIL)
 		return;
-	if (!is_linear(view))
+	if (plan->strategy == Strategy::kRecompute)
 	{
-		lock_pair(view->info.view, 0, 0, kAloneMode);
+		guard_recompute(view);
 		return;
 	}
 
-	const Block *block = view->plan->input;
-	Oid *relids = (Oid *) palloc(sizeof(Oid) * block->noccurrences);
-	int *counts = (int *) palloc(sizeof(int) * block->noccurrences);
-	int n = distinct_inputs(block, relids, counts);
+	Inputs inputs = inputs_of(plan);
+	for (int i = 0; i < inputs.n; i++)
+		if (inputs.everything[i] && list_member_oid(written, inputs.relids[i]))
+			whole = kAloneMode;
+	if (plan->strategy == Strategy::kKeyed)
+		lock_pair(view->info.view, kWhole, kWhole, whole);
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < inputs.n; i++)
 	{
-		bool writes_i = list_member_oid(written, relids[i]);
+		bool writes_i = list_member_oid(written, inputs.relids[i]);
 
-		if (writes_i && counts[i] > 1)
+		if (writes_i && inputs.counts[i] > 1)
 			lock_pair(view->info.view, i, i, kAloneMode);
-		for (int j = i + 1; j < n; j++)
+		for (int j = i + 1; j < inputs.n; j++)
 		{
-			bool writes_j = list_member_oid(written, relids[j]);
+			bool writes_j = list_member_oid(written, inputs.relids[j]);
 
 			/* Never one mode after the other: two that wait for the second would deadlock. */
 			if (writes_i || writes_j)
@@ -112,8 +140,15 @@ guard_write(const ViewRuntime *view, List *written)
 						  writes_i && writes_j ? kAloneMode : (writes_i ? kFirstMode : kSecondMode));
 		}
 	}
-	pfree(relids);
-	pfree(counts);
+	pfree(inputs.relids);
+	pfree(inputs.counts);
+	pfree(inputs.everything);
+}
+
+void
+guard_recompute(const ViewRuntime *view)
+{
+	lock_pair(view->info.view, kWhole, kWhole, kAloneMode);
 }
 
 void

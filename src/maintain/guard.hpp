@@ -18,6 +18,9 @@ void guard_write(const ViewRuntime *view, List *written);
 /* Takes the locks that exclude all writers of the view's base tables from maintaining it. */
 void guard_all(const ViewRuntime *view);
 
+/* Takes the lock under which the whole view may be evaluated again. */
+void guard_recompute(const ViewRuntime *view);
+
 /* True if the delta of the view depends on rows that other transactions may be writing. */
 bool needs_guard(const ViewRuntime *view);
 

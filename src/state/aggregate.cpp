@@ -18,6 +18,7 @@
 #include "state/aggregate.hpp"
 #include "state/accumulator.hpp"
 #include "state/row_hash.hpp"
+#include "exec/snapshot.hpp"
 #include "state/writer.hpp"
 
 namespace tw::state
@@ -259,13 +260,6 @@ stored_slot(Writer *writer, const StateRow *row)
 	return ExecStoreVirtualTuple(slot);
 }
 
-void
-renew_snapshot()
-{
-	PopActiveSnapshot();
-	PushActiveSnapshot(maintenance_snapshot());
-}
-
 /* Until the end of the transaction nobody else creates a group of this hash. */
 void
 lock_new_group(AggregateOperator *op, const Datum *values, const bool *nulls)
@@ -423,7 +417,7 @@ fold_group(Fold *fold, int group, TupleTableSlot *keys)
 		{
 			if (fold_known_group(fold, group, &old) == FoldResult::kDone)
 				return;
-			renew_snapshot();
+			exec::renew_snapshot();
 			continue;
 		}
 		if (entry->weight == 0 && fold->op->plan->ngroup > 0)
@@ -439,7 +433,7 @@ fold_group(Fold *fold, int group, TupleTableSlot *keys)
 		}
 		lock_new_group(fold->op, keys->tts_values, keys->tts_isnull);
 		locked = true;
-		renew_snapshot();
+		exec::renew_snapshot();
 	}
 }
 
@@ -493,7 +487,7 @@ read_groups_again(Fold *fold, TupleTableSlot *keys)
 		tuplestore_putvalues(stores[which], desc, keys->tts_values, keys->tts_isnull);
 		counts[which]++;
 	}
-	renew_snapshot();
+	exec::renew_snapshot();
 	run_restricted(fold, fold->op->restricted, stores[0], counts[0], fresh);
 	run_restricted(fold, fold->op->restricted_nulls, stores[1], counts[1], fresh);
 	tuplestore_end(stores[0]);

@@ -9,6 +9,7 @@
  * sessions share, since two of them may want copies of the same rows.
  */
 #include "state/apply.hpp"
+#include "exec/snapshot.hpp"
 
 namespace tw::state
 {
@@ -63,14 +64,6 @@ found_image(Application *app, const ZEntry *entry)
 	return same;
 }
 
-void
-renew_snapshot()
-{
-	PopActiveSnapshot();
-	PushCopiedSnapshot(maintenance_snapshot());
-	UpdateActiveSnapshotCommandId();
-}
-
 /* Removes up to n rows with the entry's image; returns how many, fewer on a conflict. */
 int64
 remove_some(Application *app, const ZEntry *entry, int64 n, bool *conflict)
@@ -110,7 +103,7 @@ remove_rows(Application *app, const ZEntry *entry)
 			row_missing(app->writer->rel);
 		/* What was removed so far must not be found again. */
 		CommandCounterIncrement();
-		renew_snapshot();
+		exec::renew_snapshot();
 	}
 	app->changed(app->arg, load(app, entry), entry->weight);
 	app->nrows += -entry->weight;
@@ -150,7 +143,7 @@ replace_row(Application *app, const ZEntry *old, const ZEntry *now)
 		ExecCopySlot(app->writer->row, load(app, now));
 		if (update_row(app->writer, &tid, app->writer->row) == WriteResult::kDone)
 			break;
-		renew_snapshot();
+		exec::renew_snapshot();
 	}
 	app->changed(app->arg, load(app, old), -1);
 	app->changed(app->arg, load(app, now), +1);

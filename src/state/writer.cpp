@@ -239,10 +239,4 @@ serialization_failure()
 			errhint("The transaction might succeed if retried."));
 }
 
-Snapshot
-maintenance_snapshot()
-{
-	return IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot();
-}
-
 } // namespace tw::state

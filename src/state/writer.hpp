@@ -70,11 +70,4 @@ void end_search(Search *search);
 /* Raises 40001: the transaction's snapshot is too old to maintain a view exactly. */
 [[noreturn]] void serialization_failure();
 
-/*
- * The snapshot maintenance reads under: what is committed now, or the
- * transaction's own where its isolation level fixes one; with all this
- * transaction has done so far. The caller pushes it.
- */
-Snapshot maintenance_snapshot();
-
 } // namespace tw::state

@@ -1,0 +1,21 @@
+/*
+ * snapshot.hpp - the snapshot under which views are maintained.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace tw::exec
+{
+
+/*
+ * The snapshot maintenance reads under: what is committed now, or the
+ * transaction's own where its isolation level fixes one; with all this
+ * transaction has done so far. The caller pushes a copy of it.
+ */
+Snapshot maintenance_snapshot();
+
+/* Replaces the active snapshot by a newer one, after waiting for a lock. */
+void renew_snapshot();
+
+} // namespace tw::exec
