@@ -76,14 +76,17 @@ is_populated(Oid view)
 	return populated;
 }
 
-void
+int64
 attach_listed(Oid view)
 {
+	int64 rows = 0;
+
 	catalog::Listing wanted;
 
 	if (!catalog::find_listing(view, &wanted))
 		elog(ERROR, "materialized view %u is not listed", view);
-	run_stage([&] { maintain::attach(view, wanted.mode, wanted.feed); });
+	run_stage([&] { rows = maintain::attach(view, wanted.mode, wanted.feed); });
+	return rows;
 	catalog::clear_error(view);
 }
 

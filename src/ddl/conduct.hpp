@@ -28,8 +28,8 @@ bool release_view(Oid view);
 /* Takes a view that is gone, or plain, off the list. */
 void unlist(Oid view);
 
-/* Attaches a listed view as it was asked for. */
-void attach_listed(Oid view);
+/* Attaches a listed view as it was asked for. Returns the number of rows of one that had no content. */
+int64 attach_listed(Oid view);
 
 /* Makes an attached view plain but leaves it on the list. */
 void detach_listed(Oid view);

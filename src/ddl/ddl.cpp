@@ -11,6 +11,7 @@
  */
 #include "ddl/ddl.hpp"
 
+#include "analyze/refusal.hpp"
 #include "ddl/aftermath.hpp"
 #include "ddl/conduct.hpp"
 #include "ddl/options.hpp"
@@ -131,13 +132,25 @@ create_view(const Command &c, CreateTableAsStmt *ctas)
 	bool existed = OidIsValid(get_relname_relid(into->rel->relname, schema));
 	RangeVar *name = static_cast<RangeVar *>(copyObjectImpl(into->rel));
 
+	analyze::check_maintainable(castNode(Query, ctas->query), c.text);
+
+	/* The content is computed once, when writers of the base tables are locked out. */
+	bool fill = !into->skipData && !existed && IsA(c.pstmt->utilityStmt, CreateTableAsStmt);
+	if (fill)
+		into->skipData = true;
 	run(c);
 	CommandCounterIncrement();
 	settle();
 
 	Oid view = existed ? InvalidOid : created_view(name, schema);
-	if (OidIsValid(view))
-		apply_options(view, options);
+	if (!OidIsValid(view))
+		return;
+	apply_options(view, options);
+	if (!fill)
+		return;
+	int64 rows = attach_listed(view);
+	if (c.completion)
+		SetQueryCompletion(c.completion, CMDTAG_SELECT, rows);
 }
 
 /* The CREATE MATERIALIZED VIEW or CREATE TABLE AS that an EXPLAIN explains, or null. */

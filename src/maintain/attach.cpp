@@ -311,6 +311,45 @@ rebuild(const ViewRuntime *view, Publish publish)
 	return changed;
 }
 
+struct Filling
+{
+	state::Writer *writer;
+	BulkInsertState bulk;
+	int64 nrows;
+};
+
+void
+fill_row(void *arg, TupleTableSlot *row, int64 weight)
+{
+	Filling *filling = static_cast<Filling *>(arg);
+
+	table_tuple_insert(filling->writer->rel, ExecCopySlot(filling->writer->row, row),
+					   GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, filling->bulk);
+	filling->nrows++;
+}
+
+/* Computes the content of a view that has none, and no index yet. Returns the number of rows. */
+int64
+fill(const ViewPlan *plan)
+{
+	Environment environment = enter_environment(plan->owner, Settings::kPinned);
+	Filling filling = {state::open_writer(plan->view, InvalidOid), GetBulkInsertState(), 0};
+	bool stale = false;
+
+	PushCopiedSnapshot(GetLatestSnapshot());
+	UpdateActiveSnapshotCommandId();
+	exec::run_query(exec::make_cached_query((Query *) copyObject(plan->query),
+											CurrentMemoryContext, &stale),
+					nullptr, 0, exec::WeightColumn::kNone, fill_row, &filling);
+	PopActiveSnapshot();
+	FreeBulkInsertState(filling.bulk);
+	table_finish_bulk_insert(filling.writer->rel, TABLE_INSERT_SKIP_FSM);
+	state::close_writer(filling.writer);
+	CommandCounterIncrement();
+	leave_environment(&environment);
+	return filling.nrows;
+}
+
 /* Views that read this one follow what changed in it beyond their sight. */
 void
 rebuild_dependents(Oid view)
@@ -394,7 +433,7 @@ runtime_of(Oid view)
 
 } // namespace
 
-void
+int64
 attach(Oid view, catalog::Mode mode, bool feed)
 {
 	if (mode == catalog::Mode::kDeferred)
@@ -406,10 +445,14 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	Environment environment = enter_environment(rel->rd_rel->relowner, Settings::kPinned);
 	ViewPlan *plan = analyze::analyze_view(view, CurrentMemoryContext);
 	leave_environment(&environment);
+	bool populated = RelationIsPopulated(rel);
 	table_close(rel, NoLock);
 
 	announce(plan);
 	List *tables = tables_of(plan, ShareRowExclusiveLock);
+	/* The state of groups comes with the content; everything else is filled at once. */
+	bool filled = !populated && plan->strategy != Strategy::kAggregate;
+	int64 rows = filled ? fill(plan) : 0;
 	create_state(plan);
 	Oid key_index = find_key_index(plan);
 	Oid log = feed ? feed::create_log(view) : InvalidOid;
@@ -420,9 +463,11 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	create_base_triggers(tables);
 	CommandCounterIncrement();
 	/* The first content is not a change: positions begin after it. */
-	(void)rebuild(runtime_of(view), Publish::kNo);
+	if (!filled)
+		rows = rebuild(runtime_of(view), Publish::kNo);
 	mark_populated(view);
 	rebuild_dependents(view);
+	return rows;
 }
 
 void

@@ -17,9 +17,10 @@ namespace tw::maintain
  * Starts to keep a materialized view up to date: analyzes its query (an error
  * 0A000 names what cannot be maintained), locks its base tables against
  * writers, computes the view's content anew, creates state, log, key index and
- * triggers, and records the attachment. The view must not be attached.
+ * triggers, and records the attachment. The view must not be attached. Returns
+ * the number of rows of a view that had no content before.
  */
-void attach(Oid view, catalog::Mode mode, bool feed);
+int64 attach(Oid view, catalog::Mode mode, bool feed);
 
 /* Stops it: removes state, log and triggers. The view keeps its content and becomes plain. */
 void detach(Oid view);
