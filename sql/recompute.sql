@@ -84,7 +84,7 @@ UPDATE r SET k = NULL WHERE id = 1;
 UPDATE s SET y = NULL WHERE id = 3;
 UPDATE s SET k = NULL, id = id + 10;
 SELECT * FROM wrong_views();
-UPDATE s SET k = id % 4, y = id;
+UPDATE s SET k = id % 4, y = id + 50;
 INSERT INTO r SELECT i, i % 5, chr(97 + i) FROM generate_series(10, 20) i;
 INSERT INTO s SELECT i, i + 100, i FROM generate_series(30, 60) i;
 SELECT * FROM wrong_views();

@@ -7,9 +7,12 @@ CREATE TABLE t (id int PRIMARY KEY, x int, at timestamptz, name text);
 CREATE FUNCTION users_stable(int) RETURNS int STABLE LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION users_volatile(int) RETURNS int LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION users_immutable(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 + 1; END';
-CREATE FOREIGN DATA WRAPPER nowhere;
-CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
-CREATE FOREIGN TABLE far (x int) SERVER nowhere;
+CREATE TABLE parted (x int) PARTITION BY LIST (x);
+CREATE TABLE parted1 PARTITION OF parted FOR VALUES IN (1);
+CREATE EXTENSION file_fdw;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE far (x int) SERVER nowhere OPTIONS (filename '/dev/null');
+CREATE FOREIGN TABLE far_part PARTITION OF parted FOR VALUES IN (2) SERVER nowhere OPTIONS (filename '/dev/null');
 CREATE VIEW hides_random AS SELECT id, random() AS r FROM t;
 CREATE VIEW hides_lock AS SELECT id FROM t FOR UPDATE;
 \set VERBOSITY default
@@ -23,11 +26,11 @@ CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, c
 \echo :SQLSTATE
 CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, age(at) FROM t;
 \echo :SQLSTATE
-CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, ctid FROM t;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, ctid AS c FROM t;
 \echo :SQLSTATE
 CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id FROM t WHERE EXISTS (SELECT FROM t u WHERE u.xmin = t.xmin);
 \echo :SQLSTATE
-CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT tableoid FROM t GROUP BY tableoid;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT tableoid::regclass AS c FROM t GROUP BY tableoid;
 \echo :SQLSTATE
 CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id FROM t FOR UPDATE;
 \echo :SQLSTATE
@@ -39,12 +42,16 @@ CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT relna
 \echo :SQLSTATE
 CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT x FROM far;
 \echo :SQLSTATE
-CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT users_stable(id) FROM t;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT x FROM parted;
+\echo :SQLSTATE
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT users_stable(id) AS u FROM t;
 \echo :SQLSTATE
 CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT x FROM t ORDER BY users_volatile(id);
 \echo :SQLSTATE
-CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT nextval('pg_catalog.none') FROM t;
-CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT sum(x) OVER (ORDER BY users_stable(id)) FROM t;
+CREATE SEQUENCE seq;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT nextval('seq') FROM t;
+\echo :SQLSTATE
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT sum(x) OVER (ORDER BY users_stable(id)) AS s FROM t;
 \echo :SQLSTATE
 CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id FROM hides_random WHERE r < 2;
 \echo :SQLSTATE

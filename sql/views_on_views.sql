@@ -43,7 +43,7 @@ INSERT INTO t VALUES (1, 1, 7);
 SELECT * FROM wrong_views();
 COMMIT;
 SELECT * FROM diamond;
--- a plain materialized view in between changes with REFRESH only
+-- what reads a plain materialized view follows its REFRESH
 CREATE MATERIALIZED VIEW over_plain AS SELECT g FROM stale_plain;
 \set VERBOSITY terse
 SELECT tailwater.maintain('over_plain', 'immediate');

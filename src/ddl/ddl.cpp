@@ -14,6 +14,7 @@
 #include "ddl/aftermath.hpp"
 #include "ddl/conduct.hpp"
 #include "ddl/options.hpp"
+#include "analyze/refusal.hpp"
 
 namespace tw::ddl
 {
@@ -131,6 +132,9 @@ create_view(const Command &c, CreateTableAsStmt *ctas)
 	bool existed = OidIsValid(get_relname_relid(into->rel->relname, schema));
 	RangeVar *name = static_cast<RangeVar *>(copyObjectImpl(into->rel));
 
+	/* The stored query has no positions. What hides in views is found when the view is attached. */
+	if (catalog::extension_present() && IsA(ctas->query, Query))
+		analyze::check_maintainable(castNode(Query, ctas->query), c.text);
 	run(c);
 	CommandCounterIncrement();
 	settle();
@@ -340,7 +344,12 @@ refresh(const Command &c)
 
 	if (!OidIsValid(view))
 	{
+		Oid plain = RangeVarGetRelid(stmt->relation, NoLock, true);
+
 		run(c);
+		/* Live views that read a plain one change with it. */
+		if (OidIsValid(plain))
+			note_altered(plain);
 		return;
 	}
 
