@@ -235,7 +235,8 @@ apply(Writer *writer, ZSet *delta, capture::RowCallback changed, void *arg)
 					   0};
 	int *partner = pair_entries(&app);
 	/* Rows with a key have their base rows or their group locked already. */
-	const int *order = writer->hashed ? capture::zset_order(delta) : nullptr;
+	const bool keyed = writer->index && writer->index->rd_index->indisunique;
+	const int *order = keyed ? nullptr : capture::zset_order(delta);
 
 	for (int n = 0; n < delta->nentries; n++)
 	{
