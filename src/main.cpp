@@ -8,6 +8,7 @@
 #include "pg/postgres.hpp"
 #include "settings.hpp"
 #include "capture/statement.hpp"
+#include "maintain/environment.hpp"
 #include "maintain/session.hpp"
 #include "maintain/trigger.hpp"
 #include "ddl/ddl.hpp"
@@ -29,6 +30,7 @@ _PG_init(void)
 
 	tw::settings::init();
 	tw::capture::init();
+	tw::maintain::init_environment();
 	tw::maintain::init_session();
 	tw::maintain::init_triggers();
 	tw::ddl::init();

@@ -90,14 +90,25 @@ copy_store(Tuplestorestate *from, TupleDesc desc)
 	return copy;
 }
 
-/* True if rows of the partition or child may be among what a statement on its ancestor changed. */
+/* True if rows of the relation may be among what a statement on an ancestor, or on another parent of a child, changed. */
 bool
-reaches_descendants(const Change *change, Oid relid)
+reaches_by_tree(const Change *change, Oid relid, bool with_descendants)
 {
 	/* TRUNCATE fires the triggers of each table, and INSERT reaches partitions only. */
-	if (change->truncated)
+	if (change->truncated || (!change->old_rows && !get_rel_relispartition(relid)))
 		return false;
-	return change->old_rows || get_rel_relispartition(relid);
+	return is_descendant(relid, change->relid) ||
+		   (with_descendants && share_descendant(relid, change->relid));
+}
+
+/* True if the change holds rows of other inheritance parents or children that cannot be told apart from the relation's. */
+bool
+mixes_relations(const Change *change, Oid relid, bool with_descendants)
+{
+	if (change->relid != relid)
+		return !is_descendant(change->relid, relid) && !get_rel_relispartition(relid);
+	return !with_descendants && change->old_rows &&
+		   find_inheritance_children(relid, NoLock) != NIL;
 }
 
 /* Keeps of the part's rows those that the partition's constraint lets in. */
@@ -164,6 +175,20 @@ bool
 is_descendant(Oid relid, Oid ancestor)
 {
 	return relid == ancestor || list_member_oid(ancestors_of(relid), ancestor);
+}
+
+bool
+share_descendant(Oid a, Oid b)
+{
+	ListCell *lc;
+
+	if (get_rel_relkind(a) != RELKIND_RELATION || get_rel_relkind(b) != RELKIND_RELATION ||
+		find_inheritance_children(a, NoLock) == NIL)
+		return false;
+	foreach (lc, find_all_inheritors(a, NoLock, nullptr))
+		if (is_descendant(lfirst_oid(lc), b))
+			return true;
+	return false;
 }
 
 void
@@ -246,13 +271,13 @@ delta_of(Oid relid, List *changes, bool with_descendants)
 	foreach (lc, changes)
 	{
 		const Change *change = (const Change *) lfirst(lc);
-		bool above = change->relid != relid && is_descendant(relid, change->relid);
+		bool below = change->relid == relid ||
+					 (with_descendants && is_descendant(change->relid, relid));
 
-		if (change->relid != relid && !above &&
-			!(with_descendants && is_descendant(change->relid, relid)))
+		if (!below && !reaches_by_tree(change, relid, with_descendants))
 			continue;
-		if (above && !reaches_descendants(change, relid))
-			continue;
+		if (!with_descendants && get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+			continue; /* has no rows of its own */
 		if (!delta)
 		{
 			Relation rel = table_open(relid, AccessShareLock);
@@ -265,7 +290,7 @@ delta_of(Oid relid, List *changes, bool with_descendants)
 			table_close(rel, NoLock);
 		}
 		delta->reset |= change->truncated;
-		if (above && !get_rel_relispartition(relid))
+		if (mixes_relations(change, relid, with_descendants))
 		{
 			delta->reset = true;
 			continue;

@@ -53,6 +53,9 @@ List *take_changes();
 /* The memory context of the pending batch, in which its changes are. Reset it when the batch is done. */
 MemoryContext batch_context();
 
+/* True if some table inherits from both relations, neither of which is above the other. */
+bool share_descendant(Oid a, Oid b);
+
 /*
  * The delta of a relation from changes of it, of its ancestors and, where asked
  * for, of its descendants; null where none of them changed. Rows that a

@@ -15,6 +15,7 @@
 #include "ddl/aftermath.hpp"
 #include "ddl/conduct.hpp"
 #include "ddl/options.hpp"
+#include "analyze/refusal.hpp"
 
 namespace tw::ddl
 {
@@ -132,7 +133,9 @@ create_view(const Command &c, CreateTableAsStmt *ctas)
 	bool existed = OidIsValid(get_relname_relid(into->rel->relname, schema));
 	RangeVar *name = static_cast<RangeVar *>(copyObjectImpl(into->rel));
 
-	analyze::check_maintainable(castNode(Query, ctas->query), c.text);
+	/* The stored query has no positions. What hides in views is found when the view is attached. */
+	if (catalog::extension_present() && IsA(ctas->query, Query))
+		analyze::check_maintainable(castNode(Query, ctas->query), c.text);
 
 	/* The content is computed once, when writers of the base tables are locked out. */
 	bool fill = !into->skipData && !existed && IsA(c.pstmt->utilityStmt, CreateTableAsStmt);
@@ -353,7 +356,12 @@ refresh(const Command &c)
 
 	if (!OidIsValid(view))
 	{
+		Oid plain = RangeVarGetRelid(stmt->relation, NoLock, true);
+
 		run(c);
+		/* Live views that read a plain one change with it. */
+		if (OidIsValid(plain))
+			note_altered(plain);
 		return;
 	}
 

@@ -111,8 +111,12 @@ tables_of(const ViewPlan *plan, LOCKMODE lock)
 	foreach (lc, plan->bases)
 	{
 		Oid base = lfirst_oid(lc);
-		List *above = list_delete_oid(capture::ancestors_of(base), base);
+		List *above = NIL;
 		ListCell *la;
+
+		foreach (la, list_member_oid(plan->only_bases, base) ? list_make1_oid(base)
+															 : find_all_inheritors(base, NoLock, nullptr))
+			above = list_concat_unique_oid(above, capture::ancestors_of(lfirst_oid(la)));
 
 		foreach (la, get_rel_relkind(base) == RELKIND_MATVIEW ? read_internal("base", 2, base, 1) : NIL)
 			lock_below(lfirst_oid(la), lock);

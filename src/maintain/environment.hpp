@@ -21,6 +21,9 @@ struct Environment
 	int guc_level; /* 0: settings untouched */
 };
 
+/* Remembers the settings of the server as it starts. */
+void init_environment();
+
 /*
  * Until leave_environment(), or the end of the (sub)transaction by an error,
  * this session is the owner in a security-restricted operation, with pinned

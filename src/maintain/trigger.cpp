@@ -26,7 +26,8 @@ reaches_base(List *relids, Oid base)
 		return false;
 	foreach (lc, relids)
 		if (capture::is_descendant(lfirst_oid(lc), base) ||
-			capture::is_descendant(base, lfirst_oid(lc)))
+			capture::is_descendant(base, lfirst_oid(lc)) ||
+			capture::share_descendant(base, lfirst_oid(lc)))
 			return true;
 	return false;
 }

@@ -5,8 +5,8 @@
  * as the view has no other unique index that two updates could trip over.
  * Removals come before insertions, so that a key may move from one row to
  * another. Rows are matched by their image: of several equal rows exactly as
- * many go as the delta says. Rows that go are taken in an order that all
- * sessions share, since two of them may want copies of the same rows.
+ * many go as the delta says. Rows without a key that go are taken in an order
+ * that all sessions share, since two of them may want copies of the same rows.
  */
 #include "state/apply.hpp"
 #include "exec/snapshot.hpp"
@@ -227,11 +227,13 @@ apply(Writer *writer, ZSet *delta, capture::RowCallback changed, void *arg)
 					   arg,
 					   0};
 	int *partner = pair_entries(&app);
-	int *order = capture::zset_order(delta);
+	/* Rows with a key have their base rows or their group locked already. */
+	const bool keyed = writer->index && writer->index->rd_index->indisunique;
+	const int *order = keyed ? nullptr : capture::zset_order(delta);
 
 	for (int n = 0; n < delta->nentries; n++)
 	{
-		int i = order[n];
+		int i = order ? order[n] : n;
 
 		CHECK_FOR_INTERRUPTS();
 		if (delta->entries[i].weight < 0 && partner[i] >= 0)
@@ -239,7 +241,7 @@ apply(Writer *writer, ZSet *delta, capture::RowCallback changed, void *arg)
 	}
 	for (int n = 0; n < delta->nentries; n++)
 	{
-		int i = order[n];
+		int i = order ? order[n] : n;
 
 		CHECK_FOR_INTERRUPTS();
 		if (delta->entries[i].weight < 0 && partner[i] < 0)
