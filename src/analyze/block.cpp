@@ -899,15 +899,13 @@ key_matches(Node *expr, Oid opno, Var *key, NullKeys nulls)
 
 } // namespace
 
-void
-restrict_to_keys(Query *query, List *exprs, List *operators, NullKeys nulls)
+int
+read_keys(Query *query, List *exprs)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
 	RangeTblRef *ref = makeNode(RangeTblRef);
 	TupleDesc desc = CreateTemplateTupleDesc(list_length(exprs));
-	List *quals = NIL;
 	ListCell *lc;
-	ListCell *lc2;
 	int i = 0;
 
 	foreach (lc, exprs)
@@ -923,15 +921,25 @@ restrict_to_keys(Query *query, List *exprs, List *operators, NullKeys nulls)
 	query->rtable = lappend(query->rtable, rte);
 	ref->rtindex = list_length(query->rtable);
 	query->jointree->fromlist = lappend(query->jointree->fromlist, ref);
+	return ref->rtindex;
+}
 
-	i = 0;
+void
+restrict_to_keys(Query *query, List *exprs, List *operators, NullKeys nulls)
+{
+	int rti = read_keys(query, exprs);
+	List *quals = NIL;
+	ListCell *lc;
+	ListCell *lc2;
+	int i = 0;
+
 	forboth (lc, exprs, lc2, operators)
 	{
 		Node *expr = (Node *) lfirst(lc);
 		Var *key;
 
 		i++;
-		key = makeVar(ref->rtindex, i, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
+		key = makeVar(rti, i, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
 		quals = lappend(quals, key_matches(expr, lfirst_oid(lc2), key, nulls));
 	}
 	if (query->jointree->quals)

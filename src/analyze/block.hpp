@@ -53,6 +53,12 @@ AttrNumber find_target(List *targets, Node *expr);
 List *from_relations(Query *query);
 
 /*
+ * Adds the tuplestore of keys, whose columns have the types of the expressions,
+ * to the query's FROM; returns its range table index.
+ */
+int read_keys(Query *query, List *exprs);
+
+/*
  * Adds the tuplestore of keys to the query's FROM, and to its WHERE that each
  * expression equals its key column by the operator. Where nulls_match, a null
  * also matches a null.

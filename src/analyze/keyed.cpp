@@ -14,6 +14,7 @@
 #include "analyze/keyed.hpp"
 #include "analyze/block.hpp"
 #include "analyze/key.hpp"
+#include "analyze/pushdown.hpp"
 #include "analyze/touch.hpp"
 
 namespace tw::analyze
@@ -99,6 +100,42 @@ choose_columns(ViewPlan *plan, List *known)
 	return best;
 }
 
+/* True if the result column shows a column of a base table's unique key. */
+bool
+shows_key_column(Query *query, int column)
+{
+	Var *var = (Var *) list_nth_node(TargetEntry, query->targetList, column - 1)->expr;
+
+	if (!IsA(var, Var) || var->varlevelsup > 0 || query->setOperations)
+		return false;
+
+	RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
+	if (rte->rtekind != RTE_RELATION)
+		return false;
+
+	Relation rel = table_open(rte->relid, AccessShareLock);
+	Bitmapset *keys = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
+	bool result = bms_is_member(var->varattno - FirstLowInvalidHeapAttributeNumber, keys);
+
+	table_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * Any of the columns would do, but the fewer the cheaper: those that show key
+ * columns of base tables are the selective ones.
+ */
+Bitmapset *
+most_selective(Query *query, Bitmapset *columns)
+{
+	Bitmapset *keys = nullptr;
+
+	for (int c = bms_next_member(columns, -1); c >= 0; c = bms_next_member(columns, c))
+		if (shows_key_column(query, c))
+			keys = bms_add_member(keys, c);
+	return keys ? keys : columns;
+}
+
 List *
 expressions_of(Query *query, const ViewPlan *plan)
 {
@@ -135,6 +172,7 @@ restrict_query(Query *query, const ViewPlan *plan, NullKeys nulls)
 	{
 		List *exprs = expressions_of(query, plan);
 
+		push_down_keys(query, exprs);
 		restrict_to_keys(query, exprs, operators_for(exprs), nulls);
 		return;
 	}
@@ -228,6 +266,7 @@ plan_keyed(ViewPlan *plan)
 	Bitmapset *columns = choose_columns(plan, known);
 	if (bms_is_empty(columns))
 		return "no column by which touched rows could be told";
+	columns = most_selective(plan->query, columns);
 
 	plan->restrict_columns = (AttrNumber *) palloc(sizeof(AttrNumber) * bms_num_members(columns));
 	plan->nrestrict = 0;

@@ -211,4 +211,71 @@ create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqu
 	return index;
 }
 
+namespace
+{
+
+bool
+has_planner_index(Relation rel, List *columns)
+{
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(rel))
+	{
+		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+		bool usable = index->rd_index->indisvalid && RelationGetIndexPredicate(index) == NIL &&
+					  list_member_int(columns, index->rd_index->indkey.values[0]);
+
+		index_close(index, NoLock);
+		if (usable)
+			return true;
+	}
+	return false;
+}
+
+} // namespace
+
+void
+ensure_planner_index(Oid table, const char *name, List *columns)
+{
+	Relation rel = table_open(table, ShareLock);
+	TupleDesc desc = RelationGetDescr(rel);
+	List *small = NIL;
+	ListCell *lc;
+
+	foreach (lc, columns)
+		if (is_small_key(desc, lappend_int(list_copy(small), lfirst_int(lc))))
+			small = lappend_int(small, lfirst_int(lc));
+	if (has_planner_index(rel, columns))
+	{
+		table_close(rel, NoLock);
+		return;
+	}
+	if (small != NIL)
+	{
+		table_close(rel, NoLock);
+		(void) create_lookup_index(table, name, small, Uniqueness::kNotUnique);
+		return;
+	}
+
+	/* Long values: a hash index, which has no limit. */
+	Form_pg_attribute att = TupleDescAttr(desc, linitial_int(columns) - 1);
+	Oid opclass = GetDefaultOpClass(att->atttypid, HASH_AM_OID);
+	IndexInfo *info = makeNode(IndexInfo);
+	int16 option = 0;
+
+	if (OidIsValid(opclass))
+	{
+		info->ii_NumIndexAttrs = 1;
+		info->ii_NumIndexKeyAttrs = 1;
+		info->ii_IndexAttrNumbers[0] = att->attnum;
+		info->ii_ReadyForInserts = true;
+		info->ii_Am = HASH_AM_OID;
+		info->ii_Context = CurrentMemoryContext;
+		(void) pg::create_index(rel, name, info, list_make1(pstrdup(NameStr(att->attname))),
+								HASH_AM_OID, &att->attcollation, &opclass, &option);
+	}
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
+}
+
 } // namespace tw::catalog

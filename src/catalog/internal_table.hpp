@@ -34,4 +34,10 @@ enum class Uniqueness
 };
 Oid create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqueness);
 
+/*
+ * Makes sure that the planner has an index to look rows up by any of the
+ * columns; creates one of that name where there is none.
+ */
+void ensure_planner_index(Oid table, const char *name, List *columns);
+
 } // namespace tw::catalog

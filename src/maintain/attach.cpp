@@ -216,6 +216,22 @@ find_key_index(const ViewPlan *plan)
 	return index;
 }
 
+/* Rows of a keyed view are looked up by the touched keys. */
+void
+ensure_touch_index(const ViewPlan *plan)
+{
+	List *columns = NIL;
+
+	if (plan->strategy != Strategy::kKeyed)
+		return;
+	for (int i = 0; i < plan->nrestrict; i++)
+		columns = lappend_int(columns, plan->restrict_columns[i]);
+	catalog::ensure_planner_index(plan->view,
+								  ChooseRelationName(get_rel_name(plan->view), nullptr, "tw_touch",
+													 get_rel_namespace(plan->view), false),
+								  columns);
+}
+
 void
 create_state(const ViewPlan *plan)
 {
@@ -459,6 +475,7 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	int64 rows = filled ? fill(plan) : 0;
 	create_state(plan);
 	Oid key_index = find_key_index(plan);
+	ensure_touch_index(plan);
 	Oid log = feed ? feed::create_log(view) : InvalidOid;
 
 	record_attachment(plan, mode, log, key_index);
