@@ -145,9 +145,12 @@ $node->start;
 check_everything('immediate stop');
 
 $writers = write_for_a_while();
+my $postmaster = $node->{_pid};
 $node->kill9;
 IPC::Run::finish($writers->{run});
-usleep(1_000_000);
+# its children may hold the shared memory for a moment
+ok(wait_for(60, sub { !-d "/proc/$postmaster" }), 'it is gone');
+usleep(2_000_000);
 $node->start;
 check_everything('postmaster killed');
 
