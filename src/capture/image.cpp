@@ -75,8 +75,7 @@ canonical_array(Oid element, Datum value)
 		if (!nulls[i])
 			elements[i] = canonical_of_type(element, elements[i]);
 	return PointerGetDatum(construct_md_array(elements, nulls, ARR_NDIM(array), ARR_DIMS(array),
-											  ARR_LBOUND(array), element, length, by_value,
-											  align));
+											  ARR_LBOUND(array), element, length, by_value, align));
 }
 
 /* Types of the server other than RECORD hold no composite values. */
@@ -124,8 +123,8 @@ holds_composite(Oid type)
 	Oid base = getBaseType(type);
 	Oid element = get_element_type(base);
 
-	return is_composite(base) ||
-		   (OidIsValid(element) && may_hold_composite(element) && is_composite(getBaseType(element)));
+	return is_composite(base) || (OidIsValid(element) && may_hold_composite(element) &&
+								  is_composite(getBaseType(element)));
 }
 
 } // namespace tw::capture

@@ -18,6 +18,21 @@ collect_row(void *arg, TupleTableSlot *row, int64 weight)
 	(void)capture::zset_add(static_cast<ZSet *>(arg), row, weight);
 }
 
+/*
+ * Waits for those who write the state table, and excludes others until the end
+ * of the transaction: all groups are about to be replaced.
+ */
+void
+lock_groups(Oid relid)
+{
+	LockRelationOid(relid, ShareRowExclusiveLock);
+	if (IsolationUsesXactSnapshot())
+		return;
+	PopActiveSnapshot();
+	PushCopiedSnapshot(GetLatestSnapshot());
+	UpdateActiveSnapshotCommandId();
+}
+
 /* Removes all rows of a state table, in this transaction's sight. */
 void
 empty_table(Oid relid)
@@ -40,6 +55,7 @@ rebuild_aggregate(const ViewRuntime *view, ZSet *out)
 {
 	state::Groups *groups = state::begin_groups(view->aggregate);
 
+	lock_groups(view->state);
 	empty_table(view->state);
 	exec::run_whole(view->input, state::add_input, groups);
 	state::store_groups(groups, out);

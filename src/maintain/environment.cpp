@@ -77,14 +77,13 @@ find_shared_values()
 				ObjectIdGetDatum(MyDatabaseId));
 	ScanKeyInit(&keys[1], Anum_pg_db_role_setting_setrole, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(InvalidOid));
-	SysScanDesc scan =
-		systable_beginscan(rel, DbRoleSettingDatidRolidIndexId, true, nullptr, 2, keys);
+	SysScanDesc scan = systable_beginscan(rel, DbRoleSettingDatidRolidIndexId, true, nullptr, 2,
+										  keys);
 	HeapTuple tup = systable_getnext(scan);
 	bool isnull = true;
-	Datum settings = HeapTupleIsValid(tup)
-						 ? heap_getattr(tup, Anum_pg_db_role_setting_setconfig,
-										RelationGetDescr(rel), &isnull)
-						 : (Datum) 0;
+	Datum settings = HeapTupleIsValid(tup) ? heap_getattr(tup, Anum_pg_db_role_setting_setconfig,
+														  RelationGetDescr(rel), &isnull)
+										   : (Datum) 0;
 
 	if (!isnull)
 		read_settings(DatumGetArrayTypeP(settings));
@@ -100,8 +99,9 @@ init_environment()
 {
 	for (int i = 0; i < kPinnedCount; i++)
 		if (kPinnedSettings[i].value == nullptr)
-			server_values[i] = MemoryContextStrdup(
-				TopMemoryContext, GetConfigOption(kPinnedSettings[i].name, false, false));
+			server_values[i] = MemoryContextStrdup(TopMemoryContext,
+												   GetConfigOption(kPinnedSettings[i].name, false,
+																   false));
 }
 
 Environment
@@ -110,8 +110,7 @@ enter_environment(Oid owner, Settings settings)
 	Environment environment = {InvalidOid, 0, 0};
 
 	GetUserIdAndSecContext(&environment.user, &environment.security_context);
-	SetUserIdAndSecContext(owner,
-						   environment.security_context | SECURITY_RESTRICTED_OPERATION);
+	SetUserIdAndSecContext(owner, environment.security_context | SECURITY_RESTRICTED_OPERATION);
 	if (settings == Settings::kAsTheyAre)
 		return environment;
 

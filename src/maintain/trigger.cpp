@@ -170,8 +170,7 @@ guard_statement(PlannedStmt *statement)
 	if (!statement->hasModifyingCTE || list_length(statement->resultRelations) < 2)
 		return;
 	foreach (lc, statement->resultRelations)
-		relids = list_append_unique_oid(relids,
-										rt_fetch(lfirst_int(lc), statement->rtable)->relid);
+		relids = list_append_unique_oid(relids, rt_fetch(lfirst_int(lc), statement->rtable)->relid);
 	guard_views(relids);
 }
 
@@ -207,7 +206,7 @@ extern "C"
 Datum
 tailwater_capture(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *)fcinfo->context;
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
 		ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
