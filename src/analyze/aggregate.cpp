@@ -98,8 +98,7 @@ extreme_kind(Aggref *agg, AggregateSpec *spec)
 		return false;
 
 	TargetEntry *arg = linitial_node(TargetEntry, agg->args);
-	if (!equality_is_image(exprType((Node *) arg->expr), exprTypmod((Node *) arg->expr),
-						   agg->inputcollid))
+	if (!equality_is_image((Node *) arg->expr))
 		return false;
 	spec->kind = strategy == BTLessStrategyNumber ? AggregateKind::kMin : AggregateKind::kMax;
 	spec->compare = get_opfamily_proc(opfamily, opcintype, opcintype, BTORDER_PROC);
@@ -251,7 +250,7 @@ collect_groups(Query *query, Split *split)
 	{
 		Node *group = (Node *) lfirst(lc);
 
-		if (!equality_is_image(exprType(group), exprTypmod(group), exprCollation(group)))
+		if (!equality_is_image(group))
 			return psprintf("a group column of type %s, whose equal values may look different",
 							format_type_be(exprType(group)));
 	}

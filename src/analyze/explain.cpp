@@ -197,8 +197,8 @@ how_touched(const ViewPlan *plan, Oid relid)
 	StringInfoData keys;
 
 	for (int i = 0; i < plan->npoints; i++)
-		if (plan->points[i].relid == relid && plan->points[i].path == NIL)
-			return "any row may be touched: evaluate the query again and compare";
+		if (plan->points[i].relid == relid && !plan->points[i].followed)
+			return "where any row is touched, evaluate the query again and compare";
 	initStringInfo(&keys);
 	for (int i = 0; i < plan->nrestrict; i++)
 		appendStringInfo(&keys, "%s%s", i > 0 ? ", " : "",
@@ -212,7 +212,7 @@ how_changed(const ViewPlan *plan, Oid relid)
 	int occurrences = 0;
 
 	if (plan->strategy == Strategy::kRecompute)
-		return psprintf("evaluate the query again and compare (%s)", plan->reason);
+		return psprintf("where any row is touched, evaluate the query again and compare (%s)", plan->reason);
 	if (plan->strategy == Strategy::kKeyed)
 		return how_touched(plan, relid);
 	for (int i = 0; i < plan->input->noccurrences; i++)

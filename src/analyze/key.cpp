@@ -586,22 +586,63 @@ live_view_key(Oid view)
 	return key;
 }
 
-bool
-equality_is_image(Oid type, int32 typmod, Oid collation)
+namespace
 {
-	Oid base = getBaseType(type);
 
-	/* A declared scale leaves one image for each number. */
-	if (base == NUMERICOID)
-		return (type == base ? typmod : -1) >= (int32) VARHDRSZ;
+/* EXTRACT of a field that is a whole number, which is always given without decimals. */
+bool
+extracts_whole_number(Node *expr)
+{
+	static const char *const fields[] = {"year",	"month",   "day",	  "quarter", "week",
+										 "dow",		"isodow",  "doy",	  "isoyear", "hour",
+										 "minute",	"century", "decade", "millennium"};
+	FuncExpr *call = (FuncExpr *) expr;
+
+	if (!IsA(call, FuncExpr) ||
+		(call->funcid != F_EXTRACT_TEXT_DATE && call->funcid != F_EXTRACT_TEXT_TIMESTAMP &&
+		 call->funcid != F_EXTRACT_TEXT_TIMESTAMPTZ))
+		return false;
+
+	Const *field = (Const *) linitial(call->args);
+	if (!IsA(field, Const) || field->constisnull)
+		return false;
+
+	char *name = TextDatumGetCString(field->constvalue);
+	for (const char *whole : fields)
+		if (pg_strcasecmp(name, whole) == 0)
+			return true;
+	return false;
+}
+
+/* A declared scale or length leaves one image for each value. */
+bool
+typmod_fixes_image(Oid type, int32 typmod, Oid collation)
+{
+	if (typmod < (int32) VARHDRSZ)
+		return false;
+	return type == NUMERICOID ||
+		   (type == BPCHAROID && get_collation_isdeterministic(collation));
+}
+
+} // namespace
+
+bool
+equality_is_image(Node *expr)
+{
+	Oid type = exprType(expr);
+	Oid base = getBaseType(type);
+	Oid collation = exprCollation(expr);
+
+	if (base == NUMERICOID || base == BPCHAROID)
+		return typmod_fixes_image(type, exprTypmod(expr), collation) ||
+			   extracts_whole_number(expr);
 
 	TypeCacheEntry *entry = lookup_type_cache(base, TYPECACHE_BTREE_OPFAMILY);
 	if (!OidIsValid(entry->btree_opf))
 		return false;
 
-	Oid proc =
-		get_opfamily_proc(entry->btree_opf, entry->btree_opintype, entry->btree_opintype,
-						  BTEQUALIMAGE_PROC);
+	Oid proc = get_opfamily_proc(entry->btree_opf, entry->btree_opintype, entry->btree_opintype,
+								 BTEQUALIMAGE_PROC);
 	if (!OidIsValid(proc))
 		return false;
 	return DatumGetBool(

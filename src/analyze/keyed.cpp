@@ -9,7 +9,9 @@
  * that follows the change.
  *
  * A base table for which the keys cannot be followed makes its changes
- * recompute the view; changes of the others do not.
+ * recompute the view, unless its touch query finds that nothing is touched;
+ * changes of the others do not. A view without any key is kept by that test
+ * alone.
  */
 #include "analyze/keyed.hpp"
 #include "analyze/block.hpp"
@@ -253,8 +255,6 @@ plan_keyed(ViewPlan *plan)
 	List *known = NIL;
 	ListCell *lc;
 
-	if (plan->query->cteList != NIL)
-		return "a recursive query";
 	foreach (lc, points)
 	{
 		Bitmapset *columns = nullptr;
@@ -263,12 +263,10 @@ plan_keyed(ViewPlan *plan)
 		known = lappend(known, query ? bms_intersect(columns, matchable) : nullptr);
 	}
 
-	Bitmapset *columns = choose_columns(plan, known);
-	if (bms_is_empty(columns))
-		return "no column by which touched rows could be told";
-	columns = most_selective(plan->query, columns);
+	Bitmapset *columns = most_selective(plan->query, choose_columns(plan, known));
 
-	plan->restrict_columns = (AttrNumber *) palloc(sizeof(AttrNumber) * bms_num_members(columns));
+	plan->restrict_columns =
+		(AttrNumber *) palloc(sizeof(AttrNumber) * Max(bms_num_members(columns), 1));
 	plan->nrestrict = 0;
 	for (int c = bms_next_member(columns, -1); c >= 0; c = bms_next_member(columns, c))
 		plan->restrict_columns[plan->nrestrict++] = c;
@@ -278,9 +276,13 @@ plan_keyed(ViewPlan *plan)
 	for (int i = 0; i < plan->npoints; i++)
 	{
 		plan->points[i] = *(TouchPoint *) list_nth(points, i);
-		if (!bms_is_subset(columns, (Bitmapset *) list_nth(known, i)))
-			plan->points[i].path = NIL; /* any row may be touched */
+		plan->points[i].followed =
+			!bms_is_empty(columns) && bms_is_subset(columns, (Bitmapset *) list_nth(known, i));
 	}
+	if (plan->query->cteList != NIL)
+		return "a recursive query";
+	if (bms_is_empty(columns))
+		return "no column by which touched rows could be told";
 	plan->restricted = restricted_query(plan, NullKeys::kNeverMatch);
 	plan->restricted_nulls = restricted_query(plan, NullKeys::kMatch);
 	plan->stored = stored_query(plan, NullKeys::kNeverMatch);

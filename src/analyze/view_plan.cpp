@@ -155,6 +155,7 @@ analyze_view(Oid view, MemoryContext parent)
 		{
 			plan->strategy = Strategy::kRecompute;
 			plan->reason = "a table read both with and without its descendants";
+			plan->npoints = 0;
 			plan->only_bases = foreach_delete_current(plan->only_bases, lc);
 		}
 	table_close(rel, NoLock);

@@ -29,6 +29,7 @@ struct CachedTouch
 	int point;
 	List *changed; /* OIDs, sorted */
 	CachedQuery *query; /* null: any row may be touched */
+	bool followed;		/* its rows have the keys; else they only tell that something is touched */
 };
 
 } // namespace
@@ -122,6 +123,13 @@ add_key(void *arg, TupleTableSlot *row, int64 weight)
 	set->counts[which]++;
 }
 
+/* A RowCallback that only notes that there is a row. */
+void
+note_row(void *arg, TupleTableSlot *row, int64 weight)
+{
+	*static_cast<bool *>(arg) = true;
+}
+
 Bitmapset *
 used_columns(const ViewPlan *plan, Oid relid)
 {
@@ -133,7 +141,7 @@ used_columns(const ViewPlan *plan, Oid relid)
 	return used;
 }
 
-CachedQuery *
+const CachedTouch *
 touch_of(KeyedOperator *op, int point, List *changed)
 {
 	ListCell *lc;
@@ -143,7 +151,7 @@ touch_of(KeyedOperator *op, int point, List *changed)
 		CachedTouch *touch = (CachedTouch *) lfirst(lc);
 
 		if (touch->point == point && equal(touch->changed, changed))
-			return touch->query;
+			return touch;
 	}
 
 	MemoryContext old = MemoryContextSwitchTo(op->context);
@@ -152,16 +160,17 @@ touch_of(KeyedOperator *op, int point, List *changed)
 	Query *query =
 		analyze::touch_query(op->plan->query, &op->plan->points[point], changed, &known);
 
-	for (int i = 0; query && i < op->plan->nrestrict; i++)
+	touch->followed = op->plan->points[point].followed;
+	for (int i = 0; i < op->plan->nrestrict; i++)
 		if (!bms_is_member(op->plan->restrict_columns[i], known))
-			query = nullptr;
+			touch->followed = false;
 	touch->point = point;
 	touch->changed = list_copy(changed);
 	if (query)
 		touch->query = make_cached_query(query, op->context, op->stale);
 	op->touches = lappend(op->touches, touch);
 	MemoryContextSwitchTo(old);
-	return touch->query;
+	return touch;
 }
 
 /* The stores of the deltas that change anything the view reads. */
@@ -257,6 +266,11 @@ make_keyed_operator(const ViewPlan *plan, TupleDesc view, const bool *stale)
 	op->keys = CreateTemplateTupleDesc(plan->nrestrict);
 	for (int i = 0; i < plan->nrestrict; i++)
 		TupleDescCopyEntry(op->keys, i + 1, view, plan->restrict_columns[i]);
+	if (plan->nrestrict == 0)
+	{
+		MemoryContextSwitchTo(old);
+		return op;
+	}
 	op->restricted[0] = make_cached_query(plan->restricted, plan->context, stale);
 	op->restricted[1] = make_cached_query(plan->restricted_nulls, plan->context, stale);
 	op->stored[0] = make_cached_query(plan->stored, plan->context, stale);
@@ -273,23 +287,25 @@ run_keyed(KeyedOperator *op, List *deltas, ZSet *out)
 	List *changed = NIL;
 	int nstores = make_stores(op, deltas, stores, &changed);
 	KeySet *keys = nullptr;
-	bool everything = false;
+	bool everything = plan->npoints == 0;
 
 	for (int i = 0; i < plan->npoints && !everything; i++)
 	{
-		CachedQuery *touch;
+		const CachedTouch *touch;
 
 		if (!list_member_oid(changed, plan->points[i].relid))
 			continue;
 		touch = touch_of(op, i, changed);
-		if (!touch)
-		{
+		if (!touch->query)
 			everything = true;
-			break;
+		else if (touch->followed)
+		{
+			if (!keys)
+				keys = make_key_set(op);
+			run_query(touch->query, stores, nstores, WeightColumn::kNone, add_key, keys);
 		}
-		if (!keys)
-			keys = make_key_set(op);
-		run_query(touch, stores, nstores, WeightColumn::kNone, add_key, keys);
+		else
+			run_query(touch->query, stores, nstores, WeightColumn::kNone, note_row, &everything);
 	}
 	for (int i = 0; i < nstores; i++)
 		tuplestore_end(stores[i].rows);

@@ -125,7 +125,7 @@ compute_delta(const ViewRuntime *view, List *deltas)
 {
 	ZSet *out = capture::make_zset(view->desc, CurrentMemoryContext);
 
-	if (any_reset(deltas) || view->plan->strategy == Strategy::kRecompute)
+	if (any_reset(deltas))
 	{
 		recompute(view, out);
 		return out;
@@ -139,6 +139,7 @@ compute_delta(const ViewRuntime *view, List *deltas)
 		fold_input(view, deltas, out);
 		break;
 	case Strategy::kKeyed:
+	case Strategy::kRecompute:
 		if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
 		{
 			guard_recompute(view);

@@ -80,7 +80,7 @@ inputs_of(const analyze::ViewPlan *plan)
 	for (int i = 0; i < most; i++)
 	{
 		if (keyed)
-			add_input(&inputs, plan->points[i].relid, plan->points[i].path == NIL);
+			add_input(&inputs, plan->points[i].relid, !plan->points[i].followed);
 		else
 			add_input(&inputs, plan->input->relids[i], false);
 	}

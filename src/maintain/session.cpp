@@ -208,7 +208,8 @@ build_runtime(const catalog::LiveView *info)
 			state::make_aggregate_operator(plan, runtime->state, only_index(runtime->state),
 										   runtime->desc, &runtime->stale);
 	}
-	if (plan->strategy == analyze::Strategy::kKeyed)
+	if (plan->strategy == analyze::Strategy::kKeyed ||
+		plan->strategy == analyze::Strategy::kRecompute)
 		runtime->keyed = exec::make_keyed_operator(plan, runtime->desc, &runtime->stale);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(plan->context, CacheMemoryContext);
