@@ -145,10 +145,12 @@ CREATE TABLE new_lineitem AS SELECT s AS set, l AS new FROM size, generate_serie
 -- what the second refresh function deletes: other orders, from all over the table
 CREATE TABLE old_orders AS SELECT s AS set, order_key(s + i * 1000, 0) AS orderkey FROM size, generate_series(1, 3) s,
 	generate_series(0, orders / 1000 - 1) i WHERE s + i * 1000 > 0;
--- one line of an order that was shipped, one customer that has orders
+-- single rows that most of the queries read: lines that were shipped late in 1994 to 1996, customers that have orders, parts of size 15
 CREATE TABLE one_line AS SELECT row_number() OVER (ORDER BY pick(1000000, l_orderkey, 120)) AS set, l_orderkey AS orderkey, l_linenumber AS line
-	FROM lineitem WHERE l_linenumber = 1 AND l_receiptdate < '1998-01-01' ORDER BY set LIMIT 3;
+	FROM lineitem WHERE l_shipdate BETWEEN '1994-01-01' AND '1996-12-31' AND l_receiptdate > l_commitdate ORDER BY set LIMIT 3;
 CREATE TABLE one_customer AS SELECT s AS set, s * 30 + 1 AS custkey FROM generate_series(1, 3) s;
+CREATE TABLE one_supply AS SELECT row_number() OVER (ORDER BY ps_partkey) AS set, ps_partkey AS partkey, ps_suppkey AS suppkey
+	FROM partsupp JOIN part ON p_partkey = ps_partkey WHERE p_size IN (14, 15) AND p_type LIKE '%BRASS' ORDER BY set LIMIT 3;
 
 CREATE INDEX ON lineitem (l_partkey, l_suppkey);
 CREATE INDEX ON lineitem (l_suppkey);
