@@ -215,7 +215,9 @@ lock_keys(const KeyedOperator *op, const KeySet *keys)
 		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, op->plan->view, bucket, pg::kKeyLock);
 		(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	}
-	renew_snapshot();
+	/* A transaction with a fixed snapshot compares what it sees with the present (maintain/batch.cpp). */
+	if (!IsolationUsesXactSnapshot())
+		renew_snapshot();
 }
 
 struct Collecting

@@ -61,17 +61,66 @@ any_reset(List *deltas)
 	return false;
 }
 
-/* Under a fixed snapshot, rows that others committed since would be missed: fail instead. */
+/* What the deltas change, as far as other tables have a say in it; false where that is not a set of rows. */
+bool
+probe(const ViewRuntime *view, List *deltas, ZSet *out)
+{
+	switch (view->plan->strategy)
+	{
+		case Strategy::kLinear:
+		case Strategy::kAggregate:
+			exec::run_delta(view->input, deltas, collect_weighted_row, out);
+			return true;
+		default:
+			return exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kSomeKeys;
+	}
+}
+
+TupleDesc
+probe_descriptor(const ViewRuntime *view)
+{
+	return view->plan->strategy == Strategy::kAggregate
+			   ? ExecTypeFromTL(view->plan->input->query->targetList)
+			   : view->desc;
+}
+
+/*
+ * Under a fixed snapshot, rows that others committed since would be missed. So
+ * the delta is computed under the fixed snapshot and under the present one; if
+ * they differ, the transaction fails.
+ */
 void
-check_isolation(const ViewRuntime *view)
+check_isolation(const ViewRuntime *view, List *deltas)
 {
 	if (!IsolationUsesXactSnapshot() || !needs_guard(view))
 		return;
 
+	TupleDesc desc = probe_descriptor(view);
+	ZSet *before = capture::make_zset(desc, CurrentMemoryContext);
+	ZSet *after = capture::make_zset(desc, CurrentMemoryContext);
+
+	/* This also takes the locks on touched keys: what is committed afterwards does not concern them. */
+	bool rows = !any_reset(deltas) && probe(view, deltas, before);
 	Snapshot fixed = GetActiveSnapshot();
 	Snapshot now = GetLatestSnapshot();
+	if (now->xmax == fixed->xmax && now->xcnt == fixed->xcnt)
+		return;
+	if (!rows)
+		state::serialization_failure();
+	PushCopiedSnapshot(now);
+	UpdateActiveSnapshotCommandId();
+	bool comparable = probe(view, deltas, after);
+	PopActiveSnapshot();
+	if (!comparable)
+		state::serialization_failure();
 
-	if (now->xmax != fixed->xmax || now->xcnt != fixed->xcnt)
+	Delta negated = {};
+	negated.desc = desc;
+	negated.set = after;
+	for (int i = 0; i < after->nentries; i++)
+		after->entries[i].weight = -after->entries[i].weight;
+	capture::each_row(&negated, collect_weighted_row, before);
+	if (!capture::zset_is_empty(before))
 		state::serialization_failure();
 }
 
@@ -186,7 +235,7 @@ maintain_view(const ViewRuntime *view, List *deltas)
 
 	PushCopiedSnapshot(exec::maintenance_snapshot());
 	UpdateActiveSnapshotCommandId();
-	check_isolation(view);
+	check_isolation(view, deltas);
 
 	ZSet *out = compute_delta(view, deltas);
 	(void)apply_to_view(view, out, Publish::kYes);
