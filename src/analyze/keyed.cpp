@@ -174,7 +174,9 @@ restrict_query(Query *query, const ViewPlan *plan, NullKeys nulls)
 	{
 		List *exprs = expressions_of(query, plan);
 
-		push_down_keys(query, exprs);
+		/* Inside subqueries keys match by equality only. */
+		if (nulls == NullKeys::kNeverMatch)
+			push_down_keys(query, exprs);
 		restrict_to_keys(query, exprs, operators_for(exprs), nulls);
 		return;
 	}

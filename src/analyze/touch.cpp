@@ -135,7 +135,7 @@ used_walker(Node *node, UsedSearch *search)
 	if (IsA(node, Query))
 	{
 		search->levels_up++;
-		bool result = pg::walk_query((Query *) node, used_walker, search, 0);
+		bool result = pg::walk_query((Query *) node, used_walker, search, QTW_IGNORE_JOINALIASES);
 		search->levels_up--;
 		return result;
 	}
@@ -158,7 +158,7 @@ add_point(PointSearch *search, Query *query, int rti)
 	TouchPoint *point = (TouchPoint *) palloc0(sizeof(TouchPoint));
 	UsedSearch used = {(Index) rti, 0, nullptr};
 
-	(void) pg::walk_query(query, used_walker, &used, 0);
+	(void) pg::walk_query(query, used_walker, &used, QTW_IGNORE_JOINALIASES);
 	point->relid = rt_fetch(rti, query->rtable)->relid;
 	point->used = used.used;
 	if (search->reachable)
