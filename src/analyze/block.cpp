@@ -320,7 +320,8 @@ used_walker(Node *node, UsedContext *context)
 	if (IsA(node, Query))
 	{
 		context->levels_up++;
-		bool result = pg::walk_query((Query *) node, used_walker, context, QTW_IGNORE_JOINALIASES);
+		bool result =
+			pg::walk_query((Query *) node, used_walker, context, QTW_IGNORE_JOINALIASES);
 		context->levels_up--;
 		return result;
 	}
@@ -343,6 +344,7 @@ collect_occurrences(Query *query, Occurrences *found)
 		{
 			UsedContext context = {(Index) rti, 0, nullptr};
 
+			/* Alias variables were replaced; the aliases of a join name all columns. */
 			(void) pg::walk_query(query, used_walker, &context, QTW_IGNORE_JOINALIASES);
 			found->relids = lappend_oid(found->relids, rte->relid);
 			found->used = lappend(found->used, context.used);
