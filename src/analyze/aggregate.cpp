@@ -42,7 +42,7 @@ aggregate_kind(Aggref *agg, AggregateSpec *spec)
 			return true;
 		case F_COUNT_ANY:
 			spec->kind = AggregateKind::kCount;
-			spec->nstate = 1;
+			spec->nstate = 4;
 			return true;
 		case F_SUM_INT2:
 		case F_SUM_INT4:
@@ -102,7 +102,7 @@ extreme_kind(Aggref *agg, AggregateSpec *spec)
 		return false;
 	spec->kind = strategy == BTLessStrategyNumber ? AggregateKind::kMin : AggregateKind::kMax;
 	spec->compare = get_opfamily_proc(opfamily, opcintype, opcintype, BTORDER_PROC);
-	spec->nstate = 1;
+	spec->nstate = 4;
 	return OidIsValid(spec->compare);
 }
 

@@ -145,8 +145,40 @@ add_part(Delta *delta, const Change *change, Tuplestorestate *rows, int weight)
 
 } // namespace
 
+namespace
+{
+
+/* The relation and all it is a partition of or inherits from. */
+struct Ancestry
+{
+	Oid relid; /* hash key */
+	bool valid;
+	bool news; /* came while it is being read */
+	List *ancestors; /* in CacheMemoryContext */
+};
+
+HTAB *ancestries = nullptr;
+
+/* A relation that gets or loses a parent is announced by the relation cache, as is the parent. */
+void
+relation_changed(Datum unused, Oid relid)
+{
+	HASH_SEQ_STATUS seq;
+	Ancestry *entry;
+
+	if (!ancestries)
+		return;
+	hash_seq_init(&seq, ancestries);
+	while ((entry = (Ancestry *)hash_seq_search(&seq)) != nullptr)
+	{
+		entry->news = true;
+		if (!OidIsValid(relid) || list_member_oid(entry->ancestors, relid))
+			entry->valid = false;
+	}
+}
+
 List *
-ancestors_of(Oid relid)
+read_ancestors(Oid relid)
 {
 	List *ancestors = list_make1_oid(relid);
 	ListCell *lc;
@@ -171,10 +203,54 @@ ancestors_of(Oid relid)
 	return ancestors;
 }
 
+List *
+known_ancestors(Oid relid)
+{
+	if (!ancestries)
+	{
+		HASHCTL ctl = {};
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(Ancestry);
+		ctl.hcxt = CacheMemoryContext;
+		ancestries =
+			hash_create("tailwater ancestors", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+
+	bool found;
+	Ancestry *entry = (Ancestry *)hash_search(ancestries, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->valid = false;
+		entry->ancestors = NIL;
+	}
+	if (!entry->valid)
+	{
+		entry->news = false;
+
+		List *ancestors = read_ancestors(relid);
+		MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
+
+		list_free(entry->ancestors);
+		entry->ancestors = list_copy(ancestors);
+		entry->valid = !entry->news;
+		MemoryContextSwitchTo(old);
+	}
+	return entry->ancestors;
+}
+
+} // namespace
+
+List *
+ancestors_of(Oid relid)
+{
+	return list_copy(known_ancestors(relid));
+}
+
 bool
 is_descendant(Oid relid, Oid ancestor)
 {
-	return relid == ancestor || list_member_oid(ancestors_of(relid), ancestor);
+	return relid == ancestor || list_member_oid(known_ancestors(relid), ancestor);
 }
 
 bool
@@ -262,6 +338,99 @@ batch_context()
 	return pending_context();
 }
 
+namespace
+{
+
+constexpr int kComparedRows = 100;
+
+/* Whether two values are the same bytes; values that are stored apart count as different. */
+bool
+same_bytes(Form_pg_attribute att, Datum a, Datum b)
+{
+	if (att->attlen > 0)
+		return att->attbyval ? a == b
+							 : memcmp(DatumGetPointer(a), DatumGetPointer(b), att->attlen) == 0;
+	if (att->attlen == -2)
+		return strcmp(DatumGetCString(a), DatumGetCString(b)) == 0;
+
+	Size size = VARSIZE_ANY(DatumGetPointer(a));
+	return size == VARSIZE_ANY(DatumGetPointer(b)) &&
+		   memcmp(DatumGetPointer(a), DatumGetPointer(b), size) == 0;
+}
+
+Bitmapset *
+add_differences(Bitmapset *touched, TupleTableSlot *old_row, TupleTableSlot *new_row)
+{
+	TupleDesc desc = old_row->tts_tupleDescriptor;
+
+	slot_getallattrs(old_row);
+	slot_getallattrs(new_row);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped ||
+			(old_row->tts_isnull[i] == new_row->tts_isnull[i] &&
+			 (old_row->tts_isnull[i] ||
+			  same_bytes(att, old_row->tts_values[i], new_row->tts_values[i]))))
+			continue;
+		touched = bms_add_member(touched, i + 1 - FirstLowInvalidHeapAttributeNumber);
+	}
+	return touched;
+}
+
+int
+rewound_pointer(Tuplestorestate *rows)
+{
+	int pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
+
+	tuplestore_select_read_pointer(rows, pointer);
+	tuplestore_rescan(rows);
+	return pointer;
+}
+
+/*
+ * Compares the rows pair by pair. Which old row became which new one does not
+ * matter: if a column is the same in all pairs, the same values went and came,
+ * and that holds for all such columns together.
+ */
+void
+compare_rows(Change *change)
+{
+	TupleTableSlot *old_row = MakeSingleTupleTableSlot(change->desc, &TTSOpsMinimalTuple);
+	TupleTableSlot *new_row = MakeSingleTupleTableSlot(change->desc, &TTSOpsMinimalTuple);
+
+	(void)rewound_pointer(change->old_rows);
+	(void)rewound_pointer(change->new_rows);
+	while (tuplestore_gettupleslot(change->old_rows, true, false, old_row) &&
+		   tuplestore_gettupleslot(change->new_rows, true, false, new_row))
+		change->touched = add_differences(change->touched, old_row, new_row);
+	ExecDropSingleTupleTableSlot(old_row);
+	ExecDropSingleTupleTableSlot(new_row);
+}
+
+} // namespace
+
+bool
+touches_columns(Change *change, const Bitmapset *columns)
+{
+	if (change->truncated || !change->old_rows || !change->new_rows ||
+		tuplestore_tuple_count(change->old_rows) > kComparedRows ||
+		tuplestore_tuple_count(change->old_rows) != tuplestore_tuple_count(change->new_rows))
+		return true;
+	if (!change->compared)
+	{
+		MemoryContext old = MemoryContextSwitchTo(pending_context());
+
+		compare_rows(change);
+		change->compared = true;
+		MemoryContextSwitchTo(old);
+	}
+	if (bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, columns))
+		return !bms_is_empty(change->touched);
+	return bms_overlap(change->touched, columns);
+}
+
 Delta *
 delta_of(Oid relid, List *changes, bool with_descendants)
 {
@@ -306,6 +475,7 @@ init()
 {
 	RegisterXactCallback(forget_transaction, nullptr);
 	RegisterSubXactCallback(end_subtransaction, nullptr);
+	CacheRegisterRelcacheCallback(relation_changed, (Datum)0);
 }
 
 } // namespace tw::capture

@@ -18,7 +18,17 @@ struct Change
 	Tuplestorestate *new_rows; /* or null */
 	bool truncated;
 	int nest_level; /* of the (sub)transaction */
+
+	/* Filled at the first call of touches_columns(). */
+	bool compared;
+	Bitmapset *touched; /* columns, as attnum - FirstLowInvalidHeapAttributeNumber */
 };
+
+/*
+ * False if the change is an UPDATE that left the columns as they were, image by
+ * image. An UPDATE of many rows counts as one of all columns.
+ */
+bool touches_columns(Change *change, const Bitmapset *columns);
 
 /* A BEFORE STATEMENT trigger of a base table fired. */
 void enter_statement();

@@ -13,7 +13,7 @@ namespace tw::capture
 namespace
 {
 
-constexpr int kFirstCapacity = 16;
+constexpr int kFirstCapacity = 4;
 
 /* Bytes of the tuple that make up its image. */
 const unsigned char *
@@ -109,6 +109,18 @@ form_image(TupleDesc desc, const Datum *values, const bool *nulls)
 	if (plain != plain_space)
 		pfree(plain);
 	return tuple;
+}
+
+int
+compare_images(MinimalTuple a, MinimalTuple b)
+{
+	int length;
+	int other_length;
+	const unsigned char *bytes = image_bytes(a, &length);
+	const unsigned char *other = image_bytes(b, &other_length);
+	int cmp = memcmp(bytes, other, Min(length, other_length));
+
+	return cmp != 0 ? cmp : length - other_length;
 }
 
 bool

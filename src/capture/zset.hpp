@@ -60,6 +60,9 @@ bool zset_is_empty(const ZSet *set);
 /* A minimal tuple in the current memory context whose bytes are the row's image. */
 MinimalTuple form_image(TupleDesc desc, const Datum *values, const bool *nulls);
 
+/* An order of images without meaning, the same in all sessions: < 0, 0, > 0. */
+int compare_images(MinimalTuple a, MinimalTuple b);
+
 /* True if two tuples formed by form_image() have the same image. */
 bool same_image(MinimalTuple a, MinimalTuple b);
 

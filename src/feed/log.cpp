@@ -106,31 +106,126 @@ drop_log(Oid log)
 	catalog::drop_internal_table(log);
 }
 
-void
-LogWriter::open(Oid log)
-{
-	log_ = table_open(log, RowExclusiveLock);
+/* Rows that are gathered before they are inserted together. */
+constexpr int kBufferedRows = 64;
+constexpr Size kBufferedBytes = 64 * 1024;
 
-	List *indexes = RelationGetIndexList(log_);
+struct LogCache
+{
+	Oid log;
+	MemoryContext context;
+	const bool *stale;
+	uint64 user; /* top-level transaction that writes, 0: none; may be left behind by an error */
+	Oid index;	 /* invalid: to be filled */
+	IndexInfo *index_info;
+	TupleDesc desc;
+	MemoryContext scratch; /* for forming tuples */
+	TupleTableSlot *rows[kBufferedRows]; /* made when needed, virtual */
+	int nrows;
+	Size nbytes;
+};
+
+namespace
+{
+
+Oid
+index_of(Relation log)
+{
+	List *indexes = RelationGetIndexList(log);
+
 	if (list_length(indexes) != 1)
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("change log \"%s\" must have exactly one index",
-					   RelationGetRelationName(log_)),
+					   RelationGetRelationName(log)),
 				errhint("Drop the indexes that were added to it."));
-	index_ = index_open(linitial_oid(indexes), RowExclusiveLock);
-	list_free(indexes);
-	index_info_ = BuildIndexInfo(index_);
-	row_ = MakeSingleTupleTableSlot(RelationGetDescr(log_), &TTSOpsVirtual);
+	return linitial_oid(indexes);
 }
+
+void
+fill_cache(LogCache *cache, Relation log)
+{
+	MemoryContext old = MemoryContextSwitchTo(cache->context);
+	Oid oid = index_of(log);
+	Relation index = index_open(oid, RowExclusiveLock);
+
+	cache->index_info = BuildIndexInfo(index);
+	cache->desc = CreateTupleDescCopy(RelationGetDescr(log));
+	cache->scratch =
+		AllocSetContextCreate(cache->context, "tailwater log rows", ALLOCSET_SMALL_SIZES);
+	cache->index = oid;
+	index_close(index, NoLock);
+	MemoryContextSwitchTo(old);
+}
+
+} // namespace
+
+LogCache *
+make_log_cache(Oid log, MemoryContext context, const bool *stale)
+{
+	LogCache *cache = (LogCache *) MemoryContextAllocZero(context, sizeof(LogCache));
+
+	cache->log = log;
+	cache->context = context;
+	cache->stale = stale;
+	return cache;
+}
+
+void
+LogWriter::open(LogCache *cache)
+{
+	xid_ = U64FromFullTransactionId(GetTopFullTransactionId());
+	log_ = table_open(cache->log, RowExclusiveLock);
+
+	/*
+	 * Staleness is looked at under the lock. A writer that is at work, or that a
+	 * subtransaction of this transaction left behind, is not disturbed.
+	 */
+	if (*cache->stale || cache->user == xid_)
+		cache = make_log_cache(cache->log, CurrentMemoryContext, cache->stale);
+	if (!OidIsValid(cache->index))
+		fill_cache(cache, log_);
+	cache->user = xid_;
+	cache->nrows = 0;
+	cache->nbytes = 0;
+	index_ = index_open(cache->index, RowExclusiveLock);
+	cache_ = cache;
+}
+
+namespace
+{
+
+TupleTableSlot *
+next_slot(LogCache *cache)
+{
+	TupleTableSlot **slot = &cache->rows[cache->nrows];
+
+	if (*slot == nullptr)
+	{
+		MemoryContext old = MemoryContextSwitchTo(cache->context);
+
+		*slot = MakeSingleTupleTableSlot(cache->desc, &TTSOpsVirtual);
+		MemoryContextSwitchTo(old);
+	}
+	return ExecClearTuple(*slot);
+}
+
+Size
+value_bytes(Form_pg_attribute att, Datum value)
+{
+	if (att->attlen > 0)
+		return att->attlen;
+	return att->attlen == -1 ? VARSIZE_ANY(DatumGetPointer(value))
+							 : strlen(DatumGetCString(value)) + 1;
+}
+
+} // namespace
 
 void
 LogWriter::append(TupleTableSlot *view_row, int32 diff)
 {
-	uint64 xid = U64FromFullTransactionId(GetTopFullTransactionId());
-
-	if (xid != current_xid)
+	if (xid_ != current_xid)
 	{
-		current_xid = xid;
+		current_xid = xid_;
 		current_seq = 0;
 	}
 	if (current_seq == PG_INT32_MAX)
@@ -138,15 +233,14 @@ LogWriter::append(TupleTableSlot *view_row, int32 diff)
 				errmsg("too many changes of live views in one transaction"));
 	current_seq++;
 
-	slot_getallattrs(view_row);
-	ExecClearTuple(row_);
-
-	Datum *values = row_->tts_values;
-	bool *nulls = row_->tts_isnull;
+	TupleTableSlot *row = next_slot(cache_);
+	Datum *values = row->tts_values;
+	bool *nulls = row->tts_isnull;
 	TupleDesc from = view_row->tts_tupleDescriptor;
 
+	slot_getallattrs(view_row);
 	memset(nulls, false, kLeadingColumns);
-	values[0] = FullTransactionIdGetDatum(FullTransactionIdFromU64(xid));
+	values[0] = FullTransactionIdGetDatum(FullTransactionIdFromU64(xid_));
 	values[1] = Int32GetDatum(current_seq);
 	values[2] = Int32GetDatum(diff);
 	for (int i = 0, to = kLeadingColumns; i < from->natts; i++)
@@ -155,20 +249,47 @@ LogWriter::append(TupleTableSlot *view_row, int32 diff)
 			continue;
 		values[to] = view_row->tts_values[i];
 		nulls[to] = view_row->tts_isnull[i];
+		if (!nulls[to])
+			cache_->nbytes += value_bytes(TupleDescAttr(from, i), values[to]);
 		to++;
 	}
-	ExecStoreVirtualTuple(row_);
+	ExecStoreVirtualTuple(row);
+	ExecMaterializeSlot(row);
+	cache_->nrows++;
+	if (cache_->nrows == kBufferedRows || cache_->nbytes > kBufferedBytes)
+		flush();
+}
 
-	table_tuple_insert(log_, row_, GetCurrentCommandId(true), 0, nullptr);
-	index_insert(index_, values, nulls, &row_->tts_tid, log_, UNIQUE_CHECK_YES, false, index_info_);
-	worker::note_log_written();
+void
+LogWriter::flush()
+{
+	TupleTableSlot **rows = cache_->rows;
+	CommandId cid = GetCurrentCommandId(true);
+	MemoryContext old = MemoryContextSwitchTo(cache_->scratch);
+
+	if (cache_->nrows == 1)
+		table_tuple_insert(log_, rows[0], cid, 0, nullptr);
+	else if (cache_->nrows > 1)
+		table_multi_insert(log_, rows, cache_->nrows, cid, 0, nullptr);
+	for (int i = 0; i < cache_->nrows; i++)
+	{
+		index_insert(index_, rows[i]->tts_values, rows[i]->tts_isnull, &rows[i]->tts_tid, log_,
+					 UNIQUE_CHECK_YES, false, cache_->index_info);
+		ExecClearTuple(rows[i]);
+	}
+	if (cache_->nrows > 0)
+		worker::note_log_written();
+	cache_->nrows = 0;
+	cache_->nbytes = 0;
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(cache_->scratch);
 }
 
 void
 LogWriter::close()
 {
-	ExecDropSingleTupleTableSlot(row_);
-	pfree(index_info_);
+	flush();
+	cache_->user = 0;
 	index_close(index_, NoLock);
 	table_close(log_, NoLock);
 }

@@ -20,11 +20,19 @@ Oid create_log(Oid view);
 void drop_log(Oid log);
 
 /*
+ * What a session keeps of a log's writer between statements: nothing that
+ * refers to an open relation or that an error could leave half done. While
+ * *stale, which the relation cache sets, is true, nothing of it is used.
+ */
+struct LogCache;
+LogCache *make_log_cache(Oid log, MemoryContext context, const bool *stale);
+
+/*
  * Writes changes of one view during one statement. Lives on the stack or in
  * memory of the statement; nothing needs to be closed after an error.
  *
  *     feed::LogWriter writer;
- *     writer.open(log);
+ *     writer.open(cache);
  *     writer.append(slot, +1);
  *     writer.close();
  *
@@ -33,20 +41,25 @@ void drop_log(Oid log);
  */
 struct LogWriter
 {
-	/* Opening costs relcache hits and a few allocations in the current memory context. */
-	void open(Oid log);
+	/* Locks the log; costs relation cache hits. */
+	void open(LogCache *cache);
 
-	/* Logs `diff` copies (negative: removed) of a row with the view's tuple descriptor; not 0. */
+	/*
+	 * Logs `diff` copies (negative: removed) of a row with the view's tuple descriptor; not 0. The
+	 * row is copied, and written together with others: 64 rows or 64 kB at most are waiting.
+	 */
 	void append(TupleTableSlot *view_row, int32 diff);
 
-	/* Keeps the lock on the log until the transaction ends. */
+	/* Writes what is still buffered; keeps the lock on the log until the transaction ends. */
 	void close();
 
   private:
+	void flush();
+
 	Relation log_;
 	Relation index_;
-	IndexInfo *index_info_;
-	TupleTableSlot *row_;
+	LogCache *cache_;
+	uint64 xid_;
 };
 
 } // namespace tw::feed

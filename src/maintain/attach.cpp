@@ -323,6 +323,12 @@ rebuild(const ViewRuntime *view, Publish publish)
 	UpdateActiveSnapshotCommandId();
 
 	ZSet *out = capture::make_zset(view->desc, CurrentMemoryContext);
+	if (publish == Publish::kNo)
+	{
+		make_room(view);
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+	}
 	recompute(view, out);
 	int64 changed = apply_to_view(view, out, publish);
 	PopActiveSnapshot();

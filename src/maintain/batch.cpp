@@ -202,6 +202,39 @@ compute_delta(const ViewRuntime *view, List *deltas)
 	return out;
 }
 
+/* False where the view reads none of the columns that the statement changed in its base table. */
+bool
+sees_change(const ViewRuntime *view, capture::Change *change)
+{
+	const analyze::Block *block = view->plan->input;
+
+	if (view->plan->strategy != Strategy::kLinear && view->plan->strategy != Strategy::kAggregate)
+		return true;
+	for (int i = 0; i < block->noccurrences; i++)
+		if (block->relids[i] == change->relid &&
+			capture::touches_columns(change, block->used[i]))
+			return true;
+	return false;
+}
+
+/* The changes without those of the base table itself that the view does not see. */
+List *
+changes_seen(const ViewRuntime *view, Oid base, List *changes)
+{
+	List *seen = NIL;
+	ListCell *lc;
+
+	foreach (lc, changes)
+	{
+		capture::Change *change = (capture::Change *)lfirst(lc);
+
+		/* Columns of descendants are numbered in their own way: not looked at. */
+		if (change->relid != base || sees_change(view, change))
+			seen = lappend(seen, lfirst(lc));
+	}
+	return seen;
+}
+
 /* Deltas of the view's inputs: from the captured changes, and from live views done before. */
 List *
 input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
@@ -213,7 +246,8 @@ input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 	{
 		Oid relid = lfirst_oid(lc);
 		bool with_descendants = !list_member_oid(view->plan->only_bases, relid);
-		Delta *delta = capture::delta_of(relid, changes, with_descendants);
+		Delta *delta =
+			capture::delta_of(relid, changes_seen(view, relid, changes), with_descendants);
 		ListCell *ld;
 
 		if (delta)
@@ -233,13 +267,11 @@ maintain_view(const ViewRuntime *view, List *deltas)
 		view->plan->owner,
 		view->plan->needs_environment ? Settings::kPinned : Settings::kAsTheyAre);
 
-	PushCopiedSnapshot(exec::maintenance_snapshot());
 	UpdateActiveSnapshotCommandId();
 	check_isolation(view, deltas);
 
 	ZSet *out = compute_delta(view, deltas);
 	(void)apply_to_view(view, out, Publish::kYes);
-	PopActiveSnapshot();
 	CommandCounterIncrement();
 	leave_environment(&environment);
 
@@ -250,34 +282,6 @@ maintain_view(const ViewRuntime *view, List *deltas)
 	return delta;
 }
 
-/* Adds views to the list, which is in order of level; equal levels in order of OID. */
-List *
-add_view(List *views, Oid view)
-{
-	const ViewRuntime *runtime = get_runtime(view);
-	List *result = NIL;
-	bool placed = false;
-	ListCell *lc;
-
-	if (!runtime || list_member_oid(views, view))
-		return views;
-
-	int level = runtime->level;
-	foreach (lc, views)
-	{
-		Oid other = lfirst_oid(lc);
-		int other_level = get_runtime(other)->level;
-
-		if (!placed && (level < other_level || (level == other_level && view < other)))
-		{
-			result = lappend_oid(result, view);
-			placed = true;
-		}
-		result = lappend_oid(result, other);
-	}
-	return placed ? result : lappend_oid(result, view);
-}
-
 } // namespace
 
 int64
@@ -286,38 +290,21 @@ apply_to_view(const ViewRuntime *view, ZSet *delta, Publish publish)
 	if (capture::zset_is_empty(delta))
 		return 0;
 
-	state::Writer *writer = state::open_writer(view->info.view, view->info.key_index);
+	state::Writer *writer = state::open_writer(view->writer);
+	bool is_first = publish == Publish::kNo;
+	state::Packing packing = is_first && view->plan->strategy == Strategy::kAggregate
+								 ? state::first_packing(delta->nentries)
+								 : state::Packing::kFull;
 	LogState log;
 
 	log.enabled = publish == Publish::kYes && OidIsValid(view->info.log);
 	if (log.enabled)
-		log.writer.open(view->info.log);
-	int64 nrows = state::apply(writer, delta, log_change, &log);
+		log.writer.open(view->log);
+	int64 nrows = state::apply(writer, delta, packing, log_change, &log);
 	if (log.enabled)
 		log.writer.close();
 	state::close_writer(writer);
 	return nrows;
-}
-
-List *
-affected_views(List *relids)
-{
-	List *views = NIL;
-	List *pending = list_copy(relids);
-	ListCell *lc;
-
-	/* The list grows while it is read. */
-	foreach (lc, pending)
-	{
-		ListCell *lv;
-
-		foreach (lv, views_of_base(lfirst_oid(lc)))
-		{
-			views = add_view(views, lfirst_oid(lv));
-			pending = list_append_unique_oid(pending, lfirst_oid(lv));
-		}
-	}
-	return views;
 }
 
 void
@@ -328,22 +315,31 @@ run_batch(List *changes)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	List *relids = NIL;
 	List *view_deltas = NIL;
+	bool begun = false;
 	ListCell *lc;
 
-	CommandCounterIncrement();
 	foreach (lc, changes)
 		relids = list_append_unique_oid(relids, ((capture::Change *)lfirst(lc))->relid);
 	foreach (lc, affected_views(relids))
 	{
 		const ViewRuntime *view = get_runtime(lfirst_oid(lc));
-		List *deltas = input_deltas(view, changes, view_deltas);
+		List *deltas = view ? input_deltas(view, changes, view_deltas) : NIL;
 
 		if (deltas == NIL)
 			continue;
+		/* All views share a snapshot; one that must wait replaces it by a newer one. */
+		if (!begun)
+		{
+			CommandCounterIncrement();
+			PushCopiedSnapshot(exec::maintenance_snapshot());
+			begun = true;
+		}
 		Delta *delta = maintain_view(view, deltas);
 		if (!capture::zset_is_empty(delta->set))
 			view_deltas = lappend(view_deltas, delta);
 	}
+	if (begun)
+		PopActiveSnapshot();
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

@@ -5,6 +5,7 @@
 
 #include "pg/postgres.hpp"
 #include "capture/zset.hpp"
+#include "maintain/reach.hpp"
 #include "maintain/session.hpp"
 
 namespace tw::maintain
@@ -25,8 +26,5 @@ enum class Publish
 
 /* Applies a delta to a view and, where published, its log, under the active snapshot. Returns the number of changed rows. */
 int64 apply_to_view(const ViewRuntime *view, capture::ZSet *delta, Publish publish);
-
-/* Views that read the relation directly or through other live views, in topological order. */
-List *affected_views(List *relids);
 
 } // namespace tw::maintain

@@ -33,7 +33,7 @@ lock_groups(Oid relid)
 	UpdateActiveSnapshotCommandId();
 }
 
-/* Removes all rows of a state table, in this transaction's sight. */
+/* Removes all rows of a state table or view, in this transaction's sight. */
 void
 empty_table(Oid relid)
 {
@@ -67,6 +67,22 @@ void
 evaluate(const ViewRuntime *view, ZSet *out)
 {
 	exec::run_query(view->whole, nullptr, 0, exec::WeightColumn::kNone, collect_row, out);
+}
+
+void
+make_room(const ViewRuntime *view)
+{
+	constexpr BlockNumber kSmallBlocks = 4096;
+
+	if (view->plan->strategy != analyze::Strategy::kAggregate)
+		return;
+
+	Relation rel = table_open(view->info.view, AccessShareLock);
+	bool small = RelationGetNumberOfBlocks(rel) <= kSmallBlocks;
+
+	table_close(rel, NoLock);
+	if (small)
+		empty_table(view->info.view);
 }
 
 void

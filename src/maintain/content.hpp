@@ -20,6 +20,12 @@ void recompute(const ViewRuntime *view, capture::ZSet *out);
 /* Adds what the query gives (weight 1) to `out`; state is not touched. */
 void evaluate(const ViewRuntime *view, capture::ZSet *out);
 
+/*
+ * Removes the rows of a small view of groups, so that its first content is
+ * packed loosely (state/writer.hpp): CREATE fills pages to the brim.
+ */
+void make_room(const ViewRuntime *view);
+
 /* Adds the view's rows to `out` with the weight. */
 void read_view(const ViewRuntime *view, int64 weight, capture::ZSet *out);
 

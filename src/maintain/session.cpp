@@ -34,6 +34,7 @@ struct RuntimeEntry
 HTAB *bases = nullptr;
 HTAB *runtimes = nullptr;
 uint64 news = 0; /* counts messages, to notice those that come while a runtime is built */
+uint64 version = 0; /* counts those that concerned something remembered */
 
 HTAB *
 make_cache(const char *name, Size entry)
@@ -59,7 +60,10 @@ relation_changed(Datum unused, Oid relid)
 		hash_seq_init(&seq, bases);
 		while ((entry = (BaseEntry *)hash_seq_search(&seq)) != nullptr)
 			if (!OidIsValid(relid) || entry->relid == relid)
+			{
 				entry->valid = false;
+				version++;
+			}
 	}
 	if (runtimes)
 	{
@@ -69,8 +73,12 @@ relation_changed(Datum unused, Oid relid)
 		while ((entry = (RuntimeEntry *)hash_seq_search(&seq)) != nullptr)
 			if (entry->runtime &&
 				(!OidIsValid(relid) || entry->view == relid || entry->runtime->state == relid ||
+				 entry->runtime->info.log == relid ||
 				 list_member_oid(entry->runtime->tables, relid)))
+			{
 				entry->runtime->stale = true;
+				version++;
+			}
 	}
 }
 
@@ -86,7 +94,10 @@ function_changed(Datum unused, int cache, uint32 hash)
 	hash_seq_init(&seq, runtimes);
 	while ((entry = (RuntimeEntry *)hash_seq_search(&seq)) != nullptr)
 		if (entry->runtime && entry->runtime->plan->needs_environment)
+		{
 			entry->runtime->stale = true;
+			version++;
+		}
 }
 
 List *
@@ -197,6 +208,10 @@ build_runtime(const catalog::LiveView *info)
 	runtime->desc = CreateTupleDescCopy(RelationGetDescr(rel));
 	runtime->level = level_of(plan);
 	runtime->tables = tables_of(plan);
+	runtime->writer = state::make_writer_cache(info->view, info->key_index, plan->context,
+											   &runtime->stale);
+	if (OidIsValid(info->log))
+		runtime->log = feed::make_log_cache(info->log, plan->context, &runtime->stale);
 	if (plan->input)
 		runtime->input = exec::make_stream(plan->input, plan->context, &runtime->stale);
 	runtime->whole = exec::make_cached_query((Query *)copyObject(plan->query), plan->context,
@@ -274,6 +289,12 @@ views_of_base(Oid relid)
 	entry->valid = true;
 	MemoryContextSwitchTo(old);
 	return entry->views;
+}
+
+uint64
+knowledge_version()
+{
+	return version;
 }
 
 void

@@ -8,7 +8,9 @@
 #include "catalog/live_view.hpp"
 #include "exec/keyed.hpp"
 #include "exec/stream.hpp"
+#include "feed/log.hpp"
 #include "state/aggregate.hpp"
+#include "state/writer.hpp"
 
 namespace tw::maintain
 {
@@ -27,6 +29,8 @@ struct ViewRuntime
 	exec::KeyedOperator *keyed;			 /* kKeyed */
 	Oid state;
 	TupleDesc desc;						 /* of the view */
+	state::WriterCache *writer;			 /* of the view */
+	feed::LogCache *log;				 /* where it has a log */
 };
 
 /* The runtime of an attached view; null where it is not attached. Valid until the transaction ends. */
@@ -34,6 +38,9 @@ ViewRuntime *get_runtime(Oid view);
 
 /* OIDs of the attached views that read the relation, directly or as a partition or child. */
 List *views_of_base(Oid relid);
+
+/* Grows whenever what is remembered about views or base tables may have changed. */
+uint64 knowledge_version();
 
 /* Everything about these relations is looked up again in all sessions, from the next command on. */
 void invalidate(Oid relid);

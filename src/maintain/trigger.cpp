@@ -3,7 +3,7 @@
  */
 #include "maintain/trigger.hpp"
 #include "maintain/batch.hpp"
-#include "maintain/guard.hpp"
+#include "maintain/reach.hpp"
 #include "capture/statement.hpp"
 
 namespace tw::maintain
@@ -13,46 +13,6 @@ namespace
 {
 
 ExecutorStart_hook_type previous_start = nullptr;
-
-/* True if a change of one of the relations may be one of the base, by partitioning or inheritance. */
-bool
-reaches_base(List *relids, Oid base)
-{
-	ListCell *lc;
-
-	if (list_member_oid(relids, base))
-		return true;
-	if (get_rel_relkind(base) == RELKIND_MATVIEW)
-		return false;
-	foreach (lc, relids)
-		if (capture::is_descendant(lfirst_oid(lc), base) ||
-			capture::is_descendant(base, lfirst_oid(lc)) ||
-			capture::share_descendant(base, lfirst_oid(lc)))
-			return true;
-	return false;
-}
-
-/* Takes the guards for a statement that writes these relations. */
-void
-guard_views(List *relids)
-{
-	List *views = affected_views(relids);
-	ListCell *lc;
-
-	foreach (lc, views)
-	{
-		const ViewRuntime *view = get_runtime(lfirst_oid(lc));
-		List *written = NIL;
-		ListCell *lb;
-
-		if (!view || !needs_guard(view))
-			continue;
-		foreach (lb, view->plan->bases)
-			if (list_member_oid(views, lfirst_oid(lb)) || reaches_base(relids, lfirst_oid(lb)))
-				written = lappend_oid(written, lfirst_oid(lb));
-		guard_write(view, written);
-	}
-}
 
 enum class Event
 {

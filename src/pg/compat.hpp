@@ -406,3 +406,25 @@ constexpr int kSocketClosed = 0;
 #endif
 
 } // namespace tw::pg
+
+namespace tw::pg
+{
+
+/* Adds an empty block to the relation's main fork and returns its number. */
+inline BlockNumber
+extend_relation(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	Buffer buffer = ExtendBufferedRel(BMR_REL(rel), MAIN_FORKNUM, nullptr, 0);
+#else
+	LockRelationForExtension(rel, ExclusiveLock);
+	Buffer buffer = ReadBufferExtended(rel, MAIN_FORKNUM, P_NEW, RBM_NORMAL, nullptr);
+	UnlockRelationForExtension(rel, ExclusiveLock);
+#endif
+	BlockNumber block = BufferGetBlockNumber(buffer);
+
+	ReleaseBuffer(buffer);
+	return block;
+}
+
+} // namespace tw::pg

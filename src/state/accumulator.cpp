@@ -8,7 +8,10 @@
  *                         n, sum numeric (of the finite inputs), scale int4 and
  *                         scale_n (largest display scale and how many inputs
  *                         have it), nan, +infinity, -infinity (counts)
- *   min, max              the extreme
+ *   min, max              the extreme and how many inputs look like it; the next
+ *                         best value and how many look like that one, null where
+ *                         not known. The second pair serves values that come as
+ *                         a new extreme and leave again.
  *   bool_and, bool_or     number of true and of false inputs
  *
  * The display scale of a numeric sum is the largest among its inputs; NaN and
@@ -135,17 +138,23 @@ void
 accumulate_extreme(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc, Datum value,
 				   int64 weight)
 {
-	Datum *best = weight > 0 ? &acc->came : &acc->went;
-	bool *has = weight > 0 ? &acc->has_came : &acc->has_went;
+	Best *best = weight > 0 ? &acc->came : &acc->went;
+	int cmp = best->n > 0 ? order(spec, compare, value, best->value) : -1;
 
 	acc->n += weight;
-	acc->n2 += Abs(weight);
-	if (*has && order(spec, compare, *best, value) <= 0)
+	if (cmp == 0)
+	{
+		best->n += Abs(weight);
 		return;
-	if (*has && !spec->typbyval)
-		pfree(DatumGetPointer(*best));
-	*best = copy_value(spec, value);
-	*has = true;
+	}
+	if (best->n > 0)
+		best->more = true;
+	if (cmp > 0)
+		return;
+	if (best->n > 0 && !spec->typbyval)
+		pfree(DatumGetPointer(best->value));
+	best->value = copy_value(spec, value);
+	best->n = Abs(weight);
 }
 
 bool
@@ -188,32 +197,122 @@ merge_numeric(const Accumulator *acc, Datum *values, bool *nulls)
 	return scale_n > 0;
 }
 
+/*
+ * The state of min and max. Where the next best is known, every input that is
+ * not the extreme is equal to it or less extreme.
+ */
+struct Extreme
+{
+	const AggregateSpec *spec;
+	FmgrInfo *compare;
+	Datum *values; /* extreme, n, next, next_n */
+	bool *nulls;
+
+	bool
+	has(int i) const
+	{
+		return !nulls[i];
+	}
+
+	int
+	order_to(int i, Datum value) const
+	{
+		return order(spec, compare, value, values[i]);
+	}
+
+	void
+	set(int i, Datum value, int64 n)
+	{
+		values[i] = value;
+		nulls[i] = false;
+		values[i + 1] = Int64GetDatum(n);
+	}
+
+	void
+	forget(int i)
+	{
+		values[i] = (Datum) 0;
+		nulls[i] = true;
+		values[i + 1] = Int64GetDatum(0);
+	}
+
+	int64
+	count(int i) const
+	{
+		return DatumGetInt64(values[i + 1]);
+	}
+};
+
+constexpr int kExtreme = 0;
+constexpr int kNext = 2;
+
+/* Adds values that came. Values that are equal look the same: analysis takes other types elsewhere. */
+void
+add_best(Extreme *state, const Best *came)
+{
+	int cmp = state->has(kExtreme) ? state->order_to(kExtreme, came->value) : -1;
+
+	if (cmp < 0)
+	{
+		if (state->has(kExtreme))
+			state->set(kNext, state->values[kExtreme], state->count(kExtreme));
+		state->set(kExtreme, came->value, came->n);
+	}
+	else if (cmp == 0)
+		state->set(kExtreme, came->value, state->count(kExtreme) + came->n);
+	else if (state->has(kNext))
+	{
+		int to_next = state->order_to(kNext, came->value);
+
+		if (to_next <= 0)
+			state->set(kNext, came->value,
+					   came->n + (to_next == 0 ? state->count(kNext) : 0));
+	}
+	if (came->more)
+		state->forget(kNext);
+}
+
+/* Takes away values that went; false where the extreme is not known any more. */
+bool
+subtract_best(Extreme *state, const Best *went)
+{
+	int cmp = state->has(kExtreme) ? state->order_to(kExtreme, went->value) : -1;
+
+	if (went->more)
+		state->forget(kNext);
+	if (cmp < 0)
+		return false;
+	if (cmp > 0)
+	{
+		if (!state->has(kNext) || state->order_to(kNext, went->value) > 0)
+			return true;
+		if (state->count(kNext) > went->n)
+			state->set(kNext, state->values[kNext], state->count(kNext) - went->n);
+		else
+			state->forget(kNext);
+		return true;
+	}
+	if (state->count(kExtreme) > went->n)
+	{
+		state->set(kExtreme, state->values[kExtreme], state->count(kExtreme) - went->n);
+		return true;
+	}
+	if (!state->has(kNext))
+		return false;
+	state->set(kExtreme, state->values[kNext], state->count(kNext));
+	state->forget(kNext);
+	return true;
+}
+
 bool
 merge_extreme(const AggregateSpec *spec, FmgrInfo *compare, const Accumulator *acc, Datum *values,
 			  bool *nulls)
 {
-	bool has = !nulls[0];
-	Datum extreme = values[0];
+	Extreme state = {spec, compare, values, nulls};
 
-	if (acc->has_went)
-	{
-		int went = has ? order(spec, compare, acc->went, extreme) : -1;
-		bool replaced =
-			acc->has_came && order(spec, compare, acc->came, acc->went) < 0 &&
-			(!has || order(spec, compare, acc->came, extreme) <= 0);
-		bool kept = went == 0 && acc->has_came && order(spec, compare, acc->came, extreme) == 0;
-
-		if (went <= 0 && !replaced && !kept)
-			return false;
-		if (kept)
-			return true;
-	}
-	if (acc->has_came && (!has || order(spec, compare, acc->came, extreme) < 0))
-	{
-		values[0] = acc->came;
-		nulls[0] = false;
-	}
-	return true;
+	if (acc->came.n > 0)
+		add_best(&state, &acc->came);
+	return acc->went.n == 0 || subtract_best(&state, &acc->went);
 }
 
 } // namespace
@@ -275,10 +374,10 @@ is_noop(const AggregateSpec *spec, const Accumulator *acc)
 				   DatumGetBool(DirectFunctionCall2(numeric_eq, acc->numeric_sum, numeric_of(0)));
 		case AggregateKind::kMin:
 		case AggregateKind::kMax:
-			/* One went and one came, and they look the same. */
-			return acc->n2 == 0 || (acc->n2 == 2 && acc->has_came && acc->has_went &&
-									datum_image_eq(acc->came, acc->went, spec->typbyval,
-												   spec->typlen));
+			/* What went and what came look the same. */
+			return acc->came.n == acc->went.n && !acc->came.more && !acc->went.more &&
+				   (acc->came.n == 0 || datum_image_eq(acc->came.value, acc->went.value,
+													   spec->typbyval, spec->typlen));
 		case AggregateKind::kBoolAnd:
 		case AggregateKind::kBoolOr:
 			return acc->n2 == 0;
@@ -298,7 +397,10 @@ empty_state(const AggregateSpec *spec, Datum *values, bool *nulls)
 	if (spec->kind == AggregateKind::kSumNumeric || spec->kind == AggregateKind::kAvgNumeric)
 		values[1] = numeric_of(0);
 	if (spec->kind == AggregateKind::kMin || spec->kind == AggregateKind::kMax)
-		nulls[0] = true;
+	{
+		values[kExtreme] = values[kNext] = (Datum) 0;
+		nulls[kExtreme] = nulls[kNext] = true;
+	}
 }
 
 bool
@@ -411,7 +513,7 @@ state_type(const AggregateSpec *spec, int i)
 			return i == 1 ? NUMERICOID : (i == 2 ? INT4OID : INT8OID);
 		case AggregateKind::kMin:
 		case AggregateKind::kMax:
-			return spec->argtype;
+			return i % 2 == 0 ? spec->argtype : INT8OID;
 		default:
 			return INT8OID;
 	}

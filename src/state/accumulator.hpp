@@ -16,9 +16,17 @@ struct ScaleCount
 	int64 n;
 };
 
+/* min, max: the most extreme value among some inputs. */
+struct Best
+{
+	Datum value;
+	int64 n;   /* how many look like it; 0: there was no input */
+	bool more; /* there were others, none more extreme */
+};
+
 /*
  * The change of one aggregate: differences of counts and sums, and for min and
- * max the best value that came and the best value that went.
+ * max the best of the values that came and the best of those that went.
  */
 struct Accumulator
 {
@@ -32,10 +40,8 @@ struct Accumulator
 	int64 nan;
 	int64 positive_infinity;
 	int64 negative_infinity;
-	Datum came;
-	Datum went;
-	bool has_came;
-	bool has_went;
+	Best came;
+	Best went;
 };
 
 /* Adds one input of the aggregate. Allocates in the current memory context. */

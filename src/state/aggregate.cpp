@@ -13,7 +13,8 @@
  * group's hash and look again. A group whose extreme left is locked before its
  * rows are read again, under a snapshot taken after that; whoever changes the
  * group's base rows later adds to what is stored now. All writers take groups
- * in one order, so that they do not deadlock.
+ * in one order, so that they do not deadlock; neighbours in the index follow
+ * each other in it, where the key is a number.
  */
 #include "state/aggregate.hpp"
 #include "state/accumulator.hpp"
@@ -33,8 +34,7 @@ struct AggregateOperator
 {
 	const ViewPlan *plan;
 	MemoryContext context;
-	Oid relation;
-	Oid index;
+	WriterCache *writer; /* of the state table */
 	TupleDesc keys;		/* group columns */
 	TupleDesc results;	/* group columns, aggregate results */
 	FmgrInfo *compares; /* by aggregate */
@@ -329,7 +329,18 @@ struct Fold
 	Writer *writer;
 	ZSet *out;
 	List *rereads;
+	MemoryContext batch;
+	MemoryContext group; /* reset after each group */
 };
+
+Fold
+begin_fold(Groups *groups, Writer *writer, ZSet *out)
+{
+	MemoryContext group = AllocSetContextCreate(CurrentMemoryContext, "tailwater group",
+												ALLOCSET_DEFAULT_SIZES);
+
+	return {groups, groups->op, writer, out, NIL, CurrentMemoryContext, group};
+}
 
 /* Locks a group's row for reading its rows again; false where it is gone. */
 bool
@@ -346,10 +357,13 @@ lock_for_reread(Fold *fold, int group, StateRow *row)
 	if (locked != TM_Ok)
 		serialization_failure();
 
+	MemoryContext old = MemoryContextSwitchTo(fold->batch);
 	Reread *reread = (Reread *) palloc(sizeof(Reread));
+
 	reread->group = group;
 	reread->old = read_row(fold->writer->found, RelationGetDescr(fold->writer->rel));
 	fold->rereads = lappend(fold->rereads, reread);
+	MemoryContextSwitchTo(old);
 	return true;
 }
 
@@ -390,12 +404,12 @@ fold_known_group(Fold *fold, int group, StateRow *old)
 }
 
 void
-insert_group(Fold *fold, int group, const Datum *keys, const bool *nulls)
+insert_group(Fold *fold, int group, const Datum *keys, const bool *nulls, Packing packing)
 {
 	StateRow row = empty_row(fold->op->plan, keys, nulls);
 
 	(void) merge_group(fold->groups, group, &row);
-	insert_row(fold->writer, stored_slot(fold->writer, &row));
+	insert_row(fold->writer, stored_slot(fold->writer, &row), packing);
 	emit(fold->op, &row, +1, fold->out);
 }
 
@@ -428,13 +442,66 @@ fold_group(Fold *fold, int group, TupleTableSlot *keys)
 				find_row(fold->op, fold->writer, GetLatestSnapshot(), keys->tts_values,
 						 keys->tts_isnull, &old))
 				serialization_failure();
-			insert_group(fold, group, keys->tts_values, keys->tts_isnull);
+			insert_group(fold, group, keys->tts_values, keys->tts_isnull, Packing::kFull);
 			return;
 		}
 		lock_new_group(fold->op, keys->tts_values, keys->tts_isnull);
 		locked = true;
 		exec::renew_snapshot();
 	}
+}
+
+/* ---- order ---- */
+
+struct OrderedGroup
+{
+	int64 first; /* the first column, where it is passed by value */
+	const ZEntry *entry;
+	int group;
+};
+
+int
+compare_groups(const void *left, const void *right)
+{
+	const OrderedGroup *a = (const OrderedGroup *) left;
+	const OrderedGroup *b = (const OrderedGroup *) right;
+
+	if (a->first != b->first)
+		return a->first < b->first ? -1 : 1;
+	return capture::compare_images(a->entry->row, b->entry->row);
+}
+
+/* The groups that change, in the order in which all sessions fold them. */
+OrderedGroup *
+order_groups(Groups *groups, TupleTableSlot *keys, int *n)
+{
+	int nentries = groups->keys->nentries;
+	bool by_value = keys->tts_tupleDescriptor->natts > 0 &&
+					TupleDescAttr(keys->tts_tupleDescriptor, 0)->attbyval;
+	OrderedGroup *ordered = (OrderedGroup *) MemoryContextAllocHuge(
+		CurrentMemoryContext, sizeof(OrderedGroup) * (Size) Max(nentries, 1));
+
+	*n = 0;
+	for (int i = 0; i < nentries; i++)
+	{
+		OrderedGroup *group = &ordered[*n];
+		bool isnull = true;
+
+		if (group_is_noop(groups, i))
+			continue;
+		*group = {PG_INT64_MIN, &groups->keys->entries[i], i};
+		if (by_value)
+		{
+			ExecStoreMinimalTuple(group->entry->row, keys, false);
+			Datum first = slot_getattr(keys, 1, &isnull);
+			if (!isnull)
+				group->first = (int64) first;
+		}
+		(*n)++;
+	}
+	if (*n > 1)
+		qsort(ordered, *n, sizeof(OrderedGroup), compare_groups);
+	return ordered;
 }
 
 /* ---- reading groups again ---- */
@@ -559,8 +626,7 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 
 	op->plan = plan;
 	op->context = plan->context;
-	op->relation = relation;
-	op->index = index;
+	op->writer = make_writer_cache(relation, index, plan->context, stale);
 	op->keys = key_descriptor(plan);
 	op->results = result_descriptor(plan, op->keys);
 	op->compares = (FmgrInfo *) palloc0(sizeof(FmgrInfo) * Max(plan->naggregates, 1));
@@ -637,17 +703,20 @@ void
 fold_groups(Groups *groups, ZSet *out)
 {
 	AggregateOperator *op = groups->op;
-	Fold fold = {groups, op, nullptr, out, NIL};
+	Fold fold = begin_fold(groups, nullptr, out);
 	TupleTableSlot *keys = MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple);
 
-	int *order = capture::zset_order(groups->keys);
-	for (int i = 0; i < groups->keys->nentries; i++)
+	int n;
+	OrderedGroup *ordered = order_groups(groups, keys, &n);
+
+	if (n > 0)
+		fold.writer = open_writer(op->writer);
+	for (int i = 0; i < n; i++)
 	{
-		if (group_is_noop(groups, order[i]))
-			continue;
-		if (!fold.writer)
-			fold.writer = open_writer(op->relation, op->index);
-		fold_group(&fold, order[i], keys);
+		MemoryContextSwitchTo(fold.group);
+		fold_group(&fold, ordered[i].group, keys);
+		MemoryContextSwitchTo(fold.batch);
+		MemoryContextReset(fold.group);
 	}
 	if (fold.rereads != NIL)
 		reread_groups(&fold, keys);
@@ -660,7 +729,7 @@ void
 store_groups(Groups *groups, ZSet *out)
 {
 	AggregateOperator *op = groups->op;
-	Fold fold = {groups, op, open_writer(op->relation, op->index), out, NIL};
+	Fold fold = begin_fold(groups, open_writer(op->writer), out);
 	TupleTableSlot *keys = MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple);
 
 	if (op->plan->ngroup == 0 && groups->keys->nentries == 0)
@@ -670,7 +739,11 @@ store_groups(Groups *groups, ZSet *out)
 		CHECK_FOR_INTERRUPTS();
 		ExecStoreMinimalTuple(groups->keys->entries[i].row, keys, false);
 		slot_getallattrs(keys);
-		insert_group(&fold, i, keys->tts_values, keys->tts_isnull);
+		MemoryContextSwitchTo(fold.group);
+		insert_group(&fold, i, keys->tts_values, keys->tts_isnull,
+					 first_packing(groups->keys->nentries));
+		MemoryContextSwitchTo(fold.batch);
+		MemoryContextReset(fold.group);
 	}
 	close_writer(fold.writer);
 	ExecDropSingleTupleTableSlot(keys);

@@ -24,6 +24,7 @@ struct Application
 {
 	Writer *writer;
 	ZSet *delta;
+	Packing packing;
 	TupleTableSlot *entry; /* holds the row of an entry */
 	capture::RowCallback changed;
 	void *arg;
@@ -49,19 +50,45 @@ load(Application *app, const ZEntry *entry)
 	return app->entry;
 }
 
+bool
+same_value(Form_pg_attribute att, Datum a, bool a_null, Datum b, bool b_null)
+{
+	return a_null == b_null && (a_null || datum_image_eq(a, b, att->attbyval, att->attlen));
+}
+
 /* True if the row the search found looks like the entry's. */
 bool
 found_image(Application *app, const ZEntry *entry)
 {
 	TupleTableSlot *found = app->writer->found;
 
-	slot_getallattrs(found);
-	MinimalTuple image =
-		capture::form_image(app->delta->desc, found->tts_values, found->tts_isnull);
-	bool same = capture::same_image(image, entry->row);
+	TupleTableSlot *row = load(app, entry);
+	TupleDesc desc = app->delta->desc;
 
-	pfree(image);
-	return same;
+	slot_getallattrs(found);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!same_value(att, row->tts_values[i], row->tts_isnull[i], found->tts_values[i],
+						found->tts_isnull[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The entry's row for storing; valid until another entry is loaded. */
+TupleTableSlot *
+stored_row(Application *app, const ZEntry *entry)
+{
+	TupleTableSlot *from = load(app, entry);
+	TupleTableSlot *row = app->writer->row;
+	int natts = row->tts_tupleDescriptor->natts;
+
+	ExecClearTuple(row);
+	memcpy(row->tts_values, from->tts_values, sizeof(Datum) * natts);
+	memcpy(row->tts_isnull, from->tts_isnull, sizeof(bool) * natts);
+	return ExecStoreVirtualTuple(row);
 }
 
 /* Removes up to n rows with the entry's image; returns how many, fewer on a conflict. */
@@ -112,13 +139,8 @@ remove_rows(Application *app, const ZEntry *entry)
 void
 insert_rows(Application *app, const ZEntry *entry)
 {
-	TupleTableSlot *row = load(app, entry);
-
 	for (int64 i = 0; i < entry->weight; i++)
-	{
-		ExecCopySlot(app->writer->row, row);
-		insert_row(app->writer, app->writer->row);
-	}
+		insert_row(app->writer, stored_row(app, entry), app->packing);
 	app->changed(app->arg, load(app, entry), entry->weight);
 	app->nrows += entry->weight;
 }
@@ -140,8 +162,7 @@ replace_row(Application *app, const ZEntry *old, const ZEntry *now)
 			row_missing(app->writer->rel);
 
 		ItemPointerData tid = app->writer->found->tts_tid;
-		ExecCopySlot(app->writer->row, load(app, now));
-		if (update_row(app->writer, &tid, app->writer->row) == WriteResult::kDone)
+		if (update_row(app->writer, &tid, stored_row(app, now)) == WriteResult::kDone)
 			break;
 		exec::renew_snapshot();
 	}
@@ -172,29 +193,61 @@ load_key(Application *app, const ZEntry *entry, Datum *values, bool *nulls)
 	}
 }
 
-/*
- * partner[i] for an entry that goes: the entry that comes with the same key,
- * or -1. Partners are marked by themselves.
- */
-int *
-pair_entries(Application *app)
+bool
+same_key(Application *app, const Datum *values, const bool *nulls, const ZEntry *entry)
+{
+	Writer *writer = app->writer;
+	TupleTableSlot *row = load(app, entry);
+
+	for (int i = 0; i < writer->ncolumns; i++)
+	{
+		int column = writer->columns[i] - 1;
+
+		if (!same_value(TupleDescAttr(app->delta->desc, column), values[i], nulls[i],
+						row->tts_values[column], row->tts_isnull[column]))
+			return false;
+	}
+	return true;
+}
+
+/* The number of the entries that come or go, have weight 1 or -1, and are without partner. */
+int
+count_single(const ZSet *delta, const int *partner, int64 weight)
+{
+	int n = 0;
+
+	for (int i = 0; i < delta->nentries; i++)
+		n += delta->entries[i].weight == weight && partner[i] < 0;
+	return n;
+}
+
+/* The usual case: what goes stands just before what comes for it. */
+void
+pair_neighbours(Application *app, int *partner, Datum *values, bool *nulls)
 {
 	ZSet *delta = app->delta;
-	Writer *writer = app->writer;
-	int *partner = (int *) palloc(sizeof(int) * Max(delta->nentries, 1));
-	Datum *values = (Datum *) palloc(sizeof(Datum) * Max(writer->ncolumns, 1));
-	bool *nulls = (bool *) palloc(sizeof(bool) * Max(writer->ncolumns, 1));
 
-	for (int i = 0; i < delta->nentries; i++)
-		partner[i] = -1;
-	if (!writer->index || writer->other_unique)
-		return partner;
+	for (int i = 0; i + 1 < delta->nentries; i++)
+	{
+		if (delta->entries[i].weight != -1 || delta->entries[i + 1].weight != 1)
+			continue;
+		load_key(app, &delta->entries[i], values, nulls);
+		if (same_key(app, values, nulls, &delta->entries[i + 1]))
+			partner[i] = partner[i + 1] = i + 1;
+	}
+}
+
+/* Pairs what is left by means of a hash table. */
+void
+pair_distant(Application *app, int *partner, Datum *values, bool *nulls)
+{
+	ZSet *delta = app->delta;
 
 	/* The weight of a key remembers the entry that comes with it: number + 1, 0 when taken. */
-	ZSet *keys = capture::make_zset(key_descriptor(writer), CurrentMemoryContext);
+	ZSet *keys = capture::make_zset(key_descriptor(app->writer), CurrentMemoryContext);
 	for (int i = 0; i < delta->nentries; i++)
 	{
-		if (delta->entries[i].weight != 1)
+		if (delta->entries[i].weight != 1 || partner[i] >= 0)
 			continue;
 		load_key(app, &delta->entries[i], values, nulls);
 		int key = capture::zset_add_values(keys, values, nulls, 0);
@@ -202,7 +255,7 @@ pair_entries(Application *app)
 	}
 	for (int i = 0; i < delta->nentries; i++)
 	{
-		if (delta->entries[i].weight != -1)
+		if (delta->entries[i].weight != -1 || partner[i] >= 0)
 			continue;
 		load_key(app, &delta->entries[i], values, nulls);
 		ZEntry *key = capture::zset_find(keys, values, nulls);
@@ -212,16 +265,42 @@ pair_entries(Application *app)
 		partner[partner[i]] = partner[i];
 		key->weight = 0;
 	}
+}
+
+/*
+ * partner[i] for an entry that goes: the entry that comes with the same key,
+ * or -1. Partners are marked by themselves.
+ */
+int *
+pair_entries(Application *app)
+{
+	ZSet *delta = app->delta;
+	Writer *writer = app->writer;
+	int *partner = (int *) MemoryContextAllocHuge(CurrentMemoryContext,
+												  sizeof(int) * (Size) Max(delta->nentries, 1));
+
+	for (int i = 0; i < delta->nentries; i++)
+		partner[i] = -1;
+	if (!writer->index || writer->other_unique)
+		return partner;
+
+	Datum *values = (Datum *) palloc(sizeof(Datum) * Max(writer->ncolumns, 1));
+	bool *nulls = (bool *) palloc(sizeof(bool) * Max(writer->ncolumns, 1));
+
+	pair_neighbours(app, partner, values, nulls);
+	if (count_single(delta, partner, -1) > 0 && count_single(delta, partner, 1) > 0)
+		pair_distant(app, partner, values, nulls);
 	return partner;
 }
 
 } // namespace
 
 int64
-apply(Writer *writer, ZSet *delta, capture::RowCallback changed, void *arg)
+apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed, void *arg)
 {
 	Application app = {writer,
 					   delta,
+					   packing,
 					   MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
 					   changed,
 					   arg,

@@ -16,6 +16,7 @@ namespace tw::state
  * Returns the number of rows inserted, updated and deleted. A row to be removed
  * that is not there raises XX001: the view was damaged.
  */
-int64 apply(Writer *writer, capture::ZSet *delta, capture::RowCallback changed, void *arg);
+int64 apply(Writer *writer, capture::ZSet *delta, Packing packing, capture::RowCallback changed,
+			void *arg);
 
 } // namespace tw::state

@@ -5,6 +5,18 @@
  * that meets a newer version of its row is reported as a conflict, and the
  * caller searches again. Under REPEATABLE READ and SERIALIZABLE a conflict is a
  * serialization failure.
+ *
+ * What is kept between batches: slots, the ResultRelInfo with its IndexInfos,
+ * the executor state, and how the key index is searched. Relations are opened
+ * anew for each batch, by the OIDs in the ResultRelInfo, and no buffer stays
+ * pinned and no descriptor of the relation cache referenced. The kept writer is
+ * given out only while its `stale` flag says that neither relation nor indexes
+ * changed since it was made; the flag is looked at after the relation is locked.
+ * After an error the kept writer may point to what the resource owner has
+ * released: it is marked as being used by a transaction, and if that one is not
+ * the present one, its memory is thrown away and it is made again. A writer
+ * that is in use (by an outer batch, or by a subtransaction that failed) is not
+ * given out twice: the second caller gets one of his own.
  */
 #include "state/writer.hpp"
 #include "state/row_hash.hpp"
@@ -33,6 +45,18 @@ conflict(TM_Result result, const char *relation)
 	pg_unreachable();
 }
 
+/* The open relation of an index; it is among those the writer maintains. */
+Relation
+opened_index(const ResultRelInfo *result, Oid index)
+{
+	for (int i = 0; i < result->ri_NumIndices; i++)
+		if (RelationGetRelid(result->ri_IndexRelationDescs[i]) == index)
+			return result->ri_IndexRelationDescs[i];
+	elog(ERROR, "index %u of relation \"%s\" is not there", index,
+		 RelationGetRelationName(result->ri_RelationDesc));
+	return nullptr;
+}
+
 void
 describe_index(Writer *writer, Oid index)
 {
@@ -41,21 +65,23 @@ describe_index(Writer *writer, Oid index)
 
 	if (!OidIsValid(index))
 		return;
-	writer->index = index_open(index, AccessShareLock);
+	writer->index = opened_index(writer->result, index);
 
 	List *columns = index_columns(writer->index, &writer->form);
 
 	writer->ncolumns = list_length(columns);
 	writer->columns = (AttrNumber *) palloc(sizeof(AttrNumber) * Max(writer->ncolumns, 1));
-	writer->equals = (Oid *) palloc0(sizeof(Oid) * Max(writer->ncolumns, 1));
+	writer->equals = (FmgrInfo *) palloc0(sizeof(FmgrInfo) * Max(writer->ncolumns, 1));
+	writer->keys = (ScanKeyData *) palloc0(sizeof(ScanKeyData) * Max(writer->ncolumns, 1));
 	foreach (lc, columns)
 		writer->columns[i++] = lfirst_int(lc);
 	if (writer->form != IndexForm::kColumns)
 		return;
 	for (i = 0; i < writer->ncolumns; i++)
-		writer->equals[i] = get_opcode(
-			get_opfamily_member(writer->index->rd_opfamily[i], writer->index->rd_opcintype[i],
-								writer->index->rd_opcintype[i], BTEqualStrategyNumber));
+		fmgr_info(get_opcode(get_opfamily_member(
+					  writer->index->rd_opfamily[i], writer->index->rd_opcintype[i],
+					  writer->index->rd_opcintype[i], BTEqualStrategyNumber)),
+				  &writer->equals[i]);
 }
 
 } // namespace
@@ -103,18 +129,23 @@ index_columns(Relation index, IndexForm *form)
 	return columns;
 }
 
+namespace
+{
+
 Writer *
-open_writer(Oid relid, Oid index)
+make_writer(Relation rel, Oid index)
 {
 	Writer *writer = (Writer *) palloc0(sizeof(Writer));
+	TupleDesc desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 
-	writer->rel = table_open(relid, RowExclusiveLock);
+	writer->context = writer->batch = CurrentMemoryContext;
+	writer->rel = rel;
 	writer->estate = CreateExecutorState();
 	writer->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->result, writer->rel, 0, nullptr, 0);
 	ExecOpenIndices(writer->result, false);
-	writer->row = MakeSingleTupleTableSlot(RelationGetDescr(writer->rel), &TTSOpsVirtual);
-	writer->found = table_slot_create(writer->rel, nullptr);
+	writer->row = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+	writer->found = MakeSingleTupleTableSlot(desc, table_slot_callbacks(rel));
 	describe_index(writer, index);
 	for (int i = 0; i < writer->result->ri_NumIndices; i++)
 	{
@@ -126,25 +157,186 @@ open_writer(Oid relid, Oid index)
 	return writer;
 }
 
+/* Ends what a batch holds beyond memory. */
 void
-close_writer(Writer *writer)
+release(Writer *writer)
 {
-	if (writer->index)
-		index_close(writer->index, NoLock);
-	ExecDropSingleTupleTableSlot(writer->row);
-	ExecDropSingleTupleTableSlot(writer->found);
-	ExecCloseIndices(writer->result);
-	FreeExecutorState(writer->estate);
+	if (writer->scan)
+		index_endscan(writer->scan);
+	writer->scan = nullptr;
+	ExecClearTuple(writer->row);
+	ExecClearTuple(writer->found);
+	for (int i = 0; i < writer->result->ri_NumIndices; i++)
+		index_close(writer->result->ri_IndexRelationDescs[i], NoLock);
 	table_close(writer->rel, NoLock);
 }
 
+} // namespace
+
+struct WriterCache
+{
+	Oid relid;
+	Oid index;
+	MemoryContext parent;
+	const bool *stale;
+	Writer *writer;		/* null: to be made */
+	Oid *indexes;		/* of the relation, as in the ResultRelInfo */
+	FullTransactionId user; /* who has it open */
+};
+
+WriterCache *
+make_writer_cache(Oid relid, Oid index, MemoryContext context, const bool *stale)
+{
+	WriterCache *cache =
+		(WriterCache *) MemoryContextAllocZero(context, sizeof(WriterCache));
+
+	cache->relid = relid;
+	cache->index = index;
+	cache->parent = context;
+	cache->stale = stale;
+	cache->user = InvalidFullTransactionId;
+	return cache;
+}
+
+namespace
+{
+
+/*
+ * Other access methods than btree keep pointers to open relations in their
+ * IndexInfo, and user-written expressions may be anything.
+ */
+bool
+can_be_kept(const Writer *writer)
+{
+	for (int i = 0; i < writer->result->ri_NumIndices; i++)
+	{
+		Relation index = writer->result->ri_IndexRelationDescs[i];
+		const IndexInfo *info = writer->result->ri_IndexRelationInfo[i];
+
+		if (index->rd_rel->relam != BTREE_AM_OID || info->ii_Predicate != NIL ||
+			(info->ii_Expressions != NIL && index != writer->index))
+			return false;
+	}
+	return true;
+}
+
 void
-insert_row(Writer *writer, TupleTableSlot *row)
+fill_cache(WriterCache *cache, Relation rel)
+{
+	MemoryContext context =
+		AllocSetContextCreate(cache->parent, "tailwater writer", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Writer *writer = make_writer(rel, cache->index);
+	int n = writer->result->ri_NumIndices;
+
+	cache->indexes = (Oid *) palloc(sizeof(Oid) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		cache->indexes[i] = RelationGetRelid(writer->result->ri_IndexRelationDescs[i]);
+	writer->cache = cache;
+	cache->writer = writer;
+	MemoryContextSwitchTo(old);
+}
+
+/* Opens the relations of a kept writer again. */
+void
+reopen(WriterCache *cache, Relation rel)
+{
+	Writer *writer = cache->writer;
+	ResultRelInfo *result = writer->result;
+
+	writer->rel = rel;
+	result->ri_RelationDesc = rel;
+	for (int i = 0; i < result->ri_NumIndices; i++)
+		result->ri_IndexRelationDescs[i] = index_open(cache->indexes[i], RowExclusiveLock);
+	if (OidIsValid(cache->index))
+		writer->index = opened_index(result, cache->index);
+}
+
+void
+drop_kept(WriterCache *cache)
+{
+	MemoryContext context = cache->writer->context;
+
+	cache->writer = nullptr;
+	MemoryContextDelete(context);
+}
+
+} // namespace
+
+Writer *
+open_writer(Oid relid, Oid index)
+{
+	return make_writer(table_open(relid, RowExclusiveLock), index);
+}
+
+Writer *
+open_writer(WriterCache *cache)
+{
+	Relation rel = table_open(cache->relid, RowExclusiveLock);
+	FullTransactionId self = GetTopFullTransactionId();
+	bool in_use = FullTransactionIdIsValid(cache->user);
+
+	if (*cache->stale || (in_use && FullTransactionIdEquals(cache->user, self)))
+		return make_writer(rel, cache->index);
+	if (in_use && cache->writer)
+		drop_kept(cache);
+
+	cache->user = self;
+	if (cache->writer)
+		reopen(cache, rel);
+	else
+		fill_cache(cache, rel);
+	cache->writer->batch = CurrentMemoryContext;
+	return cache->writer;
+}
+
+void
+close_writer(Writer *writer)
+{
+	WriterCache *cache = writer->cache;
+	bool keep = cache && can_be_kept(writer);
+
+	release(writer);
+	if (keep)
+		cache->user = InvalidFullTransactionId;
+	else if (cache)
+	{
+		drop_kept(cache);
+		cache->user = InvalidFullTransactionId;
+	}
+	else
+		FreeExecutorState(writer->estate);
+}
+
+namespace
+{
+
+/* Makes the next row go to a new page if the one this row went to is half full. */
+void
+leave_room(Relation rel, BlockNumber block)
+{
+	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
+		return;
+
+	Buffer buffer = ReadBuffer(rel, block);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	Size room = PageGetHeapFreeSpace(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	if (room < BLCKSZ / 2)
+		RelationSetTargetBlock(rel, pg::extend_relation(rel));
+}
+
+} // namespace
+
+void
+insert_row(Writer *writer, TupleTableSlot *row, Packing packing)
 {
 	table_tuple_insert(writer->rel, row, GetCurrentCommandId(true), 0, nullptr);
 	if (writer->result->ri_NumIndices > 0)
 		pg::insert_index_tuples(writer->result, row, writer->estate);
 	ResetPerTupleExprContext(writer->estate);
+	if (packing == Packing::kHalf)
+		leave_room(writer->rel, ItemPointerGetBlockNumber(&row->tts_tid));
 }
 
 WriteResult
@@ -175,11 +367,29 @@ delete_row(Writer *writer, ItemPointer tid)
 	return conflict(result, RelationGetRelationName(writer->rel));
 }
 
+namespace
+{
+
+void
+set_key(Writer *writer, int i, Datum value, bool isnull)
+{
+	Oid collation = writer->index->rd_indcollation[i];
+
+	if (isnull)
+		ScanKeyEntryInitialize(&writer->keys[i], SK_ISNULL | SK_SEARCHNULL, i + 1,
+							   InvalidStrategy, InvalidOid, collation, InvalidOid, (Datum) 0);
+	else
+		ScanKeyEntryInitializeWithInfo(&writer->keys[i], 0, i + 1, BTEqualStrategyNumber,
+									   InvalidOid, collation, &writer->equals[i], value);
+}
+
+} // namespace
+
 Search
 begin_search(Writer *writer, Snapshot snapshot, const Datum *values, const bool *nulls)
 {
 	Search search = {nullptr, nullptr};
-	ScanKeyData keys[INDEX_MAX_KEYS];
+	ScanKeyData *keys = writer->keys;
 	int nkeys = 0;
 
 	if (!writer->index)
@@ -203,14 +413,19 @@ begin_search(Writer *writer, Snapshot snapshot, const Datum *values, const bool 
 		{
 			AttrNumber column = writer->columns[i] - 1;
 
-			ScanKeyEntryInitialize(&keys[nkeys++], nulls[column] ? SK_ISNULL | SK_SEARCHNULL : 0,
-								   i + 1, nulls[column] ? InvalidStrategy : BTEqualStrategyNumber,
-								   InvalidOid, writer->index->rd_indcollation[i],
-								   nulls[column] ? InvalidOid : writer->equals[i],
-								   nulls[column] ? (Datum) 0 : values[column]);
+			set_key(writer, i, values[column], nulls[column]);
+			nkeys++;
 		}
-	search.scan = index_beginscan(writer->rel, writer->index, snapshot, nkeys, 0);
-	index_rescan(search.scan, keys, nkeys, nullptr, 0);
+	if (!writer->scan)
+	{
+		MemoryContext old = MemoryContextSwitchTo(writer->batch);
+
+		writer->scan = index_beginscan(writer->rel, writer->index, snapshot, nkeys, 0);
+		MemoryContextSwitchTo(old);
+	}
+	writer->scan->xs_snapshot = snapshot;
+	index_rescan(writer->scan, keys, nkeys, nullptr, 0);
+	search.scan = writer->scan;
 	return search;
 }
 
@@ -218,16 +433,21 @@ bool
 next_row(Writer *writer, Search *search)
 {
 	if (search->scan)
-		return index_getnext_slot(search->scan, ForwardScanDirection, writer->found);
+	{
+		/* The access method may allocate something that goes with the scan. */
+		MemoryContext old = MemoryContextSwitchTo(writer->batch);
+		bool found = index_getnext_slot(search->scan, ForwardScanDirection, writer->found);
+
+		MemoryContextSwitchTo(old);
+		return found;
+	}
 	return table_scan_getnextslot(search->table_scan, ForwardScanDirection, writer->found);
 }
 
 void
 end_search(Search *search)
 {
-	if (search->scan)
-		index_endscan(search->scan);
-	else
+	if (search->table_scan)
 		table_endscan(search->table_scan);
 }
 

@@ -2,7 +2,8 @@
  * writer.hpp - writes a materialized view or a state table through the access methods.
  *
  * The executor refuses DML on a materialized view; the table and index access
- * methods do not. A Writer is opened for one batch and closed at its end.
+ * methods do not. A Writer is opened for one batch and closed at its end; what
+ * does not depend on open relations is kept between batches in a WriterCache.
  */
 #pragma once
 
@@ -21,8 +22,13 @@ enum class IndexForm
 	kOther		 /* something else: not usable */
 };
 
+struct WriterCache;
+
 struct Writer
 {
+	WriterCache *cache;	   /* it is kept in, or null */
+	MemoryContext context; /* of what is kept */
+	MemoryContext batch;   /* that was current when it was opened; of the scan */
 	Relation rel;
 	EState *estate;
 	ResultRelInfo *result;
@@ -34,8 +40,10 @@ struct Writer
 	IndexForm form;
 	int ncolumns;
 	AttrNumber *columns;   /* of the relation */
-	Oid *equals;		   /* by column: equality function */
+	FmgrInfo *equals;	   /* by column: equality function */
 	bool other_unique;	   /* there are unique indexes beside it */
+	IndexScanDesc scan;	   /* of the last search, to be used again */
+	ScanKeyData *keys;
 };
 
 enum class WriteResult
@@ -47,20 +55,49 @@ enum class WriteResult
 Writer *open_writer(Oid relid, Oid index);
 void close_writer(Writer *writer);
 
+/*
+ * A place to keep a writer in between batches, as long as the context lives
+ * and *stale, which the relation cache sets, is false.
+ */
+WriterCache *make_writer_cache(Oid relid, Oid index, MemoryContext context, const bool *stale);
+Writer *open_writer(WriterCache *cache);
+
 /* The columns the index is on, or on whose hash it is. */
 List *index_columns(Relation index, IndexForm *form);
 
-void insert_row(Writer *writer, TupleTableSlot *row);
+/* How closely rows are put on pages. */
+enum class Packing
+{
+	kFull, /* as the table's fillfactor says */
+	kHalf  /* pages are left half empty */
+};
+
+void insert_row(Writer *writer, TupleTableSlot *row, Packing packing = Packing::kFull);
+
+/*
+ * Groups are updated again and again. Their first rows are packed loosely,
+ * unless there are very many: an update then finds room on its page, so that no
+ * index entry is needed for the new version, and the page is seldom pruned. A
+ * fillfactor would do the first but not the second: the server prunes to keep it.
+ */
+constexpr int kSmallTable = 1 << 18;
+inline Packing
+first_packing(int nrows)
+{
+	return nrows <= kSmallTable ? Packing::kHalf : Packing::kFull;
+}
+
 WriteResult update_row(Writer *writer, ItemPointer tid, TupleTableSlot *row);
 WriteResult delete_row(Writer *writer, ItemPointer tid);
 
 /*
  * A search for the rows whose indexed columns equal those in values and nulls,
- * by relation attribute number. next_row() leaves the row in writer->found.
+ * by relation attribute number. next_row() leaves the row in writer->found. A
+ * writer runs one search at a time.
  */
 struct Search
 {
-	IndexScanDesc scan;
+	IndexScanDesc scan;		  /* the writer's */
 	TableScanDesc table_scan; /* where the relation has no usable index columns */
 };
 Search begin_search(Writer *writer, Snapshot snapshot, const Datum *values, const bool *nulls);

@@ -1,0 +1,220 @@
+/*
+ * reach.cpp - which views a change of a relation reaches, and which locks its writers take.
+ *
+ * Both follow from the definitions alone, so they are remembered for each
+ * relation that was written, in a memory context of the entry, together with
+ * the knowledge_version() they were computed under: as soon as the session
+ * hears of a change to a view, a base table or a function, the next statement
+ * computes them anew. A reader of an entry may cause a nested statement to
+ * replace it; callers get copies.
+ */
+#include "maintain/reach.hpp"
+#include "maintain/guard.hpp"
+#include "capture/statement.hpp"
+
+namespace tw::maintain
+{
+
+namespace
+{
+
+struct Guard
+{
+	Oid view;
+	List *written; /* bases of the view */
+};
+
+struct Reach
+{
+	Oid relid; /* hash key */
+	bool valid;
+	uint64 known_as_of;
+	MemoryContext context;
+	List *views;
+	List *guards; /* Guard */
+};
+
+HTAB *reaches = nullptr;
+
+/* Adds views to the list, which is in order of level; equal levels in order of OID. */
+List *
+add_view(List *views, Oid view)
+{
+	const ViewRuntime *runtime = get_runtime(view);
+	List *result = NIL;
+	bool placed = false;
+	ListCell *lc;
+
+	if (!runtime || list_member_oid(views, view))
+		return views;
+
+	int level = runtime->level;
+	foreach (lc, views)
+	{
+		Oid other = lfirst_oid(lc);
+		int other_level = get_runtime(other)->level;
+
+		if (!placed && (level < other_level || (level == other_level && view < other)))
+		{
+			result = lappend_oid(result, view);
+			placed = true;
+		}
+		result = lappend_oid(result, other);
+	}
+	return placed ? result : lappend_oid(result, view);
+}
+
+List *
+find_views(List *relids)
+{
+	List *views = NIL;
+	List *pending = list_copy(relids);
+	ListCell *lc;
+
+	/* The list grows while it is read. */
+	foreach (lc, pending)
+	{
+		ListCell *lv;
+
+		foreach (lv, views_of_base(lfirst_oid(lc)))
+		{
+			views = add_view(views, lfirst_oid(lv));
+			pending = list_append_unique_oid(pending, lfirst_oid(lv));
+		}
+	}
+	return views;
+}
+
+/* True if a change of one of the relations may be one of the base, by partitioning or inheritance. */
+bool
+reaches_base(List *relids, Oid base)
+{
+	ListCell *lc;
+
+	if (list_member_oid(relids, base))
+		return true;
+	if (get_rel_relkind(base) == RELKIND_MATVIEW)
+		return false;
+	foreach (lc, relids)
+		if (capture::is_descendant(lfirst_oid(lc), base) ||
+			capture::is_descendant(base, lfirst_oid(lc)) ||
+			capture::share_descendant(base, lfirst_oid(lc)))
+			return true;
+	return false;
+}
+
+/* The guards for a statement that writes these relations, which reach the views. */
+List *
+find_guards(List *relids, List *views)
+{
+	List *guards = NIL;
+	ListCell *lc;
+
+	foreach (lc, views)
+	{
+		const ViewRuntime *view = get_runtime(lfirst_oid(lc));
+		List *written = NIL;
+		ListCell *lb;
+
+		if (!view || !needs_guard(view))
+			continue;
+		foreach (lb, view->plan->bases)
+			if (list_member_oid(views, lfirst_oid(lb)) || reaches_base(relids, lfirst_oid(lb)))
+				written = lappend_oid(written, lfirst_oid(lb));
+
+		Guard *guard = (Guard *) palloc(sizeof(Guard));
+		guard->view = lfirst_oid(lc);
+		guard->written = written;
+		guards = lappend(guards, guard);
+	}
+	return guards;
+}
+
+/* Waiting for a lock may bring news that replace an entry: take the guards from a copy. */
+List *
+copy_guards(List *guards)
+{
+	List *copy = NIL;
+	ListCell *lc;
+
+	foreach (lc, guards)
+	{
+		const Guard *guard = (const Guard *) lfirst(lc);
+		Guard *own = (Guard *) palloc(sizeof(Guard));
+
+		own->view = guard->view;
+		own->written = list_copy(guard->written);
+		copy = lappend(copy, own);
+	}
+	return copy;
+}
+
+Reach *
+find_reach(Oid relid)
+{
+	if (!reaches)
+	{
+		HASHCTL ctl = {};
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(Reach);
+		ctl.hcxt = CacheMemoryContext;
+		reaches = hash_create("tailwater reach", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+
+	bool found;
+	Reach *entry = (Reach *)hash_search(reaches, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->context = nullptr;
+		entry->valid = false;
+	}
+	if (entry->valid && entry->known_as_of == knowledge_version())
+		return entry;
+
+	/* Made beside the entry, which an error or a nested statement must not find half done. */
+	Reach fresh = {relid, true, knowledge_version(), nullptr, NIL, NIL};
+	fresh.context =
+		AllocSetContextCreate(CurrentMemoryContext, "tailwater reach", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(fresh.context);
+	fresh.views = find_views(list_make1_oid(relid));
+	fresh.guards = find_guards(list_make1_oid(relid), fresh.views);
+	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(fresh.context, CacheMemoryContext);
+
+	entry = (Reach *)hash_search(reaches, &relid, HASH_ENTER, &found);
+	if (found && entry->context)
+		MemoryContextDelete(entry->context);
+	*entry = fresh;
+	return entry;
+}
+
+} // namespace
+
+List *
+affected_views(List *relids)
+{
+	if (list_length(relids) == 1)
+		return list_copy(find_reach(linitial_oid(relids))->views);
+	return find_views(relids);
+}
+
+void
+guard_views(List *relids)
+{
+	List *guards = list_length(relids) == 1
+					   ? copy_guards(find_reach(linitial_oid(relids))->guards)
+					   : find_guards(relids, find_views(relids));
+	ListCell *lc;
+
+	foreach (lc, guards)
+	{
+		const Guard *guard = (const Guard *) lfirst(lc);
+		const ViewRuntime *view = get_runtime(guard->view);
+
+		if (view)
+			guard_write(view, guard->written);
+	}
+}
+
+} // namespace tw::maintain
