@@ -9,6 +9,7 @@
  * that all sessions share, since two of them may want copies of the same rows.
  */
 #include "state/apply.hpp"
+#include "capture/image.hpp"
 #include "exec/snapshot.hpp"
 
 namespace tw::state
@@ -61,20 +62,24 @@ bool
 found_image(Application *app, const ZEntry *entry)
 {
 	TupleTableSlot *found = app->writer->found;
-
 	TupleTableSlot *row = load(app, entry);
 	TupleDesc desc = app->delta->desc;
+	bool same = true;
 
 	slot_getallattrs(found);
-	for (int i = 0; i < desc->natts; i++)
+	for (int i = 0; same && i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
+		Datum value = found->tts_values[i];
 
-		if (!same_value(att, row->tts_values[i], row->tts_isnull[i], found->tts_values[i],
-						found->tts_isnull[i]))
-			return false;
+		if (!found->tts_isnull[i])
+			value = capture::canonical_value(att, value);
+		same = same_value(att, row->tts_values[i], row->tts_isnull[i], value,
+						  found->tts_isnull[i]);
+		if (!found->tts_isnull[i] && value != found->tts_values[i])
+			pfree(DatumGetPointer(value));
 	}
-	return true;
+	return same;
 }
 
 /* The entry's row for storing; valid until another entry is loaded. */
