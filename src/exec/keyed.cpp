@@ -30,6 +30,7 @@ struct CachedTouch
 	List *changed; /* OIDs, sorted */
 	CachedQuery *query; /* null: any row may be touched */
 	bool followed;		/* its rows have the keys; else they only tell that something is touched */
+	bool may_fail;		/* it calls functions that can raise an error */
 };
 
 } // namespace
@@ -41,6 +42,7 @@ struct KeyedOperator
 	const bool *stale;
 	TupleDesc view;
 	TupleDesc keys;
+	bool keys_may_fail; /* computing a key column can raise an error */
 	List *touches; /* CachedTouch */
 	CachedQuery *restricted[2]; /* by: has keys with nulls */
 	CachedQuery *stored[2];
@@ -141,6 +143,30 @@ used_columns(const ViewPlan *plan, Oid relid)
 	return used;
 }
 
+bool
+may_fail(Oid function, void *unused)
+{
+	return !get_func_leakproof(function);
+}
+
+/*
+ * True if evaluating the query's expressions could raise an error. Comparisons
+ * that order or equate values do not, nor do leakproof functions.
+ */
+bool
+may_fail_walker(Node *node, void *unused)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+		return pg::walk_query((Query *) node, may_fail_walker, unused, 0);
+	if (IsA(node, OpExpr) && get_op_btree_interpretation(((OpExpr *) node)->opno) != NIL)
+		return may_fail_walker((Node *) ((OpExpr *) node)->args, unused);
+	if (check_functions_in_node(node, may_fail, nullptr))
+		return true;
+	return pg::walk_expression(node, may_fail_walker, unused);
+}
+
 const CachedTouch *
 touch_of(KeyedOperator *op, int point, List *changed)
 {
@@ -164,6 +190,7 @@ touch_of(KeyedOperator *op, int point, List *changed)
 	for (int i = 0; i < op->plan->nrestrict; i++)
 		if (!bms_is_member(op->plan->restrict_columns[i], known))
 			touch->followed = false;
+	touch->may_fail = query && may_fail_walker((Node *) query, nullptr);
 	touch->point = point;
 	touch->changed = list_copy(changed);
 	if (query)
@@ -255,6 +282,83 @@ evaluate_keys(const KeyedOperator *op, const KeySet *keys, ZSet *out)
 
 } // namespace
 
+namespace
+{
+
+/*
+ * Runs fn() so that an error about data in it can be survived; returns false
+ * then. Touch queries look at rows that the view's query leaves out, and a
+ * restriction by a computed key may be evaluated before such rows are left
+ * out: both may fail where the query itself never would.
+ */
+template <typename Fn>
+bool
+survive_data_errors(bool may_fail, Fn &&fn)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool succeeded = true;
+
+	if (!may_fail)
+	{
+		fn();
+		return true;
+	}
+	BeginInternalSubTransaction(nullptr);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		PushActiveSnapshot(GetActiveSnapshot());
+		fn();
+		PopActiveSnapshot();
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		ErrorData *error = CopyErrorData();
+
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
+			error->sqlerrcode != ERRCODE_CARDINALITY_VIOLATION)
+			PG_RE_THROW();
+		FlushErrorState();
+		FreeErrorData(error);
+		RollbackAndReleaseCurrentSubTransaction();
+		succeeded = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return succeeded;
+}
+
+bool
+run_touch(const CachedTouch *touch, NamedStore *stores, int nstores, RowCallback callback,
+		  void *arg)
+{
+	return survive_data_errors(touch->may_fail, [&]() {
+		run_query(touch->query, stores, nstores, WeightColumn::kNone, callback, arg);
+	});
+}
+
+bool
+keys_may_fail(const ViewPlan *plan)
+{
+	for (int i = 0; i < plan->nrestrict; i++)
+	{
+		int column = plan->restrict_columns[i] - 1;
+
+		/* Arms of a set operation compute the column each in its own way. */
+		if (plan->query->setOperations ||
+			may_fail_walker(
+				(Node *) list_nth_node(TargetEntry, plan->query->targetList, column)->expr, nullptr))
+			return true;
+	}
+	return false;
+}
+
+} // namespace
+
 KeyedOperator *
 make_keyed_operator(const ViewPlan *plan, TupleDesc view, const bool *stale)
 {
@@ -273,6 +377,7 @@ make_keyed_operator(const ViewPlan *plan, TupleDesc view, const bool *stale)
 		MemoryContextSwitchTo(old);
 		return op;
 	}
+	op->keys_may_fail = keys_may_fail(plan);
 	op->restricted[0] = make_cached_query(plan->restricted, plan->context, stale);
 	op->restricted[1] = make_cached_query(plan->restricted_nulls, plan->context, stale);
 	op->stored[0] = make_cached_query(plan->stored, plan->context, stale);
@@ -304,10 +409,10 @@ run_keyed(KeyedOperator *op, List *deltas, ZSet *out)
 		{
 			if (!keys)
 				keys = make_key_set(op);
-			run_query(touch->query, stores, nstores, WeightColumn::kNone, add_key, keys);
+			everything = !run_touch(touch, stores, nstores, add_key, keys);
 		}
-		else
-			run_query(touch->query, stores, nstores, WeightColumn::kNone, note_row, &everything);
+		else if (!run_touch(touch, stores, nstores, note_row, &everything))
+			everything = true;
 	}
 	for (int i = 0; i < nstores; i++)
 		tuplestore_end(stores[i].rows);
@@ -316,7 +421,12 @@ run_keyed(KeyedOperator *op, List *deltas, ZSet *out)
 	if (keys && keys->counts[0] + keys->counts[1] > 0)
 	{
 		lock_keys(op, keys);
-		evaluate_keys(op, keys, out);
+		if (!survive_data_errors(op->keys_may_fail, [&]() { evaluate_keys(op, keys, out); }))
+		{
+			for (int i = 0; i < out->nentries; i++)
+				out->entries[i].weight = 0;
+			return Touched::kEverything;
+		}
 	}
 	return Touched::kSomeKeys;
 }
