@@ -8,15 +8,15 @@
 namespace tw::settings
 {
 
-extern bool tail_syntax;		/* tailwater.tail_syntax */
-extern int port;				/* tailwater.port */
-extern char *listen_addresses;	/* tailwater.listen_addresses */
-extern char *anon_role;			/* tailwater.anon_role */
-extern char *origins;			/* tailwater.origins */
-extern int max_connections;		/* tailwater.max_connections */
-extern char *static_directory;	/* tailwater.static_directory */
-extern int retention;			/* tailwater.retention, seconds */
-extern int retention_size;		/* tailwater.retention_size, kB */
+extern bool tail_syntax;       /* tailwater.tail_syntax */
+extern int port;               /* tailwater.port */
+extern char *listen_addresses; /* tailwater.listen_addresses */
+extern char *anon_role;        /* tailwater.anon_role */
+extern char *origins;          /* tailwater.origins */
+extern int max_connections;    /* tailwater.max_connections */
+extern char *static_directory; /* tailwater.static_directory */
+extern int retention;          /* tailwater.retention, seconds */
+extern int retention_size;     /* tailwater.retention_size, kB */
 
 void init();
 

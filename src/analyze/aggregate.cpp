@@ -23,10 +23,10 @@ namespace
 struct Split
 {
 	ViewPlan *plan;
-	List *groups;	   /* expressions */
-	List *operators;   /* equality operators, of the declared groups only */
-	List *aggregates;  /* AggregateSpec */
-	List *columns;	   /* expressions of the input block: groups, then arguments */
+	List *groups;     /* expressions */
+	List *operators;  /* equality operators, of the declared groups only */
+	List *aggregates; /* AggregateSpec */
+	List *columns;    /* expressions of the input block: groups, then arguments */
 	const char *reason;
 };
 
@@ -219,8 +219,8 @@ finalize_mutator(Node *node, Split *split)
 	if (IsA(node, Aggref))
 	{
 		i = list_length(split->groups) + find_aggregate(split, (Aggref *) node) + 1;
-		return (Node *) makeVar(OUTER_VAR, i, exprType(node), exprTypmod(node),
-								exprCollation(node), 0);
+		return (Node *) makeVar(OUTER_VAR, i, exprType(node), exprTypmod(node), exprCollation(node),
+								0);
 	}
 	return pg::mutate_expression(node, finalize_mutator, split);
 }
@@ -235,8 +235,7 @@ collect_groups(Query *query, Split *split)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
 
-		split->groups =
-			lappend(split->groups, get_sortgroupclause_expr(clause, query->targetList));
+		split->groups = lappend(split->groups, get_sortgroupclause_expr(clause, query->targetList));
 		split->operators = lappend_oid(split->operators, clause->eqop);
 	}
 	foreach (lc, query->targetList)
@@ -269,9 +268,9 @@ input_query(Query *query, List *columns)
 	foreach (lc, columns)
 	{
 		resno++;
-		input->targetList =
-			lappend(input->targetList, makeTargetEntry((Expr *) copyObject(lfirst(lc)), resno,
-													   psprintf("c%d", resno), false));
+		input->targetList = lappend(input->targetList,
+									makeTargetEntry((Expr *) copyObject(lfirst(lc)), resno,
+													psprintf("c%d", resno), false));
 	}
 	input->groupClause = NIL;
 	input->distinctClause = NIL;
@@ -315,8 +314,7 @@ plan_aggregate(ViewPlan *plan)
 
 	plan->ngroup = ngroup;
 	plan->naggregates = list_length(split.aggregates);
-	plan->aggregates =
-		(AggregateSpec *) palloc0(sizeof(AggregateSpec) * Max(plan->naggregates, 1));
+	plan->aggregates = (AggregateSpec *) palloc0(sizeof(AggregateSpec) * Max(plan->naggregates, 1));
 	AttrNumber state = ngroup + 2; /* after the groups and their row count */
 	for (int i = 0; i < plan->naggregates; i++)
 	{

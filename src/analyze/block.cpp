@@ -107,24 +107,22 @@ normalize_walker(Node *node, void *unused)
 			has_join |= lfirst_node(RangeTblEntry, lc)->rtekind == RTE_JOIN;
 		if (has_join)
 		{
-			query->targetList =
-				(List *) flatten_join_alias_vars(query, (Node *) query->targetList);
-			query->jointree =
-				(FromExpr *) flatten_join_alias_vars(query, (Node *) query->jointree);
+			query->targetList = (List *) flatten_join_alias_vars(query, (Node *) query->targetList);
+			query->jointree = (FromExpr *) flatten_join_alias_vars(query, (Node *) query->jointree);
 			query->havingQual = flatten_join_alias_vars(query, query->havingQual);
 			foreach (lc, query->rtable)
 			{
 				RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
 				if (rte->rtekind == RTE_SUBQUERY && rte->lateral)
-					rte->subquery =
-						(Query *) flatten_join_alias_vars(query, (Node *) rte->subquery);
+					rte->subquery = (Query *) flatten_join_alias_vars(query,
+																	  (Node *) rte->subquery);
 				else if (rte->rtekind == RTE_FUNCTION)
-					rte->functions =
-						(List *) flatten_join_alias_vars(query, (Node *) rte->functions);
+					rte->functions = (List *) flatten_join_alias_vars(query,
+																	  (Node *) rte->functions);
 				else if (rte->rtekind == RTE_VALUES)
-					rte->values_lists =
-						(List *) flatten_join_alias_vars(query, (Node *) rte->values_lists);
+					rte->values_lists = (List *)
+						flatten_join_alias_vars(query, (Node *) rte->values_lists);
 			}
 		}
 		return pg::walk_query(query, normalize_walker, unused, 0);
@@ -313,15 +311,14 @@ used_walker(Node *node, UsedContext *context)
 		Var *var = (Var *) node;
 
 		if (var->varno == context->rti && var->varlevelsup == context->levels_up)
-			context->used = bms_add_member(
-				context->used, var->varattno - FirstLowInvalidHeapAttributeNumber);
+			context->used = bms_add_member(context->used,
+										   var->varattno - FirstLowInvalidHeapAttributeNumber);
 		return false;
 	}
 	if (IsA(node, Query))
 	{
 		context->levels_up++;
-		bool result =
-			pg::walk_query((Query *) node, used_walker, context, QTW_IGNORE_JOINALIASES);
+		bool result = pg::walk_query((Query *) node, used_walker, context, QTW_IGNORE_JOINALIASES);
 		context->levels_up--;
 		return result;
 	}
@@ -541,10 +538,10 @@ become_tuplestore(RangeTblEntry *rte, const char *name, TupleDesc desc)
 
 		rte->coltypes = lappend_oid(rte->coltypes, dropped ? InvalidOid : att->atttypid);
 		rte->coltypmods = lappend_int(rte->coltypmods, dropped ? 0 : att->atttypmod);
-		rte->colcollations =
-			lappend_oid(rte->colcollations, dropped ? InvalidOid : att->attcollation);
-		rte->eref->colnames =
-			lappend(rte->eref->colnames, makeString(pstrdup(dropped ? "" : NameStr(att->attname))));
+		rte->colcollations = lappend_oid(rte->colcollations,
+										 dropped ? InvalidOid : att->attcollation);
+		rte->eref->colnames = lappend(rte->eref->colnames,
+									  makeString(pstrdup(dropped ? "" : NameStr(att->attname))));
 	}
 	pg::clear_permissions(rte);
 }
@@ -564,13 +561,12 @@ union_arm(RangeTblEntry *rte, TupleDesc desc, Node *weight)
 	for (int i = 1; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i - 1);
-		Expr *expr = att->attisdropped
-						 ? (Expr *) makeNullConst(INT4OID, -1, InvalidOid)
-						 : (Expr *) makeVar(1, i, att->atttypid, att->atttypmod,
-											att->attcollation, 0);
+		Expr *expr = att->attisdropped ? (Expr *) makeNullConst(INT4OID, -1, InvalidOid)
+									   : (Expr *) makeVar(1, i, att->atttypid, att->atttypmod,
+														  att->attcollation, 0);
 
-		arm->targetList = lappend(
-			arm->targetList, makeTargetEntry(expr, i, pstrdup(NameStr(att->attname)), false));
+		arm->targetList = lappend(arm->targetList,
+								  makeTargetEntry(expr, i, pstrdup(NameStr(att->attname)), false));
 	}
 	arm->targetList = lappend(arm->targetList, makeTargetEntry((Expr *) weight, desc->natts,
 															   pstrdup(kWeightName), false));
@@ -623,10 +619,11 @@ become_old(RangeTblEntry *rte, Query *parent, TupleDesc desc)
 	both->rtable = list_make2(
 		subquery_entry(arm, target_names(arm)),
 		subquery_entry(union_arm(delta, desc,
-								 (Node *) makeFuncExpr(
-									 F_INT8UM, INT8OID,
-									 list_make1(makeVar(1, desc->natts, INT8OID, -1, 0, 0)),
-									 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL)),
+								 (Node *) makeFuncExpr(F_INT8UM, INT8OID,
+													   list_make1(makeVar(1, desc->natts, INT8OID,
+																		  -1, 0, 0)),
+													   InvalidOid, InvalidOid,
+													   COERCE_EXPLICIT_CALL)),
 					   target_names(arm)));
 	left->rtindex = 1;
 	right->rtindex = 2;
@@ -644,11 +641,11 @@ become_old(RangeTblEntry *rte, Query *parent, TupleDesc desc)
 		setop->colTypes = lappend_oid(setop->colTypes, exprType(expr));
 		setop->colTypmods = lappend_int(setop->colTypmods, exprTypmod(expr));
 		setop->colCollations = lappend_oid(setop->colCollations, exprCollation(expr));
-		both->targetList = lappend(
-			both->targetList,
-			makeTargetEntry((Expr *) makeVar(1, tle->resno, exprType(expr), exprTypmod(expr),
-											 exprCollation(expr), 0),
-							tle->resno, pstrdup(tle->resname), false));
+		both->targetList = lappend(both->targetList,
+								   makeTargetEntry((Expr *) makeVar(1, tle->resno, exprType(expr),
+																	exprTypmod(expr),
+																	exprCollation(expr), 0),
+												   tle->resno, pstrdup(tle->resname), false));
 	}
 	both->commandType = CMD_SELECT;
 	both->canSetTag = true;
@@ -715,10 +712,10 @@ void add_weight(Query *query, Rewriting *rewriting);
 void
 append_weight_column(Query *query, Node *weight)
 {
-	query->targetList = lappend(
-		query->targetList,
-		makeTargetEntry((Expr *) (weight ? weight : weight_const(1)),
-						list_length(query->targetList) + 1, pstrdup(kWeightName), false));
+	query->targetList = lappend(query->targetList,
+								makeTargetEntry((Expr *) (weight ? weight : weight_const(1)),
+												list_length(query->targetList) + 1,
+												pstrdup(kWeightName), false));
 }
 
 void
@@ -811,9 +808,8 @@ add_weight(Query *query, Rewriting *rewriting)
 		{
 			add_weight(rte->subquery, rewriting);
 			rte->eref->colnames = lappend(rte->eref->colnames, makeString(pstrdup(kWeightName)));
-			weight = multiply(weight,
-							  (Node *) makeVar(rti, list_length(rte->subquery->targetList), INT8OID,
-											   -1, InvalidOid, 0));
+			weight = multiply(weight, (Node *) makeVar(rti, list_length(rte->subquery->targetList),
+													   INT8OID, -1, InvalidOid, 0));
 		}
 	}
 	append_weight_column(query, weight);
@@ -894,9 +890,10 @@ key_matches(Node *expr, Oid opno, Var *key, NullKeys nulls)
 	left->nulltesttype = right->nulltesttype = IS_NULL;
 	left->argisrow = right->argisrow = false;
 	left->location = right->location = -1;
-	return (Node *) makeBoolExpr(
-		OR_EXPR,
-		list_make2(equal_keys, makeBoolExpr(AND_EXPR, list_make2(left, right), -1)), -1);
+	return (Node *) makeBoolExpr(OR_EXPR,
+								 list_make2(equal_keys,
+											makeBoolExpr(AND_EXPR, list_make2(left, right), -1)),
+								 -1);
 }
 
 } // namespace

@@ -31,7 +31,7 @@ struct Node_
 Node_ *
 make_node(Kind kind, const char *detail, List *inputs)
 {
-	Node_ *node = (Node_ *)palloc(sizeof(Node_));
+	Node_ *node = (Node_ *) palloc(sizeof(Node_));
 
 	node->kind = kind;
 	node->detail = detail;
@@ -46,19 +46,20 @@ describe_relation(RangeTblEntry *rte)
 {
 	switch (rte->rtekind)
 	{
-	case RTE_RELATION:
-		return make_node(Kind::kScan,
-						 psprintf("on %s", quote_qualified_identifier(
-											   get_namespace_name(get_rel_namespace(rte->relid)),
-											   get_rel_name(rte->relid))),
-						 NIL);
-	case RTE_SUBQUERY:
-		return make_node(rte->lateral ? Kind::kLateral : Kind::kSubquery,
-						 rte->eref->aliasname, list_make1(describe_query(rte->subquery)));
-	case RTE_CTE:
-		return make_node(Kind::kRecursive, rte->ctename, NIL);
-	default:
-		return make_node(Kind::kValues, rte->eref ? rte->eref->aliasname : "", NIL);
+		case RTE_RELATION:
+			return make_node(Kind::kScan,
+							 psprintf("on %s",
+									  quote_qualified_identifier(get_namespace_name(
+																	 get_rel_namespace(rte->relid)),
+																 get_rel_name(rte->relid))),
+							 NIL);
+		case RTE_SUBQUERY:
+			return make_node(rte->lateral ? Kind::kLateral : Kind::kSubquery, rte->eref->aliasname,
+							 list_make1(describe_query(rte->subquery)));
+		case RTE_CTE:
+			return make_node(Kind::kRecursive, rte->ctename, NIL);
+		default:
+			return make_node(Kind::kValues, rte->eref ? rte->eref->aliasname : "", NIL);
 	}
 }
 
@@ -67,14 +68,14 @@ join_name(JoinType type)
 {
 	switch (type)
 	{
-	case JOIN_LEFT:
-		return "left";
-	case JOIN_RIGHT:
-		return "right";
-	case JOIN_FULL:
-		return "full";
-	default:
-		return "inner";
+		case JOIN_LEFT:
+			return "left";
+		case JOIN_RIGHT:
+			return "right";
+		case JOIN_FULL:
+			return "full";
+		default:
+			return "inner";
 	}
 }
 
@@ -82,10 +83,10 @@ Node_ *
 describe_from(Node *node, Query *query)
 {
 	if (IsA(node, RangeTblRef))
-		return describe_relation(rt_fetch(((RangeTblRef *)node)->rtindex, query->rtable));
+		return describe_relation(rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable));
 	if (IsA(node, JoinExpr))
 	{
-		JoinExpr *join = (JoinExpr *)node;
+		JoinExpr *join = (JoinExpr *) node;
 
 		return make_node(Kind::kJoin, join_name(join->jointype),
 						 list_make2(describe_from(join->larg, query),
@@ -94,7 +95,7 @@ describe_from(Node *node, Query *query)
 	if (IsA(node, SetOperationStmt))
 	{
 		static const char *const names[] = {"", "union", "intersect", "except"};
-		SetOperationStmt *setop = (SetOperationStmt *)node;
+		SetOperationStmt *setop = (SetOperationStmt *) node;
 
 		return make_node(Kind::kSetOp, psprintf("%s%s", names[setop->op], setop->all ? " all" : ""),
 						 list_make2(describe_from(setop->larg, query),
@@ -107,7 +108,7 @@ describe_from(Node *node, Query *query)
 
 	foreach (lc, from->fromlist)
 	{
-		Node_ *item = describe_from((Node *)lfirst(lc), query);
+		Node_ *item = describe_from((Node *) lfirst(lc), query);
 
 		result = result ? make_node(Kind::kJoin, "inner", list_make2(result, item)) : item;
 	}
@@ -121,8 +122,9 @@ describe_from(Node *node, Query *query)
 Node_ *
 describe_query(Query *query)
 {
-	Node_ *node = describe_from(
-		query->setOperations ? query->setOperations : (Node *)query->jointree, query);
+	Node_ *node = describe_from(query->setOperations ? query->setOperations
+													 : (Node *) query->jointree,
+								query);
 
 	if (query->hasAggs || query->groupClause != NIL || query->havingQual)
 		node = make_node(Kind::kAggregate,
@@ -156,7 +158,7 @@ convert(const Node_ *node, Class cls, circuit::Operator *out)
 	foreach (lc, node->inputs)
 	{
 		out->inputs.emplace_back();
-		convert((const Node_ *)lfirst(lc), cls, &out->inputs.back());
+		convert((const Node_ *) lfirst(lc), cls, &out->inputs.back());
 	}
 }
 
@@ -165,12 +167,12 @@ class_of(const ViewPlan *plan)
 {
 	switch (plan->strategy)
 	{
-	case Strategy::kKeyed:
-		return Class::kKeyed;
-	case Strategy::kRecompute:
-		return Class::kRecompute;
-	default:
-		return Class::kIncremental;
+		case Strategy::kKeyed:
+			return Class::kKeyed;
+		case Strategy::kRecompute:
+			return Class::kRecompute;
+		default:
+			return Class::kIncremental;
 	}
 }
 
@@ -212,7 +214,8 @@ how_changed(const ViewPlan *plan, Oid relid)
 	int occurrences = 0;
 
 	if (plan->strategy == Strategy::kRecompute)
-		return psprintf("where any row is touched, evaluate the query again and compare (%s)", plan->reason);
+		return psprintf("where any row is touched, evaluate the query again and compare (%s)",
+						plan->reason);
 	if (plan->strategy == Strategy::kKeyed)
 		return how_touched(plan, relid);
 	for (int i = 0; i < plan->input->noccurrences; i++)
@@ -235,17 +238,19 @@ explain(Oid view)
 	int nlines = 0;
 	char **texts = nullptr;
 
-	pg::call_pure([&]() {
-		circuit::Operator op{Kind::kScan, Class::kIncremental, "", "", {}};
+	pg::call_pure(
+		[&]()
+		{
+			circuit::Operator op{Kind::kScan, Class::kIncremental, "", "", {}};
 
-		convert(root, class_of(plan), &op);
-		mark_scans(&op);
-		op.state = state_name;
-		std::vector<std::string> rendered = circuit::render(op);
-		texts = (char **)malloc(sizeof(char *) * rendered.size());
-		for (const std::string &line : rendered)
-			texts[nlines++] = strdup(line.c_str());
-	});
+			convert(root, class_of(plan), &op);
+			mark_scans(&op);
+			op.state = state_name;
+			std::vector<std::string> rendered = circuit::render(op);
+			texts = (char **) malloc(sizeof(char *) * rendered.size());
+			for (const std::string &line : rendered)
+				texts[nlines++] = strdup(line.c_str());
+		});
 	for (int i = 0; i < nlines; i++)
 	{
 		lines = lappend(lines, pstrdup(texts[i]));

@@ -26,7 +26,7 @@ struct Equality
 struct Dependencies
 {
 	Query *query;
-	List *relations; /* range table indexes */
+	List *relations;  /* range table indexes */
 	List *equalities; /* Equality */
 	Bitmapset *determined;
 };
@@ -190,8 +190,7 @@ relation_keys(Query *query, int rti)
 				return key ? list_make1(key) : NIL;
 			}
 			/* Inheritance children are not covered by the parent's indexes; partitions are. */
-			if (rte->inh && rte->relkind != RELKIND_PARTITIONED_TABLE &&
-				has_subclass(rte->relid))
+			if (rte->inh && rte->relkind != RELKIND_PARTITIONED_TABLE && has_subclass(rte->relid))
 				return NIL;
 			return table_keys(rte->relid);
 		case RTE_SUBQUERY:
@@ -593,9 +592,9 @@ namespace
 bool
 extracts_whole_number(Node *expr)
 {
-	static const char *const fields[] = {"year",	"month",   "day",	  "quarter", "week",
-										 "dow",		"isodow",  "doy",	  "isoyear", "hour",
-										 "minute",	"century", "decade", "millennium"};
+	static const char *const fields[] = {"year",   "month",   "day",    "quarter",   "week",
+										 "dow",    "isodow",  "doy",    "isoyear",   "hour",
+										 "minute", "century", "decade", "millennium"};
 	FuncExpr *call = (FuncExpr *) expr;
 
 	if (!IsA(call, FuncExpr) ||
@@ -620,8 +619,7 @@ typmod_fixes_image(Oid type, int32 typmod, Oid collation)
 {
 	if (typmod < (int32) VARHDRSZ)
 		return false;
-	return type == NUMERICOID ||
-		   (type == BPCHAROID && get_collation_isdeterministic(collation));
+	return type == NUMERICOID || (type == BPCHAROID && get_collation_isdeterministic(collation));
 }
 
 } // namespace
@@ -634,8 +632,7 @@ equality_is_image(Node *expr)
 	Oid collation = exprCollation(expr);
 
 	if (base == NUMERICOID || base == BPCHAROID)
-		return typmod_fixes_image(type, exprTypmod(expr), collation) ||
-			   extracts_whole_number(expr);
+		return typmod_fixes_image(type, exprTypmod(expr), collation) || extracts_whole_number(expr);
 
 	TypeCacheEntry *entry = lookup_type_cache(base, TYPECACHE_BTREE_OPFAMILY);
 	if (!OidIsValid(entry->btree_opf))

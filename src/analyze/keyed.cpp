@@ -144,9 +144,9 @@ expressions_of(Query *query, const ViewPlan *plan)
 	List *exprs = NIL;
 
 	for (int i = 0; i < plan->nrestrict; i++)
-		exprs = lappend(
-			exprs,
-			list_nth_node(TargetEntry, query->targetList, plan->restrict_columns[i] - 1)->expr);
+		exprs = lappend(exprs,
+						list_nth_node(TargetEntry, query->targetList, plan->restrict_columns[i] - 1)
+							->expr);
 	return exprs;
 }
 
@@ -159,8 +159,7 @@ operators_for(List *exprs)
 
 	foreach (lc, exprs)
 		operators = lappend_oid(
-			operators,
-			lookup_type_cache(exprType((Node *) lfirst(lc)), TYPECACHE_EQ_OPR)->eq_opr);
+			operators, lookup_type_cache(exprType((Node *) lfirst(lc)), TYPECACHE_EQ_OPR)->eq_opr);
 	return operators;
 }
 
@@ -193,10 +192,11 @@ restrict_query(Query *query, const ViewPlan *plan, NullKeys nulls)
 			Oid type = list_nth_oid(setop->colTypes, column);
 
 			if (exprType((Node *) tle->expr) != type)
-				tle->expr = (Expr *) coerce_to_target_type(
-					nullptr, (Node *) tle->expr, exprType((Node *) tle->expr), type,
-					list_nth_int(setop->colTypmods, column), COERCION_IMPLICIT,
-					COERCE_IMPLICIT_CAST, -1);
+				tle->expr = (Expr *) coerce_to_target_type(nullptr, (Node *) tle->expr,
+														   exprType((Node *) tle->expr), type,
+														   list_nth_int(setop->colTypmods, column),
+														   COERCION_IMPLICIT, COERCE_IMPLICIT_CAST,
+														   -1);
 		}
 		restrict_query(rte->subquery, plan, nulls);
 	}
@@ -226,12 +226,13 @@ stored_query(const ViewPlan *plan, NullKeys nulls)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i - 1);
 
-		rte->eref->colnames = lappend(rte->eref->colnames, makeString(pstrdup(NameStr(att->attname))));
-		query->targetList = lappend(
-			query->targetList,
-			makeTargetEntry((Expr *) makeVar(1, i, att->atttypid, att->atttypmod,
-											 att->attcollation, 0),
-							i, pstrdup(NameStr(att->attname)), false));
+		rte->eref->colnames = lappend(rte->eref->colnames,
+									  makeString(pstrdup(NameStr(att->attname))));
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry((Expr *) makeVar(1, i, att->atttypid,
+																	 att->atttypmod,
+																	 att->attcollation, 0),
+													i, pstrdup(NameStr(att->attname)), false));
 	}
 	table_close(rel, NoLock);
 	restrict_query(query, plan, nulls);
@@ -267,8 +268,8 @@ plan_keyed(ViewPlan *plan)
 
 	Bitmapset *columns = most_selective(plan->query, choose_columns(plan, known));
 
-	plan->restrict_columns =
-		(AttrNumber *) palloc(sizeof(AttrNumber) * Max(bms_num_members(columns), 1));
+	plan->restrict_columns = (AttrNumber *) palloc(sizeof(AttrNumber) *
+												   Max(bms_num_members(columns), 1));
 	plan->nrestrict = 0;
 	for (int c = bms_next_member(columns, -1); c >= 0; c = bms_next_member(columns, c))
 		plan->restrict_columns[plan->nrestrict++] = c;
@@ -278,8 +279,8 @@ plan_keyed(ViewPlan *plan)
 	for (int i = 0; i < plan->npoints; i++)
 	{
 		plan->points[i] = *(TouchPoint *) list_nth(points, i);
-		plan->points[i].followed =
-			!bms_is_empty(columns) && bms_is_subset(columns, (Bitmapset *) list_nth(known, i));
+		plan->points[i].followed = !bms_is_empty(columns) &&
+								   bms_is_subset(columns, (Bitmapset *) list_nth(known, i));
 	}
 	if (plan->query->cteList != NIL)
 		return "a recursive query";

@@ -160,8 +160,7 @@ is_separable(Query *query, TargetEntry *tle)
 	if (query->hasDistinctOn && !targetIsInSortList(tle, InvalidOid, query->distinctClause))
 		return false;
 	foreach (lc, query->windowClause)
-		if (!targetIsInSortList(tle, InvalidOid,
-								lfirst_node(WindowClause, lc)->partitionClause))
+		if (!targetIsInSortList(tle, InvalidOid, lfirst_node(WindowClause, lc)->partitionClause))
 			return false;
 	return true;
 }
@@ -181,8 +180,7 @@ among_keys(Node *expr, int column, List *key_exprs)
 	select->jointree = makeFromExpr(NIL, nullptr);
 	read_keys(select, key_exprs);
 	key = makeVar(1, column, type, exprTypmod(expr), exprCollation(expr), 0);
-	select->targetList =
-		list_make1(makeTargetEntry((Expr *) key, 1, pstrdup("key"), false));
+	select->targetList = list_make1(makeTargetEntry((Expr *) key, 1, pstrdup("key"), false));
 
 	param->paramkind = PARAM_SUBLINK;
 	param->paramid = 1;

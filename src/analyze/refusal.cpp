@@ -39,17 +39,34 @@ refuse(Search *search, const char *construct, int location, const char *hint)
 bool
 depends_on_session(const char *name, int nargs)
 {
-	static const char *const prefixes[] = {"pg_",		"has_",		 "txid_",	  "to_reg",
-										   "inet_c",	"inet_s",	 "current_",  "query_to_",
-										   "table_to_", "cursor_to", "schema_to", "database_to",
+	static const char *const prefixes[] = {"pg_",         "has_",      "txid_",     "to_reg",
+										   "inet_c",      "inet_s",    "current_",  "query_to_",
+										   "table_to_",   "cursor_to", "schema_to", "database_to",
 										   "row_security"};
-	static const char *const names[] = {
-		"now",			   "statement_timestamp", "transaction_timestamp", "format_type",
-		"obj_description", "col_description",	  "shobj_description",	   "session_user",
-		"regclass",		   "regclassin",		  "regprocin",			   "regtypein",
-		"regrolein",	   "regnamespacein",	  "regprocedurein",		   "regoperin",
-		"regoperatorin",   "regconfigin",		  "regdictionaryin",	   "regcollationin",
-		"currtid2",		   "getdatabaseencoding", "version",			   "inet_client_addr"};
+	static const char *const names[] = {"now",
+										"statement_timestamp",
+										"transaction_timestamp",
+										"format_type",
+										"obj_description",
+										"col_description",
+										"shobj_description",
+										"session_user",
+										"regclass",
+										"regclassin",
+										"regprocin",
+										"regtypein",
+										"regrolein",
+										"regnamespacein",
+										"regprocedurein",
+										"regoperin",
+										"regoperatorin",
+										"regconfigin",
+										"regdictionaryin",
+										"regcollationin",
+										"currtid2",
+										"getdatabaseencoding",
+										"version",
+										"inet_client_addr"};
 
 	if (nargs == 0)
 		return true;
@@ -83,8 +100,7 @@ function_is_refused(Oid funcid, void *arg)
 					  "A stable function may read tables that cannot be followed. Declare it "
 					  "IMMUTABLE if its result depends on its arguments alone.");
 	if (depends_on_session(name, get_func_nargs(funcid)))
-		return refuse(search, psprintf("function %s(), which depends on time or session", name),
-					  -1,
+		return refuse(search, psprintf("function %s(), which depends on time or session", name), -1,
 					  "Compare with the current time when reading the view instead, or store the "
 					  "time in a table.");
 	return false;

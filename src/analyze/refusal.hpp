@@ -12,7 +12,7 @@ namespace tw::analyze
 struct Refusal
 {
 	const char *construct; /* null: nothing to refuse */
-	int location;		   /* byte offset in the query's text, -1 unknown */
+	int location;          /* byte offset in the query's text, -1 unknown */
 	const char *hint;
 };
 

@@ -107,7 +107,7 @@ sublinks_of(Query *query)
 struct PointSearch
 {
 	List *points;
-	List *path;	   /* of the query that is being looked at */
+	List *path; /* of the query that is being looked at */
 	bool reachable;
 };
 
@@ -128,8 +128,8 @@ used_walker(Node *node, UsedSearch *search)
 		Var *var = (Var *) node;
 
 		if (var->varno == search->rti && (int) var->varlevelsup == search->levels_up)
-			search->used = bms_add_member(
-				search->used, var->varattno - FirstLowInvalidHeapAttributeNumber);
+			search->used = bms_add_member(search->used,
+										  var->varattno - FirstLowInvalidHeapAttributeNumber);
 		return false;
 	}
 	if (IsA(node, Query))
@@ -239,10 +239,10 @@ search_query(PointSearch *search, Query *query)
 /* One query of the nest that is being built. */
 struct Level
 {
-	Bitmapset *absent;	/* relations that are gone: unusable */
+	Bitmapset *absent;  /* relations that are gone: unusable */
 	Bitmapset *unshown; /* relations on the nullable side of the change: usable below only */
-	Index partial;		/* subquery that holds the change: only some of its columns are known */
-	Bitmapset *known;	/* of `partial` */
+	Index partial;      /* subquery that holds the change: only some of its columns are known */
+	Bitmapset *known;   /* of `partial` */
 	Level *outer;
 };
 
@@ -263,8 +263,7 @@ unusable_walker(Node *node, UsableSearch *search)
 {
 	if (node == nullptr)
 		return false;
-	if (IsA(node, SubLink) || IsA(node, Aggref) || IsA(node, GroupingFunc) ||
-		IsA(node, WindowFunc))
+	if (IsA(node, SubLink) || IsA(node, Aggref) || IsA(node, GroupingFunc) || IsA(node, WindowFunc))
 		return true;
 	if (IsA(node, Var))
 	{
@@ -278,8 +277,7 @@ unusable_walker(Node *node, UsableSearch *search)
 		/* A delta has more columns than its table, so whole rows are not the same. */
 		if (var->varattno == InvalidAttrNumber)
 			return true;
-		if (bms_is_member(var->varno, level->absent) ||
-			bms_is_member(var->varno, level->unshown))
+		if (bms_is_member(var->varno, level->absent) || bms_is_member(var->varno, level->unshown))
 			return true;
 		return var->varno == level->partial && !bms_is_member(var->varattno, level->known);
 	}
@@ -406,8 +404,7 @@ choose_conditions(Node *node, int on_path, Level *level, List **conditions)
 	{
 		JoinExpr *join = (JoinExpr *) node;
 		Node *nullable = join->jointype == JOIN_LEFT ? join->rarg : join->larg;
-		Bitmapset *nullable_rels =
-			join->jointype == JOIN_INNER ? nullptr : relations_in(nullable);
+		Bitmapset *nullable_rels = join->jointype == JOIN_INNER ? nullptr : relations_in(nullable);
 		bool holds_change = bms_is_member(on_path, nullable_rels);
 
 		choose_conditions(join->larg, on_path, level, conditions);
@@ -502,8 +499,8 @@ param_mutator(Node *node, ParamContext *context)
 
 		if (!bms_is_member(param->paramid, context->known))
 			context->failed = true;
-		return (Node *) makeVar(context->rti, param->paramid, param->paramtype,
-								param->paramtypmod, param->paramcollid, 0);
+		return (Node *) makeVar(context->rti, param->paramid, param->paramtype, param->paramtypmod,
+								param->paramcollid, 0);
 	}
 	return pg::mutate_expression(node, param_mutator, context);
 }
@@ -524,8 +521,7 @@ sublink_condition(SubLink *sublink, Query *subquery, Bitmapset *known, int rti)
 	BooleanTest *result = makeNode(BooleanTest);
 	result->arg = (Expr *) test;
 	/* x op ALL fails by a row for which the test is not true. */
-	result->booltesttype =
-		sublink->subLinkType == ANY_SUBLINK ? IS_NOT_FALSE : IS_NOT_TRUE;
+	result->booltesttype = sublink->subLinkType == ANY_SUBLINK ? IS_NOT_FALSE : IS_NOT_TRUE;
 	result->location = -1;
 	return (Node *) result;
 }
@@ -613,9 +609,9 @@ reduce_targets(Query *query, Level *level)
 			known = bms_add_member(known, tle->resno);
 		else
 			expr = (Node *) makeNullConst(exprType(expr), exprTypmod(expr), exprCollation(expr));
-		targets = lappend(targets, makeTargetEntry((Expr *) expr, tle->resno,
-												   tle->resname ? pstrdup(tle->resname) : nullptr,
-												   false));
+		targets = lappend(targets,
+						  makeTargetEntry((Expr *) expr, tle->resno,
+										  tle->resname ? pstrdup(tle->resname) : nullptr, false));
 	}
 	query->targetList = targets;
 	return known;
@@ -739,9 +735,10 @@ touch_arm(Query *query, List *path, int position, Level *outer, Building *buildi
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
 		if (exprType((Node *) tle->expr) != lfirst_oid(lt))
-			tle->expr = (Expr *) coerce_to_target_type(
-				nullptr, (Node *) tle->expr, exprType((Node *) tle->expr), lfirst_oid(lt),
-				lfirst_int(lm), COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
+			tle->expr = (Expr *) coerce_to_target_type(nullptr, (Node *) tle->expr,
+													   exprType((Node *) tle->expr), lfirst_oid(lt),
+													   lfirst_int(lm), COERCION_IMPLICIT,
+													   COERCE_IMPLICIT_CAST, -1);
 	}
 	/* The arm was one level deeper. */
 	IncrementVarSublevelsUp((Node *) arm, -1, 2);

@@ -13,8 +13,8 @@ struct TouchPoint
 {
 	Oid relid;
 	Bitmapset *used; /* columns read there, as attnum - FirstLowInvalidHeapAttributeNumber */
-	List *path;		 /* how to get there from the whole query, see touch.cpp; NIL: not reachable */
-	bool followed;	 /* the view's key columns are known of the rows a change there touches */
+	List *path;      /* how to get there from the whole query, see touch.cpp; NIL: not reachable */
+	bool followed;   /* the view's key columns are known of the rows a change there touches */
 };
 
 /* All places where the query reads base tables. List of TouchPoint. */

@@ -38,7 +38,8 @@ bases_walker(Node *node, BasesContext *context)
 		{
 			context->plan->bases = list_append_unique_oid(context->plan->bases, rte->relid);
 			if (!rte->inh)
-				context->plan->only_bases = list_append_unique_oid(context->plan->only_bases, rte->relid);
+				context->plan->only_bases = list_append_unique_oid(context->plan->only_bases,
+																   rte->relid);
 			else
 				context->reads_tree = list_append_unique_oid(context->reads_tree, rte->relid);
 		}
@@ -132,8 +133,8 @@ rewritten_query(Relation view)
 ViewPlan *
 analyze_view(Oid view, MemoryContext parent)
 {
-	MemoryContext context =
-		AllocSetContextCreate(parent, "tailwater view plan", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = AllocSetContextCreate(parent, "tailwater view plan",
+												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Relation rel = table_open(view, AccessShareLock);
 	ViewPlan *plan = (ViewPlan *) palloc0(sizeof(ViewPlan));
@@ -156,7 +157,7 @@ analyze_view(Oid view, MemoryContext parent)
 			plan->strategy = Strategy::kRecompute;
 			plan->reason = "a table read both with and without its descendants";
 			plan->npoints = 0;
-			plan->only_bases = foreach_delete_current(plan->only_bases, lc);
+			plan->only_bases = foreach_delete_current (plan->only_bases, lc);
 		}
 	table_close(rel, NoLock);
 	MemoryContextSwitchTo(old);

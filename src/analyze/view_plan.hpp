@@ -15,10 +15,10 @@ namespace tw::analyze
 
 enum class Strategy : char
 {
-	kLinear,	/* select-project-join: the delta of the query is the delta of the view */
+	kLinear,    /* select-project-join: the delta of the query is the delta of the view */
 	kAggregate, /* groups over a select-project-join input, kept in state */
-	kKeyed,		/* touched keys are evaluated again */
-	kRecompute	/* the query is evaluated again and compared */
+	kKeyed,     /* touched keys are evaluated again */
+	kRecompute  /* the query is evaluated again and compared */
 };
 
 /*
@@ -30,17 +30,19 @@ struct Block
 {
 	Query *query;
 	int noccurrences;
-	Oid *relids;		/* by occurrence */
-	Bitmapset **used;	/* by occurrence: columns read, as attnum - FirstLowInvalidHeapAttributeNumber */
-	Index native_rti;	/* range table index of the only relation of a flat query; 0: use the planner */
+	Oid *relids; /* by occurrence */
+	Bitmapset *
+		*used; /* by occurrence: columns read, as attnum - FirstLowInvalidHeapAttributeNumber */
+	Index
+		native_rti; /* range table index of the only relation of a flat query; 0: use the planner */
 };
 
 enum class AggregateKind : char
 {
-	kCount,		/* count(x), count(*) with FILTER */
-	kCountStar, /* count(*): the group's own count */
-	kSumInt,	/* sum(int2, int4) */
-	kAvgInt,	/* avg(int2, int4) */
+	kCount,      /* count(x), count(*) with FILTER */
+	kCountStar,  /* count(*): the group's own count */
+	kSumInt,     /* sum(int2, int4) */
+	kAvgInt,     /* avg(int2, int4) */
 	kSumNumeric, /* sum(int8, numeric) */
 	kAvgNumeric, /* avg(int8, numeric) */
 	kMin,
@@ -55,13 +57,13 @@ struct AggregateSpec
 	AggregateKind kind;
 	Aggref *aggref;
 	AttrNumber argument; /* column of the input block, 0: none */
-	AttrNumber filter;	 /* boolean column of the input block, 0: none */
-	AttrNumber state;	 /* its first column in the state table */
-	int nstate;			 /* number of its state columns */
+	AttrNumber filter;   /* boolean column of the input block, 0: none */
+	AttrNumber state;    /* its first column in the state table */
+	int nstate;          /* number of its state columns */
 	Oid argtype;
 	int16 typlen;
 	bool typbyval;
-	Oid compare;		 /* min, max: btree comparison function of the argument */
+	Oid compare; /* min, max: btree comparison function of the argument */
 	Oid collation;
 };
 
@@ -70,11 +72,11 @@ struct ViewPlan
 	MemoryContext context;
 	Oid view;
 	Oid owner;
-	Query *query;		 /* the whole query, rewritten, CTEs inlined */
+	Query *query; /* the whole query, rewritten, CTEs inlined */
 	Strategy strategy;
-	const char *reason;	 /* why it is not incremental, for people; null where it is */
-	List *bases;		 /* OIDs of the relations it reads, each once */
-	List *only_bases;	 /* those of them it reads without their descendants (FROM ONLY) */
+	const char *reason;     /* why it is not incremental, for people; null where it is */
+	List *bases;            /* OIDs of the relations it reads, each once */
+	List *only_bases;       /* those of them it reads without their descendants (FROM ONLY) */
 	bool needs_environment; /* calls code that could see settings: pin them */
 
 	/* The key of the view's rows: attribute numbers; none: rows are found by their whole image. */
@@ -85,18 +87,18 @@ struct ViewPlan
 	Block *input;
 
 	/* kAggregate */
-	int ngroup;				/* number of group columns, the first columns of the input */
+	int ngroup; /* number of group columns, the first columns of the input */
 	int naggregates;
 	AggregateSpec *aggregates;
-	List *finalize;			/* target list over (keys, aggregate results), varno OUTER_VAR */
-	Node *having;			/* qual over the same, or null */
+	List *finalize; /* target list over (keys, aggregate results), varno OUTER_VAR */
+	Node *having;   /* qual over the same, or null */
 
 	/*
 	 * kAggregate: the input block restricted to touched groups. kKeyed: the whole query restricted to
 	 * touched keys. Both read the keys from the named tuplestore kKeysName, column by column; the
 	 * second form also matches NULL keys.
 	 */
-	int nrestrict;			/* kKeyed: number of key columns */
+	int nrestrict;                /* kKeyed: number of key columns */
 	AttrNumber *restrict_columns; /* kKeyed: view columns that hold the keys */
 	Query *restricted;
 	Query *restricted_nulls;

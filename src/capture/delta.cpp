@@ -23,8 +23,8 @@ void
 each_row_of_part(const Delta *delta, const DeltaPart *part, RowCallback callback, void *arg)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(part->desc, &TTSOpsMinimalTuple);
-	TupleTableSlot *converted =
-		part->map ? MakeSingleTupleTableSlot(delta->desc, &TTSOpsVirtual) : nullptr;
+	TupleTableSlot *converted = part->map ? MakeSingleTupleTableSlot(delta->desc, &TTSOpsVirtual)
+										  : nullptr;
 	int pointer = tuplestore_alloc_read_pointer(part->rows, EXEC_FLAG_REWIND);
 
 	tuplestore_select_read_pointer(part->rows, pointer);
@@ -63,8 +63,7 @@ consolidate_row(void *arg, TupleTableSlot *row, int64 weight)
 	slot_getallattrs(row);
 	for (int i = 0; i < natts; i++)
 	{
-		bool keep =
-			whole || bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, c->used);
+		bool keep = whole || bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, c->used);
 
 		c->values[i] = keep ? row->tts_values[i] : (Datum) 0;
 		c->nulls[i] = keep ? row->tts_isnull[i] : true;

@@ -13,10 +13,10 @@ namespace tw::capture
 struct DeltaPart
 {
 	Tuplestorestate *rows;
-	int weight;				   /* of each row: +1 or -1 */
-	TupleDesc desc;			   /* of the rows */
-	TupleConversionMap *map;   /* to the delta's relation; null: same format */
-	ExprState *filter;		   /* which of the rows are the delta's, in its format; null: all */
+	int weight;              /* of each row: +1 or -1 */
+	TupleDesc desc;          /* of the rows */
+	TupleConversionMap *map; /* to the delta's relation; null: same format */
+	ExprState *filter;       /* which of the rows are the delta's, in its format; null: all */
 	ExprContext *econtext;
 };
 
@@ -28,12 +28,10 @@ struct Delta
 {
 	Oid relid;
 	TupleDesc desc;
-	bool reset;		/* truncated or otherwise changed beyond rows: what reads it must be rebuilt */
-	List *parts;	/* DeltaPart; a live view has `set` instead */
+	bool reset;  /* truncated or otherwise changed beyond rows: what reads it must be rebuilt */
+	List *parts; /* DeltaPart; a live view has `set` instead */
 	ZSet *set;
 };
-
-
 
 /* Calls back for every changed row; they are in the format of the delta's relation. */
 void each_row(const Delta *delta, RowCallback callback, void *arg);

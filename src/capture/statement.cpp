@@ -23,7 +23,7 @@ namespace
 struct Pending
 {
 	MemoryContext context; /* child of TopTransactionContext, or null */
-	List *open;			   /* nest level of each statement under way, innermost first */
+	List *open;            /* nest level of each statement under way, innermost first */
 	List *changes;
 };
 
@@ -60,14 +60,14 @@ end_subtransaction(SubXactEvent event, SubTransactionId sub, SubTransactionId pa
 		while (pending.open != NIL && linitial_int(pending.open) >= level)
 			pending.open = list_delete_first(pending.open);
 		foreach (lc, pending.changes)
-			if (((Change *)lfirst(lc))->nest_level >= level)
-				pending.changes = foreach_delete_current(pending.changes, lc);
+			if (((Change *) lfirst(lc))->nest_level >= level)
+				pending.changes = foreach_delete_current (pending.changes, lc);
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
 		foreach (lc, pending.changes)
-			if (((Change *)lfirst(lc))->nest_level >= level)
-				((Change *)lfirst(lc))->nest_level = level - 1;
+			if (((Change *) lfirst(lc))->nest_level >= level)
+				((Change *) lfirst(lc))->nest_level = level - 1;
 	}
 }
 
@@ -107,8 +107,7 @@ mixes_relations(const Change *change, Oid relid, bool with_descendants)
 {
 	if (change->relid != relid)
 		return !is_descendant(change->relid, relid) && !get_rel_relispartition(relid);
-	return !with_descendants && change->old_rows &&
-		   find_inheritance_children(relid, NoLock) != NIL;
+	return !with_descendants && change->old_rows && find_inheritance_children(relid, NoLock) != NIL;
 }
 
 /* Keeps of the part's rows those that the partition's constraint lets in. */
@@ -153,7 +152,7 @@ struct Ancestry
 {
 	Oid relid; /* hash key */
 	bool valid;
-	bool news; /* came while it is being read */
+	bool news;       /* came while it is being read */
 	List *ancestors; /* in CacheMemoryContext */
 };
 
@@ -169,7 +168,7 @@ relation_changed(Datum unused, Oid relid)
 	if (!ancestries)
 		return;
 	hash_seq_init(&seq, ancestries);
-	while ((entry = (Ancestry *)hash_seq_search(&seq)) != nullptr)
+	while ((entry = (Ancestry *) hash_seq_search(&seq)) != nullptr)
 	{
 		entry->news = true;
 		if (!OidIsValid(relid) || list_member_oid(entry->ancestors, relid))
@@ -192,8 +191,8 @@ read_ancestors(Oid relid)
 
 		ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
 					ObjectIdGetDatum(lfirst_oid(lc)));
-		SysScanDesc scan =
-			systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
+		SysScanDesc scan = systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, nullptr, 1,
+											  &key);
 		while (HeapTupleIsValid(tup = systable_getnext(scan)))
 			ancestors = list_append_unique_oid(ancestors,
 											   ((Form_pg_inherits) GETSTRUCT(tup))->inhparent);
@@ -213,12 +212,12 @@ known_ancestors(Oid relid)
 		ctl.keysize = sizeof(Oid);
 		ctl.entrysize = sizeof(Ancestry);
 		ctl.hcxt = CacheMemoryContext;
-		ancestries =
-			hash_create("tailwater ancestors", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		ancestries = hash_create("tailwater ancestors", 64, &ctl,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 
 	bool found;
-	Ancestry *entry = (Ancestry *)hash_search(ancestries, &relid, HASH_ENTER, &found);
+	Ancestry *entry = (Ancestry *) hash_search(ancestries, &relid, HASH_ENTER, &found);
 	if (!found)
 	{
 		entry->valid = false;
@@ -292,7 +291,7 @@ void
 add_change(TriggerData *trigger, RowsLifetime lifetime)
 {
 	MemoryContext old = MemoryContextSwitchTo(pending_context());
-	Change *change = (Change *)palloc0(sizeof(Change));
+	Change *change = (Change *) palloc0(sizeof(Change));
 	bool copy = lifetime == RowsLifetime::kBatch;
 
 	change->relid = RelationGetRelid(trigger->tg_relation);
@@ -314,7 +313,7 @@ void
 add_reset(Oid relid)
 {
 	MemoryContext old = MemoryContextSwitchTo(pending_context());
-	Change *change = (Change *)palloc0(sizeof(Change));
+	Change *change = (Change *) palloc0(sizeof(Change));
 
 	change->relid = relid;
 	change->nest_level = GetCurrentTransactionNestLevel();
@@ -369,10 +368,9 @@ add_differences(Bitmapset *touched, TupleTableSlot *old_row, TupleTableSlot *new
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		if (att->attisdropped ||
-			(old_row->tts_isnull[i] == new_row->tts_isnull[i] &&
-			 (old_row->tts_isnull[i] ||
-			  same_bytes(att, old_row->tts_values[i], new_row->tts_values[i]))))
+		if (att->attisdropped || (old_row->tts_isnull[i] == new_row->tts_isnull[i] &&
+								  (old_row->tts_isnull[i] || same_bytes(att, old_row->tts_values[i],
+																		new_row->tts_values[i]))))
 			continue;
 		touched = bms_add_member(touched, i + 1 - FirstLowInvalidHeapAttributeNumber);
 	}
@@ -400,8 +398,8 @@ compare_rows(Change *change)
 	TupleTableSlot *old_row = MakeSingleTupleTableSlot(change->desc, &TTSOpsMinimalTuple);
 	TupleTableSlot *new_row = MakeSingleTupleTableSlot(change->desc, &TTSOpsMinimalTuple);
 
-	(void)rewound_pointer(change->old_rows);
-	(void)rewound_pointer(change->new_rows);
+	(void) rewound_pointer(change->old_rows);
+	(void) rewound_pointer(change->new_rows);
 	while (tuplestore_gettupleslot(change->old_rows, true, false, old_row) &&
 		   tuplestore_gettupleslot(change->new_rows, true, false, new_row))
 		change->touched = add_differences(change->touched, old_row, new_row);
@@ -475,7 +473,7 @@ init()
 {
 	RegisterXactCallback(forget_transaction, nullptr);
 	RegisterSubXactCallback(end_subtransaction, nullptr);
-	CacheRegisterRelcacheCallback(relation_changed, (Datum)0);
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 }
 
 } // namespace tw::capture

@@ -42,7 +42,7 @@ void leave_statement();
 enum class RowsLifetime
 {
 	kThisTrigger, /* the batch is run before the trigger returns: use the rows where they are */
-	kBatch		  /* the batch is run later: copy them */
+	kBatch        /* the batch is run later: copy them */
 };
 
 /* Adds what the trigger call saw to the pending batch. */

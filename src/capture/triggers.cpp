@@ -40,8 +40,8 @@ create_trigger(Oid table, const char *name, int16 timing, int16 events, List *tr
 	CreateTrigStmt *stmt = makeNode(CreateTrigStmt);
 
 	stmt->trigname = pstrdup(name);
-	stmt->funcname =
-		list_make2(makeString(pstrdup("tailwater_internal")), makeString(pstrdup("capture")));
+	stmt->funcname = list_make2(makeString(pstrdup("tailwater_internal")),
+								makeString(pstrdup("capture")));
 	stmt->row = false;
 	stmt->timing = timing;
 	stmt->events = events;
@@ -61,11 +61,10 @@ find_triggers(Oid table)
 
 	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(table));
-	SysScanDesc scan =
-		systable_beginscan(rel, TriggerRelidNameIndexId, true, nullptr, 1, &key);
+	SysScanDesc scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, nullptr, 1, &key);
 	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-		if (((Form_pg_trigger)GETSTRUCT(tup))->tgfoid == function)
-			found = lappend_oid(found, ((Form_pg_trigger)GETSTRUCT(tup))->oid);
+		if (((Form_pg_trigger) GETSTRUCT(tup))->tgfoid == function)
+			found = lappend_oid(found, ((Form_pg_trigger) GETSTRUCT(tup))->oid);
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return found;

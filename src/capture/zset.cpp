@@ -29,8 +29,7 @@ grow(ZSet *set)
 	set->capacity *= 2;
 	set->entries = (ZEntry *) repalloc_huge(set->entries, sizeof(ZEntry) * set->capacity);
 	set->mask = set->capacity * 2 - 1;
-	set->buckets =
-		(int32 *) repalloc_huge(set->buckets, sizeof(int32) * ((Size) set->mask + 1));
+	set->buckets = (int32 *) repalloc_huge(set->buckets, sizeof(int32) * ((Size) set->mask + 1));
 	memset(set->buckets, -1, sizeof(int32) * ((Size) set->mask + 1));
 	for (int i = 0; i < set->nentries; i++)
 	{

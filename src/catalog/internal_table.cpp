@@ -23,7 +23,7 @@ largest_length(Form_pg_attribute att)
 {
 	if (att->attlen > 0)
 		return att->attlen;
-	if (att->atttypmod < (int32)VARHDRSZ)
+	if (att->atttypmod < (int32) VARHDRSZ)
 		return -1;
 	return type_maximum_size(att->atttypid, att->atttypmod);
 }
@@ -93,9 +93,9 @@ hash_call(TupleDesc desc, List *columns)
 	}
 
 	Oid argtype = ANYOID;
-	Oid function = LookupFuncName(
-		list_make2(makeString(pstrdup("tailwater_internal")), makeString(pstrdup("row_hash"))), 1,
-		&argtype, false);
+	Oid function = LookupFuncName(list_make2(makeString(pstrdup("tailwater_internal")),
+											 makeString(pstrdup("row_hash"))),
+								  1, &argtype, false);
 	return (Node *) makeFuncExpr(function, INT4OID, args, InvalidOid, InvalidOid,
 								 COERCE_EXPLICIT_CALL);
 }
@@ -114,7 +114,7 @@ extension_owner()
 	SysScanDesc scan = systable_beginscan(rel, ExtensionNameIndexId, true, nullptr, 1, &key);
 	HeapTuple tup = systable_getnext(scan);
 	if (HeapTupleIsValid(tup))
-		owner = ((Form_pg_extension)GETSTRUCT(tup))->extowner;
+		owner = ((Form_pg_extension) GETSTRUCT(tup))->extowner;
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return owner;
@@ -132,7 +132,7 @@ create_internal_table(const char *name, TupleDesc desc)
 	Oid table = heap_create_with_catalog(name, schema, InvalidOid, InvalidOid, InvalidOid,
 										 InvalidOid, extension_owner(), HEAP_TABLE_AM_OID, desc,
 										 NIL, RELKIND_RELATION, RELPERSISTENCE_PERMANENT, false,
-										 false, ONCOMMIT_NOOP, (Datum)0, false, true, true,
+										 false, ONCOMMIT_NOOP, (Datum) 0, false, true, true,
 										 InvalidOid, nullptr);
 	creating_extension = creating;
 	CommandCounterIncrement();
@@ -142,7 +142,7 @@ create_internal_table(const char *name, TupleDesc desc)
 	ObjectAddressSet(member_of, ExtensionRelationId, extension);
 	recordDependencyOn(&object, &member_of, DEPENDENCY_EXTENSION);
 
-	NewRelationCreateToastTable(table, (Datum)0);
+	NewRelationCreateToastTable(table, (Datum) 0);
 	CommandCounterIncrement();
 	return table;
 }

@@ -35,16 +35,16 @@ enum class Kind
 enum class Class
 {
 	kIncremental, /* from the delta of its inputs, and its state */
-	kKeyed,		  /* touched keys are evaluated again */
-	kRecompute	  /* everything is evaluated again and compared */
+	kKeyed,       /* touched keys are evaluated again */
+	kRecompute    /* everything is evaluated again and compared */
 };
 
 struct Operator
 {
 	Kind kind;
 	Class cls = Class::kIncremental;
-	std::string detail;				 /* names, conditions: for people */
-	std::string state;				 /* name of its state table, or empty */
+	std::string detail; /* names, conditions: for people */
+	std::string state;  /* name of its state table, or empty */
 	std::vector<Operator> inputs;
 };
 

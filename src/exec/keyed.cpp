@@ -27,10 +27,10 @@ namespace
 struct CachedTouch
 {
 	int point;
-	List *changed; /* OIDs, sorted */
+	List *changed;      /* OIDs, sorted */
 	CachedQuery *query; /* null: any row may be touched */
-	bool followed;		/* its rows have the keys; else they only tell that something is touched */
-	bool may_fail;		/* it calls functions that can raise an error */
+	bool followed;      /* its rows have the keys; else they only tell that something is touched */
+	bool may_fail;      /* it calls functions that can raise an error */
 };
 
 } // namespace
@@ -42,8 +42,8 @@ struct KeyedOperator
 	const bool *stale;
 	TupleDesc view;
 	TupleDesc keys;
-	bool keys_may_fail; /* computing a key column can raise an error */
-	List *touches; /* CachedTouch */
+	bool keys_may_fail;         /* computing a key column can raise an error */
+	List *touches;              /* CachedTouch */
 	CachedQuery *restricted[2]; /* by: has keys with nulls */
 	CachedQuery *stored[2];
 };
@@ -87,11 +87,12 @@ make_key_set(const KeyedOperator *op)
 	execTuplesHashPrepare(n, operators, &equals, &hashes);
 	set->op = op;
 	set->slot = MakeSingleTupleTableSlot(op->keys, &TTSOpsVirtual);
-	set->table = BuildTupleHashTableExt(
-		nullptr, op->keys, n, columns, equals, hashes, collations, 64, 0, CurrentMemoryContext,
-		CurrentMemoryContext,
-		AllocSetContextCreate(CurrentMemoryContext, "tailwater keys", ALLOCSET_SMALL_SIZES),
-		false);
+	set->table = BuildTupleHashTableExt(nullptr, op->keys, n, columns, equals, hashes, collations,
+										64, 0, CurrentMemoryContext, CurrentMemoryContext,
+										AllocSetContextCreate(CurrentMemoryContext,
+															  "tailwater keys",
+															  ALLOCSET_SMALL_SIZES),
+										false);
 	set->stores[0] = tuplestore_begin_heap(false, false, work_mem);
 	set->stores[1] = tuplestore_begin_heap(false, false, work_mem);
 	return set;
@@ -183,8 +184,7 @@ touch_of(KeyedOperator *op, int point, List *changed)
 	MemoryContext old = MemoryContextSwitchTo(op->context);
 	CachedTouch *touch = (CachedTouch *) palloc0(sizeof(CachedTouch));
 	Bitmapset *known = nullptr;
-	Query *query =
-		analyze::touch_query(op->plan->query, &op->plan->points[point], changed, &known);
+	Query *query = analyze::touch_query(op->plan->query, &op->plan->points[point], changed, &known);
 
 	touch->followed = op->plan->points[point].followed;
 	for (int i = 0; i < op->plan->nrestrict; i++)
@@ -266,8 +266,7 @@ evaluate_keys(const KeyedOperator *op, const KeySet *keys, ZSet *out)
 {
 	for (int which = 0; which < 2; which++)
 	{
-		NamedStore store = {analyze::kKeysName, op->keys, keys->stores[which],
-							keys->counts[which]};
+		NamedStore store = {analyze::kKeysName, op->keys, keys->stores[which], keys->counts[which]};
 		Collecting before = {out, -1};
 		Collecting after = {out, +1};
 
@@ -336,9 +335,11 @@ bool
 run_touch(const CachedTouch *touch, NamedStore *stores, int nstores, RowCallback callback,
 		  void *arg)
 {
-	return survive_data_errors(touch->may_fail, [&]() {
-		run_query(touch->query, stores, nstores, WeightColumn::kNone, callback, arg);
-	});
+	return survive_data_errors(touch->may_fail,
+							   [&]() {
+								   run_query(touch->query, stores, nstores, WeightColumn::kNone,
+											 callback, arg);
+							   });
 }
 
 bool
@@ -350,8 +351,9 @@ keys_may_fail(const ViewPlan *plan)
 
 		/* Arms of a set operation compute the column each in its own way. */
 		if (plan->query->setOperations ||
-			may_fail_walker(
-				(Node *) list_nth_node(TargetEntry, plan->query->targetList, column)->expr, nullptr))
+			may_fail_walker((Node *) list_nth_node(TargetEntry, plan->query->targetList, column)
+								->expr,
+							nullptr))
 			return true;
 	}
 	return false;

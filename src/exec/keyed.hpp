@@ -20,7 +20,7 @@ KeyedOperator *make_keyed_operator(const analyze::ViewPlan *plan, TupleDesc view
 
 enum class Touched
 {
-	kSomeKeys,	 /* the delta was added to the set */
+	kSomeKeys,  /* the delta was added to the set */
 	kEverything /* any row may be touched: nothing was added */
 };
 

@@ -124,8 +124,8 @@ make_environment(NamedStore *stores, int nstores)
 
 	for (int i = 0; i < nstores; i++)
 	{
-		EphemeralNamedRelation enr =
-			(EphemeralNamedRelation) palloc0(sizeof(EphemeralNamedRelationData));
+		EphemeralNamedRelation enr = (EphemeralNamedRelation) palloc0(
+			sizeof(EphemeralNamedRelationData));
 
 		enr->md.name = pstrdup(stores[i].name);
 		enr->md.reliddesc = InvalidOid;
@@ -143,8 +143,7 @@ make_environment(NamedStore *stores, int nstores)
 CachedQuery *
 make_cached_query(Query *query, MemoryContext context, const bool *stale)
 {
-	CachedQuery *cached =
-		(CachedQuery *) MemoryContextAllocZero(context, sizeof(CachedQuery));
+	CachedQuery *cached = (CachedQuery *) MemoryContextAllocZero(context, sizeof(CachedQuery));
 
 	cached->query = query;
 	cached->context = context;
@@ -166,9 +165,8 @@ run_query(CachedQuery *cached, NamedStore *stores, int nstores, WeightColumn wei
 								 callback,
 								 arg,
 								 weight};
-	QueryDesc *desc =
-		CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot, &receiver.pub, nullptr,
-						make_environment(stores, nstores), 0);
+	QueryDesc *desc = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot, &receiver.pub,
+									  nullptr, make_environment(stores, nstores), 0);
 
 	standard_ExecutorStart(desc, 0);
 	standard_ExecutorRun(desc, ForwardScanDirection, 0, true);

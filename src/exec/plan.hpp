@@ -14,9 +14,9 @@ using capture::RowCallback;
 /* A Query with its plans: one for few changed rows, one for many. */
 struct CachedQuery
 {
-	Query *query;		  /* not changed by planning */
+	Query *query;          /* not changed by planning */
 	MemoryContext context; /* of the plans */
-	const bool *stale;	  /* set when a relation of the view changed: do not trust cached plans */
+	const bool *stale;     /* set when a relation of the view changed: do not trust cached plans */
 	PlannedStmt *small;
 	PlannedStmt *bulk;
 };

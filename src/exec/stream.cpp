@@ -57,15 +57,17 @@ compute_terms(const bool *changed, int n)
 		nchanged += changed[i];
 
 	TermList list = {0, (Part *) palloc(sizeof(Part) * Max(nchanged * n, 1))};
-	pg::call_pure([&]() {
-		for (const circuit::Term &term :
-			 circuit::delta_terms(std::vector<bool>(changed, changed + n)))
+	pg::call_pure(
+		[&]()
 		{
-			for (int i = 0; i < n; i++)
-				list.parts[list.nterms * n + i] = term.parts[i];
-			list.nterms++;
-		}
-	});
+			for (const circuit::Term &term :
+				 circuit::delta_terms(std::vector<bool>(changed, changed + n)))
+			{
+				for (int i = 0; i < n; i++)
+					list.parts[list.nterms * n + i] = term.parts[i];
+				list.nterms++;
+			}
+		});
 	return list;
 }
 
@@ -125,8 +127,8 @@ compile(Stream *stream, TupleDesc input)
 		stream->qual = ExecInitQual(ands, nullptr);
 	}
 	stream->result = MakeSingleTupleTableSlot(ExecTypeFromTL(targets), &TTSOpsVirtual);
-	stream->projection =
-		ExecBuildProjectionInfo(targets, stream->econtext, stream->result, nullptr, input);
+	stream->projection = ExecBuildProjectionInfo(targets, stream->econtext, stream->result, nullptr,
+												 input);
 	stream->compiled = true;
 	MemoryContextSwitchTo(old);
 }

@@ -116,10 +116,10 @@ struct LogCache
 	MemoryContext context;
 	const bool *stale;
 	uint64 user; /* top-level transaction that writes, 0: none; may be left behind by an error */
-	Oid index;	 /* invalid: to be filled */
+	Oid index;   /* invalid: to be filled */
 	IndexInfo *index_info;
 	TupleDesc desc;
-	MemoryContext scratch; /* for forming tuples */
+	MemoryContext scratch;               /* for forming tuples */
 	TupleTableSlot *rows[kBufferedRows]; /* made when needed, virtual */
 	int nrows;
 	Size nbytes;
@@ -150,8 +150,8 @@ fill_cache(LogCache *cache, Relation log)
 
 	cache->index_info = BuildIndexInfo(index);
 	cache->desc = CreateTupleDescCopy(RelationGetDescr(log));
-	cache->scratch =
-		AllocSetContextCreate(cache->context, "tailwater log rows", ALLOCSET_SMALL_SIZES);
+	cache->scratch = AllocSetContextCreate(cache->context, "tailwater log rows",
+										   ALLOCSET_SMALL_SIZES);
 	cache->index = oid;
 	index_close(index, NoLock);
 	MemoryContextSwitchTo(old);

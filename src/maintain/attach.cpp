@@ -69,14 +69,15 @@ read_internal(const char *table, AttrNumber where, Oid oid, AttrNumber column)
 	HeapTuple tup;
 
 	ScanKeyInit(&key, where, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
-	SysScanDesc scan =
-		systable_beginscan(rel, InvalidOid, false, nullptr, OidIsValid(oid) ? 1 : 0, &key);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, OidIsValid(oid) ? 1 : 0,
+										  &key);
 	while (HeapTupleIsValid(tup = systable_getnext(scan)))
 	{
 		bool isnull;
 
-		found = list_append_unique_oid(
-			found, DatumGetObjectId(heap_getattr(tup, column, RelationGetDescr(rel), &isnull)));
+		found = list_append_unique_oid(found, DatumGetObjectId(heap_getattr(tup, column,
+																			RelationGetDescr(rel),
+																			&isnull)));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -114,11 +115,13 @@ tables_of(const ViewPlan *plan, LOCKMODE lock)
 		List *above = NIL;
 		ListCell *la;
 
-		foreach (la, list_member_oid(plan->only_bases, base) ? list_make1_oid(base)
-															 : find_all_inheritors(base, NoLock, nullptr))
+		foreach (la, list_member_oid(plan->only_bases, base)
+						 ? list_make1_oid(base)
+						 : find_all_inheritors(base, NoLock, nullptr))
 			above = list_concat_unique_oid(above, capture::ancestors_of(lfirst_oid(la)));
 
-		foreach (la, get_rel_relkind(base) == RELKIND_MATVIEW ? read_internal("base", 2, base, 1) : NIL)
+		foreach (la,
+				 get_rel_relkind(base) == RELKIND_MATVIEW ? read_internal("base", 2, base, 1) : NIL)
 			lock_below(lfirst_oid(la), lock);
 		foreach (la, above)
 			LockRelationOid(lfirst_oid(la), lock);
@@ -136,7 +139,7 @@ void
 check_base(Oid base)
 {
 	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(base));
-	char relkind = ((Form_pg_class)GETSTRUCT(tup))->relkind;
+	char relkind = ((Form_pg_class) GETSTRUCT(tup))->relkind;
 
 	ReleaseSysCache(tup);
 	if (relkind == RELKIND_FOREIGN_TABLE)
@@ -156,7 +159,7 @@ create_base_triggers(List *tables)
 	{
 		check_base(lfirst_oid(lc));
 		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_MATVIEW)
-			(void)capture::create_triggers(lfirst_oid(lc));
+			(void) capture::create_triggers(lfirst_oid(lc));
 		invalidate(lfirst_oid(lc));
 	}
 }
@@ -195,8 +198,7 @@ find_key_index(const ViewPlan *plan)
 		Form_pg_index form = candidate->rd_index;
 		state::IndexForm kind;
 		List *columns = state::index_columns(candidate, &kind);
-		bool hashed =
-			kind == state::IndexForm::kRowHash || kind == state::IndexForm::kRecordHash;
+		bool hashed = kind == state::IndexForm::kRowHash || kind == state::IndexForm::kRecordHash;
 
 		if (form->indisvalid && candidate->rd_rel->relam == BTREE_AM_OID &&
 			RelationGetIndexPredicate(candidate) == NIL &&
@@ -247,8 +249,8 @@ create_state(const ViewPlan *plan)
 	for (int i = 1; i <= plan->ngroup; i++)
 		columns = lappend_int(columns, i);
 	if (columns != NIL)
-		(void)catalog::create_lookup_index(table, psprintf("state_%u_key", plan->view), columns,
-										   catalog::Uniqueness::kUnique);
+		(void) catalog::create_lookup_index(table, psprintf("state_%u_key", plan->view), columns,
+											catalog::Uniqueness::kUnique);
 	insert_internal("state", values, nulls);
 }
 
@@ -272,7 +274,7 @@ record_attachment(const ViewPlan *plan, catalog::Mode mode, Oid log, Oid key_ind
 {
 	bool nulls[8] = {};
 	Datum values[8];
-	int16 *columns = (int16 *)palloc(sizeof(int16) * Max(plan->nkey, 1));
+	int16 *columns = (int16 *) palloc(sizeof(int16) * Max(plan->nkey, 1));
 
 	for (int i = 0; i < plan->nkey; i++)
 		columns[i] = plan->key[i];
@@ -364,8 +366,8 @@ fill(const ViewPlan *plan)
 
 	PushCopiedSnapshot(GetLatestSnapshot());
 	UpdateActiveSnapshotCommandId();
-	exec::run_query(exec::make_cached_query((Query *) copyObject(plan->query),
-											CurrentMemoryContext, &stale),
+	exec::run_query(exec::make_cached_query((Query *) copyObject(plan->query), CurrentMemoryContext,
+											&stale),
 					nullptr, 0, exec::WeightColumn::kNone, fill_row, &filling);
 	PopActiveSnapshot();
 	FreeBulkInsertState(filling.bulk);
@@ -385,7 +387,7 @@ rebuild_dependents(Oid view)
 	foreach (lc, affected_views(list_make1_oid(view)))
 	{
 		guard_all(get_runtime(lfirst_oid(lc)));
-		(void)rebuild(get_runtime(lfirst_oid(lc)), Publish::kYes);
+		(void) rebuild(get_runtime(lfirst_oid(lc)), Publish::kYes);
 	}
 }
 
@@ -400,8 +402,7 @@ drop_unused_triggers(List *tables)
 
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
 			continue;
-		if (read_internal("base", 1, table, 2) == NIL &&
-			get_rel_relkind(table) != RELKIND_MATVIEW)
+		if (read_internal("base", 1, table, 2) == NIL && get_rel_relkind(table) != RELKIND_MATVIEW)
 			capture::drop_triggers(table);
 		invalidate(table);
 	}
@@ -523,7 +524,7 @@ refresh(Oid view)
 {
 	const ViewRuntime *runtime = runtime_of(view);
 
-	(void)tables_of(runtime->plan, ShareRowExclusiveLock);
+	(void) tables_of(runtime->plan, ShareRowExclusiveLock);
 	int64 changed = rebuild(runtime_of(view), Publish::kYes);
 	rebuild_dependents(view);
 	return changed;
@@ -570,7 +571,7 @@ query_altered(Oid view)
 	drop_unused_triggers(list_difference_oid(before, tables));
 	invalidate(view);
 	CommandCounterIncrement();
-	(void)rebuild(runtime_of(view), Publish::kYes);
+	(void) rebuild(runtime_of(view), Publish::kYes);
 	rebuild_dependents(view);
 }
 

@@ -38,7 +38,7 @@ log_change(void *arg, TupleTableSlot *row, int64 weight)
 	LogState *log = static_cast<LogState *>(arg);
 
 	if (log->enabled)
-		log->writer.append(row, (int32)weight);
+		log->writer.append(row, (int32) weight);
 }
 
 /* Rows of a delta query carry the weight as a column more than the view has. */
@@ -46,8 +46,8 @@ void
 collect_weighted_row(void *arg, TupleTableSlot *row, int64 weight)
 {
 	slot_getallattrs(row);
-	(void)capture::zset_add_values(static_cast<ZSet *>(arg), row->tts_values, row->tts_isnull,
-								   weight);
+	(void) capture::zset_add_values(static_cast<ZSet *>(arg), row->tts_values, row->tts_isnull,
+									weight);
 }
 
 bool
@@ -56,7 +56,7 @@ any_reset(List *deltas)
 	ListCell *lc;
 
 	foreach (lc, deltas)
-		if (((Delta *)lfirst(lc))->reset)
+		if (((Delta *) lfirst(lc))->reset)
 			return true;
 	return false;
 }
@@ -155,8 +155,8 @@ fold_input(const ViewRuntime *view, List *deltas, ZSet *out)
 
 	if (needs_netting(view, deltas))
 	{
-		ZSet *input = capture::make_zset(
-			ExecTypeFromTL(view->plan->input->query->targetList), CurrentMemoryContext);
+		ZSet *input = capture::make_zset(ExecTypeFromTL(view->plan->input->query->targetList),
+										 CurrentMemoryContext);
 		Delta net = {};
 
 		exec::run_delta(view->input, deltas, collect_weighted_row, input);
@@ -181,23 +181,23 @@ compute_delta(const ViewRuntime *view, List *deltas)
 	}
 	switch (view->plan->strategy)
 	{
-	case Strategy::kLinear:
-		exec::run_delta(view->input, deltas, collect_weighted_row, out);
-		break;
-	case Strategy::kAggregate:
-		fold_input(view, deltas, out);
-		break;
-	case Strategy::kKeyed:
-	case Strategy::kRecompute:
-		if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
-		{
-			guard_recompute(view);
-			exec::renew_snapshot();
-			recompute(view, out);
-		}
-		break;
-	default:
-		elog(ERROR, "unknown strategy of materialized view %u", view->info.view);
+		case Strategy::kLinear:
+			exec::run_delta(view->input, deltas, collect_weighted_row, out);
+			break;
+		case Strategy::kAggregate:
+			fold_input(view, deltas, out);
+			break;
+		case Strategy::kKeyed:
+		case Strategy::kRecompute:
+			if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
+			{
+				guard_recompute(view);
+				exec::renew_snapshot();
+				recompute(view, out);
+			}
+			break;
+		default:
+			elog(ERROR, "unknown strategy of materialized view %u", view->info.view);
 	}
 	return out;
 }
@@ -211,8 +211,7 @@ sees_change(const ViewRuntime *view, capture::Change *change)
 	if (view->plan->strategy != Strategy::kLinear && view->plan->strategy != Strategy::kAggregate)
 		return true;
 	for (int i = 0; i < block->noccurrences; i++)
-		if (block->relids[i] == change->relid &&
-			capture::touches_columns(change, block->used[i]))
+		if (block->relids[i] == change->relid && capture::touches_columns(change, block->used[i]))
 			return true;
 	return false;
 }
@@ -226,7 +225,7 @@ changes_seen(const ViewRuntime *view, Oid base, List *changes)
 
 	foreach (lc, changes)
 	{
-		capture::Change *change = (capture::Change *)lfirst(lc);
+		capture::Change *change = (capture::Change *) lfirst(lc);
 
 		/* Columns of descendants are numbered in their own way: not looked at. */
 		if (change->relid != base || sees_change(view, change))
@@ -246,14 +245,14 @@ input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 	{
 		Oid relid = lfirst_oid(lc);
 		bool with_descendants = !list_member_oid(view->plan->only_bases, relid);
-		Delta *delta =
-			capture::delta_of(relid, changes_seen(view, relid, changes), with_descendants);
+		Delta *delta = capture::delta_of(relid, changes_seen(view, relid, changes),
+										 with_descendants);
 		ListCell *ld;
 
 		if (delta)
 			deltas = lappend(deltas, delta);
 		foreach (ld, view_deltas)
-			if (((Delta *)lfirst(ld))->relid == relid)
+			if (((Delta *) lfirst(ld))->relid == relid)
 				deltas = lappend(deltas, lfirst(ld));
 	}
 	return deltas;
@@ -263,19 +262,19 @@ input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 Delta *
 maintain_view(const ViewRuntime *view, List *deltas)
 {
-	Environment environment = enter_environment(
-		view->plan->owner,
-		view->plan->needs_environment ? Settings::kPinned : Settings::kAsTheyAre);
+	Environment environment = enter_environment(view->plan->owner, view->plan->needs_environment
+																	   ? Settings::kPinned
+																	   : Settings::kAsTheyAre);
 
 	UpdateActiveSnapshotCommandId();
 	check_isolation(view, deltas);
 
 	ZSet *out = compute_delta(view, deltas);
-	(void)apply_to_view(view, out, Publish::kYes);
+	(void) apply_to_view(view, out, Publish::kYes);
 	CommandCounterIncrement();
 	leave_environment(&environment);
 
-	Delta *delta = (Delta *)palloc0(sizeof(Delta));
+	Delta *delta = (Delta *) palloc0(sizeof(Delta));
 	delta->relid = view->info.view;
 	delta->desc = view->desc;
 	delta->set = out;
@@ -319,7 +318,7 @@ run_batch(List *changes)
 	ListCell *lc;
 
 	foreach (lc, changes)
-		relids = list_append_unique_oid(relids, ((capture::Change *)lfirst(lc))->relid);
+		relids = list_append_unique_oid(relids, ((capture::Change *) lfirst(lc))->relid);
 	foreach (lc, affected_views(relids))
 	{
 		const ViewRuntime *view = get_runtime(lfirst_oid(lc));

@@ -15,7 +15,7 @@ namespace
 void
 collect_row(void *arg, TupleTableSlot *row, int64 weight)
 {
-	(void)capture::zset_add(static_cast<ZSet *>(arg), row, weight);
+	(void) capture::zset_add(static_cast<ZSet *>(arg), row, weight);
 }
 
 /*

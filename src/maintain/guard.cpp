@@ -37,8 +37,8 @@ lock_pair(Oid view, int a, int b, LOCKMODE mode)
 {
 	LOCKTAG tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, view, (uint32)(a * 65536 + b), pg::kGuardLock);
-	(void)LockAcquire(&tag, mode, false, false);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, view, (uint32) (a * 65536 + b), pg::kGuardLock);
+	(void) LockAcquire(&tag, mode, false, false);
 }
 
 /* The inputs of a view by distinct relation. */
@@ -46,7 +46,7 @@ struct Inputs
 {
 	int n;
 	Oid *relids;
-	int *counts;	  /* how often it is read */
+	int *counts;      /* how often it is read */
 	bool *everything; /* a change of it may touch any row */
 };
 
@@ -88,7 +88,8 @@ inputs_of(const analyze::ViewPlan *plan)
 }
 
 constexpr int kWhole = 0x7fff; /* in place of both inputs: the view as a whole */
-constexpr LOCKMODE kFirstMode = RowExclusiveLock; /* compatible with itself, conflicts with the second */
+constexpr LOCKMODE kFirstMode =
+	RowExclusiveLock; /* compatible with itself, conflicts with the second */
 constexpr LOCKMODE kSecondMode = ShareLock;
 constexpr LOCKMODE kAloneMode = ShareRowExclusiveLock; /* conflicts with both and itself */
 
@@ -137,7 +138,8 @@ guard_write(const ViewRuntime *view, List *written)
 			/* Never one mode after the other: two that wait for the second would deadlock. */
 			if (writes_i || writes_j)
 				lock_pair(view->info.view, i, j,
-						  writes_i && writes_j ? kAloneMode : (writes_i ? kFirstMode : kSecondMode));
+						  writes_i && writes_j ? kAloneMode
+											   : (writes_i ? kFirstMode : kSecondMode));
 		}
 	}
 	pfree(inputs.relids);

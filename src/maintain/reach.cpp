@@ -163,7 +163,7 @@ find_reach(Oid relid)
 	}
 
 	bool found;
-	Reach *entry = (Reach *)hash_search(reaches, &relid, HASH_ENTER, &found);
+	Reach *entry = (Reach *) hash_search(reaches, &relid, HASH_ENTER, &found);
 	if (!found)
 	{
 		entry->context = nullptr;
@@ -174,15 +174,15 @@ find_reach(Oid relid)
 
 	/* Made beside the entry, which an error or a nested statement must not find half done. */
 	Reach fresh = {relid, true, knowledge_version(), nullptr, NIL, NIL};
-	fresh.context =
-		AllocSetContextCreate(CurrentMemoryContext, "tailwater reach", ALLOCSET_SMALL_SIZES);
+	fresh.context = AllocSetContextCreate(CurrentMemoryContext, "tailwater reach",
+										  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(fresh.context);
 	fresh.views = find_views(list_make1_oid(relid));
 	fresh.guards = find_guards(list_make1_oid(relid), fresh.views);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(fresh.context, CacheMemoryContext);
 
-	entry = (Reach *)hash_search(reaches, &relid, HASH_ENTER, &found);
+	entry = (Reach *) hash_search(reaches, &relid, HASH_ENTER, &found);
 	if (found && entry->context)
 		MemoryContextDelete(entry->context);
 	*entry = fresh;
@@ -202,9 +202,8 @@ affected_views(List *relids)
 void
 guard_views(List *relids)
 {
-	List *guards = list_length(relids) == 1
-					   ? copy_guards(find_reach(linitial_oid(relids))->guards)
-					   : find_guards(relids, find_views(relids));
+	List *guards = list_length(relids) == 1 ? copy_guards(find_reach(linitial_oid(relids))->guards)
+											: find_guards(relids, find_views(relids));
 	ListCell *lc;
 
 	foreach (lc, guards)

@@ -33,7 +33,7 @@ struct RuntimeEntry
 
 HTAB *bases = nullptr;
 HTAB *runtimes = nullptr;
-uint64 news = 0; /* counts messages, to notice those that come while a runtime is built */
+uint64 news = 0;    /* counts messages, to notice those that come while a runtime is built */
 uint64 version = 0; /* counts those that concerned something remembered */
 
 HTAB *
@@ -58,7 +58,7 @@ relation_changed(Datum unused, Oid relid)
 		BaseEntry *entry;
 
 		hash_seq_init(&seq, bases);
-		while ((entry = (BaseEntry *)hash_seq_search(&seq)) != nullptr)
+		while ((entry = (BaseEntry *) hash_seq_search(&seq)) != nullptr)
 			if (!OidIsValid(relid) || entry->relid == relid)
 			{
 				entry->valid = false;
@@ -70,7 +70,7 @@ relation_changed(Datum unused, Oid relid)
 		RuntimeEntry *entry;
 
 		hash_seq_init(&seq, runtimes);
-		while ((entry = (RuntimeEntry *)hash_seq_search(&seq)) != nullptr)
+		while ((entry = (RuntimeEntry *) hash_seq_search(&seq)) != nullptr)
 			if (entry->runtime &&
 				(!OidIsValid(relid) || entry->view == relid || entry->runtime->state == relid ||
 				 entry->runtime->info.log == relid ||
@@ -92,7 +92,7 @@ function_changed(Datum unused, int cache, uint32 hash)
 	if (!runtimes)
 		return;
 	hash_seq_init(&seq, runtimes);
-	while ((entry = (RuntimeEntry *)hash_seq_search(&seq)) != nullptr)
+	while ((entry = (RuntimeEntry *) hash_seq_search(&seq)) != nullptr)
 		if (entry->runtime && entry->runtime->plan->needs_environment)
 		{
 			entry->runtime->stale = true;
@@ -120,8 +120,8 @@ read_views_of_base(Oid relid)
 	{
 		bool isnull;
 
-		views = lappend_oid(
-			views, DatumGetObjectId(heap_getattr(tup, 2, RelationGetDescr(rel), &isnull)));
+		views = lappend_oid(views,
+							DatumGetObjectId(heap_getattr(tup, 2, RelationGetDescr(rel), &isnull)));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -187,10 +187,10 @@ tables_of(const analyze::ViewPlan *plan)
 	ListCell *lc;
 
 	foreach (lc, plan->bases)
-		tables = list_concat_unique_oid(
-			tables, list_member_oid(plan->only_bases, lfirst_oid(lc))
-						? list_make1_oid(lfirst_oid(lc))
-						: find_all_inheritors(lfirst_oid(lc), NoLock, nullptr));
+		tables = list_concat_unique_oid(tables,
+										list_member_oid(plan->only_bases, lfirst_oid(lc))
+											? list_make1_oid(lfirst_oid(lc))
+											: find_all_inheritors(lfirst_oid(lc), NoLock, nullptr));
 	return tables;
 }
 
@@ -201,7 +201,7 @@ build_runtime(const catalog::LiveView *info)
 	Environment environment = enter_environment(rel->rd_rel->relowner, Settings::kPinned);
 	analyze::ViewPlan *plan = analyze::analyze_view(info->view, CurrentMemoryContext);
 	MemoryContext old = MemoryContextSwitchTo(plan->context);
-	ViewRuntime *runtime = (ViewRuntime *)palloc0(sizeof(ViewRuntime));
+	ViewRuntime *runtime = (ViewRuntime *) palloc0(sizeof(ViewRuntime));
 
 	runtime->info = *info;
 	runtime->plan = plan;
@@ -214,14 +214,14 @@ build_runtime(const catalog::LiveView *info)
 		runtime->log = feed::make_log_cache(info->log, plan->context, &runtime->stale);
 	if (plan->input)
 		runtime->input = exec::make_stream(plan->input, plan->context, &runtime->stale);
-	runtime->whole = exec::make_cached_query((Query *)copyObject(plan->query), plan->context,
+	runtime->whole = exec::make_cached_query((Query *) copyObject(plan->query), plan->context,
 											 &runtime->stale);
 	if (plan->strategy == analyze::Strategy::kAggregate)
 	{
 		runtime->state = read_state_table(info->view);
-		runtime->aggregate =
-			state::make_aggregate_operator(plan, runtime->state, only_index(runtime->state),
-										   runtime->desc, &runtime->stale);
+		runtime->aggregate = state::make_aggregate_operator(plan, runtime->state,
+															only_index(runtime->state),
+															runtime->desc, &runtime->stale);
 	}
 	if (plan->strategy == analyze::Strategy::kKeyed ||
 		plan->strategy == analyze::Strategy::kRecompute)
@@ -242,7 +242,7 @@ get_runtime(Oid view)
 		runtimes = make_cache("tailwater views", sizeof(RuntimeEntry));
 
 	bool found;
-	RuntimeEntry *entry = (RuntimeEntry *)hash_search(runtimes, &view, HASH_ENTER, &found);
+	RuntimeEntry *entry = (RuntimeEntry *) hash_search(runtimes, &view, HASH_ENTER, &found);
 	if (!found)
 		entry->runtime = nullptr;
 	if (entry->runtime && !entry->runtime->stale)
@@ -261,7 +261,7 @@ get_runtime(Oid view)
 
 	ViewRuntime *runtime = build_runtime(&info);
 	runtime->stale = news != known;
-	entry = (RuntimeEntry *)hash_search(runtimes, &view, HASH_ENTER, &found);
+	entry = (RuntimeEntry *) hash_search(runtimes, &view, HASH_ENTER, &found);
 	entry->runtime = runtime;
 	return runtime;
 }
@@ -273,7 +273,7 @@ views_of_base(Oid relid)
 		bases = make_cache("tailwater base tables", sizeof(BaseEntry));
 
 	bool found;
-	BaseEntry *entry = (BaseEntry *)hash_search(bases, &relid, HASH_ENTER, &found);
+	BaseEntry *entry = (BaseEntry *) hash_search(bases, &relid, HASH_ENTER, &found);
 	if (!found)
 	{
 		entry->valid = false;
@@ -307,8 +307,8 @@ invalidate(Oid relid)
 void
 init_session()
 {
-	CacheRegisterRelcacheCallback(relation_changed, (Datum)0);
-	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum)0);
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
 }
 
 } // namespace tw::maintain

@@ -19,18 +19,18 @@ namespace tw::maintain
 struct ViewRuntime
 {
 	catalog::LiveView info;
-	bool stale; /* something it depends on changed: build it again before the next use */
+	bool stale;   /* something it depends on changed: build it again before the next use */
 	List *tables; /* OIDs of the tables it reads, with partitions and children */
-	int level;	/* 0: reads base tables only; else 1 + the highest level of live views it reads */
+	int level;    /* 0: reads base tables only; else 1 + the highest level of live views it reads */
 	analyze::ViewPlan *plan;
-	exec::Stream *input;				 /* of plan->input */
-	exec::CachedQuery *whole;			 /* the whole query */
+	exec::Stream *input;                 /* of plan->input */
+	exec::CachedQuery *whole;            /* the whole query */
 	state::AggregateOperator *aggregate; /* kAggregate */
-	exec::KeyedOperator *keyed;			 /* kKeyed */
+	exec::KeyedOperator *keyed;          /* kKeyed */
 	Oid state;
-	TupleDesc desc;						 /* of the view */
-	state::WriterCache *writer;			 /* of the view */
-	feed::LogCache *log;				 /* where it has a log */
+	TupleDesc desc;             /* of the view */
+	state::WriterCache *writer; /* of the view */
+	feed::LogCache *log;        /* where it has a log */
 };
 
 /* The runtime of an attached view; null where it is not attached. Valid until the transaction ends. */

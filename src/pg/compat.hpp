@@ -304,12 +304,11 @@ inline void
 create_always_trigger(CreateTrigStmt *stmt, Oid table, Oid function)
 {
 #if PG_VERSION_NUM >= 150000
-	(void)CreateTriggerFiringOn(stmt, nullptr, table, InvalidOid, InvalidOid, InvalidOid, function,
-								InvalidOid, nullptr, true, false, TRIGGER_FIRES_ALWAYS);
+	(void) CreateTriggerFiringOn(stmt, nullptr, table, InvalidOid, InvalidOid, InvalidOid, function,
+								 InvalidOid, nullptr, true, false, TRIGGER_FIRES_ALWAYS);
 #else
-	ObjectAddress trigger =
-		CreateTrigger(stmt, nullptr, table, InvalidOid, InvalidOid, InvalidOid, function,
-					  InvalidOid, nullptr, true, false);
+	ObjectAddress trigger = CreateTrigger(stmt, nullptr, table, InvalidOid, InvalidOid, InvalidOid,
+										  function, InvalidOid, nullptr, true, false);
 	Relation rel = table_open(TriggerRelationId, RowExclusiveLock);
 	ScanKeyData key;
 
@@ -318,7 +317,7 @@ create_always_trigger(CreateTrigStmt *stmt, Oid table, Oid function)
 				ObjectIdGetDatum(trigger.objectId));
 	SysScanDesc scan = systable_beginscan(rel, TriggerOidIndexId, true, nullptr, 1, &key);
 	HeapTuple tup = heap_copytuple(systable_getnext(scan));
-	((Form_pg_trigger)GETSTRUCT(tup))->tgenabled = TRIGGER_FIRES_ALWAYS;
+	((Form_pg_trigger) GETSTRUCT(tup))->tgenabled = TRIGGER_FIRES_ALWAYS;
 	CatalogTupleUpdate(rel, &tup->t_self, tup);
 	systable_endscan(scan);
 	table_close(rel, RowExclusiveLock);

@@ -57,8 +57,8 @@ call_pure(Fn &&fn)
 	char *hint_copy = hint ? pstrdup(hint) : nullptr;
 	free(message);
 	free(hint);
-	ereport(ERROR, errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3],
-										 sqlstate[4])),
+	ereport(ERROR,
+			errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3], sqlstate[4])),
 			errmsg("%s", copy), hint_copy ? errhint("%s", hint_copy) : 0);
 }
 

@@ -35,8 +35,7 @@ add_int64(int64 a, int64 b)
 	int64 result;
 
 	if (pg_add_s64_overflow(a, b, &result))
-		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				errmsg("bigint out of range"));
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("bigint out of range"));
 	return result;
 }
 
@@ -46,8 +45,7 @@ multiply_int64(int64 a, int64 b)
 	int64 result;
 
 	if (pg_mul_s64_overflow(a, b, &result))
-		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				errmsg("bigint out of range"));
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("bigint out of range"));
 	return result;
 }
 
@@ -99,8 +97,8 @@ count_scale(Accumulator *acc, int32 scale, int64 weight)
 void
 accumulate_numeric(const AggregateSpec *spec, Accumulator *acc, Datum value, int64 weight)
 {
-	Numeric number =
-		spec->argtype == INT8OID ? int64_to_numeric(DatumGetInt64(value)) : DatumGetNumeric(value);
+	Numeric number = spec->argtype == INT8OID ? int64_to_numeric(DatumGetInt64(value))
+											  : DatumGetNumeric(value);
 
 	acc->n += weight;
 	if (numeric_is_nan(number))
@@ -127,8 +125,8 @@ accumulate_numeric(const AggregateSpec *spec, Accumulator *acc, Datum value, int
 	else if (weight == -1)
 		sum = DirectFunctionCall2(numeric_sub, sum, NumericGetDatum(number));
 	else
-		sum = numeric_plus(
-			sum, DirectFunctionCall2(numeric_mul, NumericGetDatum(number), numeric_of(weight)));
+		sum = numeric_plus(sum, DirectFunctionCall2(numeric_mul, NumericGetDatum(number),
+													numeric_of(weight)));
 	pfree(DatumGetPointer(old));
 	acc->numeric_sum = sum;
 	acc->has_numeric_sum = true;
@@ -208,39 +206,25 @@ struct Extreme
 	Datum *values; /* extreme, n, next, next_n */
 	bool *nulls;
 
-	bool
-	has(int i) const
-	{
-		return !nulls[i];
-	}
+	bool has(int i) const { return !nulls[i]; }
 
-	int
-	order_to(int i, Datum value) const
-	{
-		return order(spec, compare, value, values[i]);
-	}
+	int order_to(int i, Datum value) const { return order(spec, compare, value, values[i]); }
 
-	void
-	set(int i, Datum value, int64 n)
+	void set(int i, Datum value, int64 n)
 	{
 		values[i] = value;
 		nulls[i] = false;
 		values[i + 1] = Int64GetDatum(n);
 	}
 
-	void
-	forget(int i)
+	void forget(int i)
 	{
 		values[i] = (Datum) 0;
 		nulls[i] = true;
 		values[i + 1] = Int64GetDatum(0);
 	}
 
-	int64
-	count(int i) const
-	{
-		return DatumGetInt64(values[i + 1]);
-	}
+	int64 count(int i) const { return DatumGetInt64(values[i + 1]); }
 };
 
 constexpr int kExtreme = 0;
@@ -265,8 +249,7 @@ add_best(Extreme *state, const Best *came)
 		int to_next = state->order_to(kNext, came->value);
 
 		if (to_next <= 0)
-			state->set(kNext, came->value,
-					   came->n + (to_next == 0 ? state->count(kNext) : 0));
+			state->set(kNext, came->value, came->n + (to_next == 0 ? state->count(kNext) : 0));
 	}
 	if (came->more)
 		state->forget(kNext);
@@ -318,8 +301,8 @@ merge_extreme(const AggregateSpec *spec, FmgrInfo *compare, const Accumulator *a
 } // namespace
 
 void
-accumulate(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc, Datum value,
-		   bool isnull, int64 weight)
+accumulate(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc, Datum value, bool isnull,
+		   int64 weight)
 {
 	if (spec->argument && isnull)
 		return;
@@ -333,10 +316,10 @@ accumulate(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc, Datum
 		case AggregateKind::kSumInt:
 		case AggregateKind::kAvgInt:
 			acc->n += weight;
-			acc->sum = add_int64(
-				acc->sum, multiply_int64(spec->argtype == INT2OID ? DatumGetInt16(value)
-																   : DatumGetInt32(value),
-										 weight));
+			acc->sum = add_int64(acc->sum,
+								 multiply_int64(spec->argtype == INT2OID ? DatumGetInt16(value)
+																		 : DatumGetInt32(value),
+												weight));
 			return;
 		case AggregateKind::kSumNumeric:
 		case AggregateKind::kAvgNumeric:
@@ -376,8 +359,8 @@ is_noop(const AggregateSpec *spec, const Accumulator *acc)
 		case AggregateKind::kMax:
 			/* What went and what came look the same. */
 			return acc->came.n == acc->went.n && !acc->came.more && !acc->went.more &&
-				   (acc->came.n == 0 || datum_image_eq(acc->came.value, acc->went.value,
-													   spec->typbyval, spec->typlen));
+				   (acc->came.n == 0 ||
+					datum_image_eq(acc->came.value, acc->went.value, spec->typbyval, spec->typlen));
 		case AggregateKind::kBoolAnd:
 		case AggregateKind::kBoolOr:
 			return acc->n2 == 0;
@@ -450,8 +433,8 @@ numeric_result(const AggregateSpec *spec, const Datum *values)
 							   ? "NaN"
 							   : (positive > 0 ? "Infinity" : "-Infinity");
 
-		return DirectFunctionCall3(numeric_in, CStringGetDatum(text),
-								   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+		return DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
+								   Int32GetDatum(-1));
 	}
 
 	Datum sum = values[1];
@@ -466,8 +449,7 @@ numeric_result(const AggregateSpec *spec, const Datum *values)
 } // namespace
 
 Datum
-result(const AggregateSpec *spec, int64 count, const Datum *values, const bool *nulls,
-	   bool *isnull)
+result(const AggregateSpec *spec, int64 count, const Datum *values, const bool *nulls, bool *isnull)
 {
 	*isnull = false;
 	switch (spec->kind)
@@ -482,8 +464,7 @@ result(const AggregateSpec *spec, int64 count, const Datum *values, const bool *
 		case AggregateKind::kAvgInt:
 			*isnull = DatumGetInt64(values[0]) == 0;
 			return *isnull ? (Datum) 0
-						   : DirectFunctionCall2(numeric_div,
-												 numeric_of(DatumGetInt64(values[1])),
+						   : DirectFunctionCall2(numeric_div, numeric_of(DatumGetInt64(values[1])),
 												 numeric_of(DatumGetInt64(values[0])));
 		case AggregateKind::kSumNumeric:
 		case AggregateKind::kAvgNumeric:

@@ -35,14 +35,14 @@ struct AggregateOperator
 	const ViewPlan *plan;
 	MemoryContext context;
 	WriterCache *writer; /* of the state table */
-	TupleDesc keys;		/* group columns */
-	TupleDesc results;	/* group columns, aggregate results */
-	FmgrInfo *compares; /* by aggregate */
+	TupleDesc keys;      /* group columns */
+	TupleDesc results;   /* group columns, aggregate results */
+	FmgrInfo *compares;  /* by aggregate */
 
 	/* finalization */
 	ExprContext *econtext;
 	TupleTableSlot *grouped; /* of `results` */
-	TupleTableSlot *output;	 /* of the view */
+	TupleTableSlot *output;  /* of the view */
 	ProjectionInfo *projection;
 	ExprState *having;
 
@@ -54,7 +54,7 @@ struct Groups
 {
 	AggregateOperator *op;
 	MemoryContext context;
-	ZSet *keys;			  /* weight: change of the number of rows */
+	ZSet *keys;           /* weight: change of the number of rows */
 	Accumulator *changes; /* keys->capacity x naggregates */
 	int capacity;
 	MemoryContext per_row;
@@ -95,8 +95,8 @@ key_descriptor(const ViewPlan *plan)
 
 	for (int i = 1; i <= plan->ngroup; i++)
 	{
-		Node *expr =
-			(Node *) list_nth_node(TargetEntry, plan->input->query->targetList, i - 1)->expr;
+		Node *expr = (Node *) list_nth_node(TargetEntry, plan->input->query->targetList, i - 1)
+						 ->expr;
 
 		TupleDescInitEntry(desc, i, psprintf("k%d", i), exprType(expr), exprTypmod(expr), 0);
 		TupleDescInitEntryCollation(desc, i, exprCollation(expr));
@@ -214,8 +214,8 @@ merge_group(Groups *groups, int group, StateRow *row)
 	{
 		int first = plan->aggregates[i].state - 1;
 
-		if (!merge(&plan->aggregates[i], &groups->op->compares[i], &changes[i],
-				   row->values + first, row->nulls + first))
+		if (!merge(&plan->aggregates[i], &groups->op->compares[i], &changes[i], row->values + first,
+				   row->nulls + first))
 			known = false;
 	}
 	return known;
@@ -237,9 +237,9 @@ emit(AggregateOperator *op, const StateRow *row, int64 weight, ZSet *out)
 		int first = plan->aggregates[i].state - 1;
 		int place = plan->ngroup + i;
 
-		grouped->tts_values[place] =
-			result(&plan->aggregates[i], row_count(plan, row), row->values + first,
-				   row->nulls + first, &grouped->tts_isnull[place]);
+		grouped->tts_values[place] = result(&plan->aggregates[i], row_count(plan, row),
+											row->values + first, row->nulls + first,
+											&grouped->tts_isnull[place]);
 	}
 	ExecStoreVirtualTuple(grouped);
 	op->econtext->ecxt_outertuple = grouped;
@@ -271,8 +271,7 @@ lock_new_group(AggregateOperator *op, const Datum *values, const bool *nulls)
 	for (int i = 0; i < n; i++)
 		columns[i] = i + 1;
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, op->plan->view,
-						 (uint32) row_hash(op->keys, columns, n, values, nulls),
-						 pg::kGroupLock);
+						 (uint32) row_hash(op->keys, columns, n, values, nulls), pg::kGroupLock);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
@@ -295,8 +294,8 @@ find_row(AggregateOperator *op, Writer *writer, Snapshot snapshot, const Datum *
 			Form_pg_attribute att = TupleDescAttr(op->keys, i);
 
 			same = nulls[i] == writer->found->tts_isnull[i] &&
-				   (nulls[i] || datum_image_eq(keys[i], writer->found->tts_values[i],
-											   att->attbyval, att->attlen));
+				   (nulls[i] || datum_image_eq(keys[i], writer->found->tts_values[i], att->attbyval,
+											   att->attlen));
 		}
 		if (same)
 		{
@@ -347,10 +346,13 @@ bool
 lock_for_reread(Fold *fold, int group, StateRow *row)
 {
 	TM_FailureData failure;
-	TM_Result locked = table_tuple_lock(
-		fold->writer->rel, &row->tid, GetActiveSnapshot(), fold->writer->found,
-		GetCurrentCommandId(true), LockTupleNoKeyExclusive, LockWaitBlock,
-		IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+	TM_Result locked = table_tuple_lock(fold->writer->rel, &row->tid, GetActiveSnapshot(),
+										fold->writer->found, GetCurrentCommandId(true),
+										LockTupleNoKeyExclusive, LockWaitBlock,
+										IsolationUsesXactSnapshot()
+											? 0
+											: TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
+										&failure);
 
 	if (locked == TM_Deleted && !IsolationUsesXactSnapshot())
 		return false;
@@ -438,9 +440,8 @@ fold_group(Fold *fold, int group, TupleTableSlot *keys)
 			return; /* rows that came and went within the batch */
 		if (locked)
 		{
-			if (IsolationUsesXactSnapshot() &&
-				find_row(fold->op, fold->writer, GetLatestSnapshot(), keys->tts_values,
-						 keys->tts_isnull, &old))
+			if (IsolationUsesXactSnapshot() && find_row(fold->op, fold->writer, GetLatestSnapshot(),
+														keys->tts_values, keys->tts_isnull, &old))
 				serialization_failure();
 			insert_group(fold, group, keys->tts_values, keys->tts_isnull, Packing::kFull);
 			return;
@@ -478,8 +479,9 @@ order_groups(Groups *groups, TupleTableSlot *keys, int *n)
 	int nentries = groups->keys->nentries;
 	bool by_value = keys->tts_tupleDescriptor->natts > 0 &&
 					TupleDescAttr(keys->tts_tupleDescriptor, 0)->attbyval;
-	OrderedGroup *ordered = (OrderedGroup *) MemoryContextAllocHuge(
-		CurrentMemoryContext, sizeof(OrderedGroup) * (Size) Max(nentries, 1));
+	OrderedGroup *ordered = (OrderedGroup *) MemoryContextAllocHuge(CurrentMemoryContext,
+																	sizeof(OrderedGroup) *
+																		(Size) Max(nentries, 1));
 
 	*n = 0;
 	for (int i = 0; i < nentries; i++)
@@ -516,8 +518,7 @@ has_null(TupleTableSlot *keys, int n)
 }
 
 void
-run_restricted(Fold *fold, exec::CachedQuery *query, Tuplestorestate *keys, int64 n,
-			   Groups *fresh)
+run_restricted(Fold *fold, exec::CachedQuery *query, Tuplestorestate *keys, int64 n, Groups *fresh)
 {
 	if (n == 0)
 		return;
@@ -637,11 +638,11 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 	op->econtext = CreateStandaloneExprContext();
 	op->grouped = MakeSingleTupleTableSlot(op->results, &TTSOpsVirtual);
 	op->output = MakeSingleTupleTableSlot(CreateTupleDescCopy(view), &TTSOpsVirtual);
-	op->projection =
-		ExecBuildProjectionInfo(targets, op->econtext, op->output, nullptr, nullptr);
+	op->projection = ExecBuildProjectionInfo(targets, op->econtext, op->output, nullptr, nullptr);
 	if (plan->having)
-		op->having = ExecInitQual(
-			make_ands_implicit(expression_planner((Expr *) copyObject(plan->having))), nullptr);
+		op->having = ExecInitQual(make_ands_implicit(
+									  expression_planner((Expr *) copyObject(plan->having))),
+								  nullptr);
 	op->restricted = exec::make_cached_query(plan->restricted, plan->context, stale);
 	op->restricted_nulls = exec::make_cached_query(plan->restricted_nulls, plan->context, stale);
 	MemoryContextSwitchTo(old);
@@ -657,8 +658,8 @@ begin_groups(AggregateOperator *op)
 	groups->context = CurrentMemoryContext;
 	groups->keys = capture::make_zset(op->keys, CurrentMemoryContext);
 	groups->capacity = groups->keys->capacity;
-	groups->changes = (Accumulator *) palloc0(
-		sizeof(Accumulator) * groups->capacity * Max(op->plan->naggregates, 1));
+	groups->changes = (Accumulator *) palloc0(sizeof(Accumulator) * groups->capacity *
+											  Max(op->plan->naggregates, 1));
 	return groups;
 }
 
@@ -689,8 +690,8 @@ add_input(void *arg, TupleTableSlot *row, int64 weight)
 		const AggregateSpec *spec = &plan->aggregates[i];
 		int argument = spec->argument - 1;
 
-		if (spec->filter && (row->tts_isnull[spec->filter - 1] ||
-							 !DatumGetBool(row->tts_values[spec->filter - 1])))
+		if (spec->filter &&
+			(row->tts_isnull[spec->filter - 1] || !DatumGetBool(row->tts_values[spec->filter - 1])))
 			continue;
 		accumulate(spec, &groups->op->compares[i], &changes[i],
 				   spec->argument ? row->tts_values[argument] : (Datum) 0,

@@ -74,8 +74,7 @@ found_image(Application *app, const ZEntry *entry)
 
 		if (!found->tts_isnull[i])
 			value = capture::canonical_value(att, value);
-		same = same_value(att, row->tts_values[i], row->tts_isnull[i], value,
-						  found->tts_isnull[i]);
+		same = same_value(att, row->tts_values[i], row->tts_isnull[i], value, found->tts_isnull[i]);
 		if (!found->tts_isnull[i] && value != found->tts_values[i])
 			pfree(DatumGetPointer(value));
 	}
@@ -101,8 +100,8 @@ int64
 remove_some(Application *app, const ZEntry *entry, int64 n, bool *conflict)
 {
 	TupleTableSlot *row = load(app, entry);
-	Search search =
-		begin_search(app->writer, GetActiveSnapshot(), row->tts_values, row->tts_isnull);
+	Search search = begin_search(app->writer, GetActiveSnapshot(), row->tts_values,
+								 row->tts_isnull);
 	int64 removed = 0;
 
 	*conflict = false;
@@ -156,8 +155,8 @@ replace_row(Application *app, const ZEntry *old, const ZEntry *now)
 	for (;;)
 	{
 		TupleTableSlot *row = load(app, old);
-		Search search =
-			begin_search(app->writer, GetActiveSnapshot(), row->tts_values, row->tts_isnull);
+		Search search = begin_search(app->writer, GetActiveSnapshot(), row->tts_values,
+									 row->tts_isnull);
 		bool found = false;
 
 		while (!found && next_row(app->writer, &search))
@@ -303,12 +302,9 @@ pair_entries(Application *app)
 int64
 apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed, void *arg)
 {
-	Application app = {writer,
-					   delta,
-					   packing,
-					   MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
-					   changed,
-					   arg,
+	Application app = {writer,  delta,
+					   packing, MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
+					   changed, arg,
 					   0};
 	int *partner = pair_entries(&app);
 	/* Rows with a key have their base rows or their group locked already. */

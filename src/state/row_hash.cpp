@@ -20,10 +20,9 @@ hash_value(Datum value, TypeCacheEntry *type, Oid collation)
 {
 	if (!OidIsValid(type->hash_proc))
 		return datum_image_hash(value, type->typbyval, type->typlen);
-	return DatumGetUInt32(FunctionCall1Coll(&type->hash_proc_finfo,
-											OidIsValid(collation) ? collation
-																  : DEFAULT_COLLATION_OID,
-											value));
+	return DatumGetUInt32(
+		FunctionCall1Coll(&type->hash_proc_finfo,
+						  OidIsValid(collation) ? collation : DEFAULT_COLLATION_OID, value));
 }
 
 TypeCacheEntry *
@@ -47,8 +46,7 @@ row_hash(TupleDesc desc, const AttrNumber *columns, int ncolumns, const Datum *v
 		Form_pg_attribute att = TupleDescAttr(desc, columns[i] - 1);
 		uint32 h = nulls[columns[i] - 1] ? kNullHash
 										 : hash_value(values[columns[i] - 1],
-													  type_entry(att->atttypid),
-													  att->attcollation);
+													  type_entry(att->atttypid), att->attcollation);
 
 		hash = hash_combine(hash, h);
 	}
@@ -72,8 +70,8 @@ record_hash(TupleDesc desc, const AttrNumber *columns, int ncolumns, const Datum
 	}
 	row = BlessTupleDesc(row);
 	fmgr_info(F_HASH_RECORD, &function);
-	return DatumGetInt32(FunctionCall1(
-		&function, HeapTupleGetDatum(heap_form_tuple(row, fields, field_nulls))));
+	return DatumGetInt32(
+		FunctionCall1(&function, HeapTupleGetDatum(heap_form_tuple(row, fields, field_nulls))));
 }
 
 } // namespace tw::state

@@ -78,9 +78,10 @@ describe_index(Writer *writer, Oid index)
 	if (writer->form != IndexForm::kColumns)
 		return;
 	for (i = 0; i < writer->ncolumns; i++)
-		fmgr_info(get_opcode(get_opfamily_member(
-					  writer->index->rd_opfamily[i], writer->index->rd_opcintype[i],
-					  writer->index->rd_opcintype[i], BTEqualStrategyNumber)),
+		fmgr_info(get_opcode(get_opfamily_member(writer->index->rd_opfamily[i],
+												 writer->index->rd_opcintype[i],
+												 writer->index->rd_opcintype[i],
+												 BTEqualStrategyNumber)),
 				  &writer->equals[i]);
 }
 
@@ -179,16 +180,15 @@ struct WriterCache
 	Oid index;
 	MemoryContext parent;
 	const bool *stale;
-	Writer *writer;		/* null: to be made */
-	Oid *indexes;		/* of the relation, as in the ResultRelInfo */
+	Writer *writer;         /* null: to be made */
+	Oid *indexes;           /* of the relation, as in the ResultRelInfo */
 	FullTransactionId user; /* who has it open */
 };
 
 WriterCache *
 make_writer_cache(Oid relid, Oid index, MemoryContext context, const bool *stale)
 {
-	WriterCache *cache =
-		(WriterCache *) MemoryContextAllocZero(context, sizeof(WriterCache));
+	WriterCache *cache = (WriterCache *) MemoryContextAllocZero(context, sizeof(WriterCache));
 
 	cache->relid = relid;
 	cache->index = index;
@@ -223,8 +223,8 @@ can_be_kept(const Writer *writer)
 void
 fill_cache(WriterCache *cache, Relation rel)
 {
-	MemoryContext context =
-		AllocSetContextCreate(cache->parent, "tailwater writer", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = AllocSetContextCreate(cache->parent, "tailwater writer",
+												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Writer *writer = make_writer(rel, cache->index);
 	int n = writer->result->ri_NumIndices;
@@ -345,9 +345,9 @@ update_row(Writer *writer, ItemPointer tid, TupleTableSlot *row)
 	TM_FailureData failure;
 	pg::UpdateIndexes update_indexes;
 	LockTupleMode lockmode;
-	TM_Result result =
-		table_tuple_update(writer->rel, tid, row, GetCurrentCommandId(true), InvalidSnapshot,
-						   InvalidSnapshot, true, &failure, &lockmode, &update_indexes);
+	TM_Result result = table_tuple_update(writer->rel, tid, row, GetCurrentCommandId(true),
+										  InvalidSnapshot, InvalidSnapshot, true, &failure,
+										  &lockmode, &update_indexes);
 
 	if (result != TM_Ok)
 		return conflict(result, RelationGetRelationName(writer->rel));
@@ -360,9 +360,8 @@ WriteResult
 delete_row(Writer *writer, ItemPointer tid)
 {
 	TM_FailureData failure;
-	TM_Result result =
-		table_tuple_delete(writer->rel, tid, GetCurrentCommandId(true), InvalidSnapshot,
-						   InvalidSnapshot, true, &failure, false);
+	TM_Result result = table_tuple_delete(writer->rel, tid, GetCurrentCommandId(true),
+										  InvalidSnapshot, InvalidSnapshot, true, &failure, false);
 
 	return conflict(result, RelationGetRelationName(writer->rel));
 }
@@ -376,8 +375,8 @@ set_key(Writer *writer, int i, Datum value, bool isnull)
 	Oid collation = writer->index->rd_indcollation[i];
 
 	if (isnull)
-		ScanKeyEntryInitialize(&writer->keys[i], SK_ISNULL | SK_SEARCHNULL, i + 1,
-							   InvalidStrategy, InvalidOid, collation, InvalidOid, (Datum) 0);
+		ScanKeyEntryInitialize(&writer->keys[i], SK_ISNULL | SK_SEARCHNULL, i + 1, InvalidStrategy,
+							   InvalidOid, collation, InvalidOid, (Datum) 0);
 	else
 		ScanKeyEntryInitializeWithInfo(&writer->keys[i], 0, i + 1, BTEqualStrategyNumber,
 									   InvalidOid, collation, &writer->equals[i], value);
@@ -400,11 +399,9 @@ begin_search(Writer *writer, Snapshot snapshot, const Datum *values, const bool 
 	if (writer->form != IndexForm::kColumns)
 	{
 		TupleDesc desc = RelationGetDescr(writer->rel);
-		int32 hash =
-			writer->form == IndexForm::kRecordHash
-				? record_hash(desc, writer->columns, writer->ncolumns, values, nulls)
-				: row_hash(desc, writer->columns, writer->ncolumns, values, nulls);
-
+		int32 hash = writer->form == IndexForm::kRecordHash
+						 ? record_hash(desc, writer->columns, writer->ncolumns, values, nulls)
+						 : row_hash(desc, writer->columns, writer->ncolumns, values, nulls);
 
 		ScanKeyInit(&keys[nkeys++], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(hash));
 	}

@@ -16,17 +16,17 @@ namespace tw::state
 /* What an index by which rows are found is on. */
 enum class IndexForm
 {
-	kColumns,	 /* the columns */
-	kRowHash,	 /* tailwater_internal.row_hash(columns) */
+	kColumns,    /* the columns */
+	kRowHash,    /* tailwater_internal.row_hash(columns) */
 	kRecordHash, /* hash_record(ROW(columns)) */
-	kOther		 /* something else: not usable */
+	kOther       /* something else: not usable */
 };
 
 struct WriterCache;
 
 struct Writer
 {
-	WriterCache *cache;	   /* it is kept in, or null */
+	WriterCache *cache;    /* it is kept in, or null */
 	MemoryContext context; /* of what is kept */
 	MemoryContext batch;   /* that was current when it was opened; of the scan */
 	Relation rel;
@@ -39,10 +39,10 @@ struct Writer
 	Relation index;
 	IndexForm form;
 	int ncolumns;
-	AttrNumber *columns;   /* of the relation */
-	FmgrInfo *equals;	   /* by column: equality function */
-	bool other_unique;	   /* there are unique indexes beside it */
-	IndexScanDesc scan;	   /* of the last search, to be used again */
+	AttrNumber *columns; /* of the relation */
+	FmgrInfo *equals;    /* by column: equality function */
+	bool other_unique;   /* there are unique indexes beside it */
+	IndexScanDesc scan;  /* of the last search, to be used again */
 	ScanKeyData *keys;
 };
 
@@ -97,7 +97,7 @@ WriteResult delete_row(Writer *writer, ItemPointer tid);
  */
 struct Search
 {
-	IndexScanDesc scan;		  /* the writer's */
+	IndexScanDesc scan;       /* the writer's */
 	TableScanDesc table_scan; /* where the relation has no usable index columns */
 };
 Search begin_search(Writer *writer, Snapshot snapshot, const Datum *values, const bool *nulls);
