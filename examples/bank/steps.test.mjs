@@ -55,7 +55,7 @@ async function transferAtRandom(psql, end) {
 			if (kind < 0.9) commits += 1;
 		} catch (error) {
 			if (!/40P01|40001/.test(error.message)) throw error;
-			await psql.run('ROLLBACK;');
+			await psql.run('ROLLBACK;', 60_000);
 		}
 	}
 	return commits;

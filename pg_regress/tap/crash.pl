@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use FeedTest;
 
-my $node = new_node('crash', conf => "max_connections = 40\ncheckpoint_timeout = 30s\nwal_level = minimal\nmax_wal_senders = 0\n");
+my $node = new_node('crash', conf => "deadlock_timeout = 10ms\nmax_connections = 40\ncheckpoint_timeout = 30s\nwal_level = minimal\nmax_wal_senders = 0\n");
 my %views = (
 	linear => 'SELECT id, g, x FROM t WHERE x > 0',
 	copies => 'SELECT g FROM t',
