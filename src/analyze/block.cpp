@@ -226,6 +226,19 @@ from_relations(Query *query)
 	return refs;
 }
 
+Bitmapset *
+relations_in(Node *from)
+{
+	List *refs = NIL;
+	Bitmapset *relations = nullptr;
+	ListCell *lc;
+
+	collect_from(from, &refs);
+	foreach (lc, refs)
+		relations = bms_add_member(relations, lfirst_int(lc));
+	return relations;
+}
+
 const char *
 not_linear_from(Query *query)
 {
@@ -288,12 +301,6 @@ not_linear(Query *query)
 namespace
 {
 
-struct Occurrences
-{
-	List *relids;
-	List *used; /* Bitmapsets */
-};
-
 struct UsedContext
 {
 	Index rti;
@@ -325,6 +332,27 @@ used_walker(Node *node, UsedContext *context)
 	return pg::walk_expression(node, used_walker, context);
 }
 
+} // namespace
+
+Bitmapset *
+columns_used(Query *query, int rti)
+{
+	UsedContext context = {(Index) rti, 0, nullptr};
+
+	/* Alias variables were replaced; the aliases of a join name all columns. */
+	(void) pg::walk_query(query, used_walker, &context, QTW_IGNORE_JOINALIASES);
+	return context.used;
+}
+
+namespace
+{
+
+struct Occurrences
+{
+	List *relids;
+	List *used; /* Bitmapsets */
+};
+
 void
 collect_occurrences(Query *query, Occurrences *found)
 {
@@ -339,12 +367,8 @@ collect_occurrences(Query *query, Occurrences *found)
 			collect_occurrences(rte->subquery, found);
 		else if (rte->rtekind == RTE_RELATION)
 		{
-			UsedContext context = {(Index) rti, 0, nullptr};
-
-			/* Alias variables were replaced; the aliases of a join name all columns. */
-			(void) pg::walk_query(query, used_walker, &context, QTW_IGNORE_JOINALIASES);
 			found->relids = lappend_oid(found->relids, rte->relid);
-			found->used = lappend(found->used, context.used);
+			found->used = lappend(found->used, columns_used(query, rti));
 		}
 	}
 }

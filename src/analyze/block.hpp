@@ -52,6 +52,15 @@ AttrNumber find_target(List *targets, Node *expr);
 /* The relations in a query's FROM, as range table indexes in depth-first order. */
 List *from_relations(Query *query);
 
+/* The relations below a node of a FROM clause, as a set of range table indexes. */
+Bitmapset *relations_in(Node *from);
+
+/*
+ * Columns of a relation that a query, with all it contains, reads (attnum -
+ * FirstLowInvalidHeapAttributeNumber).
+ */
+Bitmapset *columns_used(Query *query, int rti);
+
 /*
  * Adds the tuplestore of keys, whose columns have the types of the expressions,
  * to the query's FROM; returns its range table index.

@@ -71,22 +71,6 @@ add_equalities(List **equalities, Node *quals, Bitmapset *usable)
 	}
 }
 
-Bitmapset *
-relations_below(Node *node)
-{
-	Bitmapset *result = nullptr;
-	List *refs = NIL;
-	FromExpr *wrapper = makeFromExpr(list_make1(node), nullptr);
-	Query *query = makeNode(Query);
-	ListCell *lc;
-
-	query->jointree = wrapper;
-	refs = from_relations(query);
-	foreach (lc, refs)
-		result = bms_add_member(result, lfirst_int(lc));
-	return result;
-}
-
 void
 walk_joins(Node *node, Dependencies *deps)
 {
@@ -108,9 +92,9 @@ walk_joins(Node *node, Dependencies *deps)
 		if (join->jointype == JOIN_INNER)
 			add_equalities(&deps->equalities, join->quals, nullptr);
 		else if (join->jointype == JOIN_LEFT)
-			add_equalities(&deps->equalities, join->quals, relations_below(join->rarg));
+			add_equalities(&deps->equalities, join->quals, relations_in(join->rarg));
 		else if (join->jointype == JOIN_RIGHT)
-			add_equalities(&deps->equalities, join->quals, relations_below(join->larg));
+			add_equalities(&deps->equalities, join->quals, relations_in(join->larg));
 	}
 }
 

@@ -72,19 +72,6 @@ collect_equalities(Node *quals, Bitmapset *nullable, List **implications)
 	}
 }
 
-Bitmapset *
-relations_of(Node *node)
-{
-	Query *wrapper = makeNode(Query);
-	Bitmapset *result = nullptr;
-	ListCell *lc;
-
-	wrapper->jointree = makeFromExpr(list_make1(node), nullptr);
-	foreach (lc, from_relations(wrapper))
-		result = bms_add_member(result, lfirst_int(lc));
-	return result;
-}
-
 void
 collect_implications(Node *node, List **implications)
 {
@@ -107,7 +94,7 @@ collect_implications(Node *node, List **implications)
 			collect_equalities(join->quals, nullptr, implications);
 		else
 			collect_equalities(join->quals,
-							   relations_of(join->jointype == JOIN_LEFT ? join->rarg : join->larg),
+							   relations_in(join->jointype == JOIN_LEFT ? join->rarg : join->larg),
 							   implications);
 	}
 }

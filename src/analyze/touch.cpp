@@ -111,37 +111,6 @@ struct PointSearch
 	bool reachable;
 };
 
-struct UsedSearch
-{
-	Index rti;
-	int levels_up;
-	Bitmapset *used;
-};
-
-bool
-used_walker(Node *node, UsedSearch *search)
-{
-	if (node == nullptr)
-		return false;
-	if (IsA(node, Var))
-	{
-		Var *var = (Var *) node;
-
-		if (var->varno == search->rti && (int) var->varlevelsup == search->levels_up)
-			search->used = bms_add_member(search->used,
-										  var->varattno - FirstLowInvalidHeapAttributeNumber);
-		return false;
-	}
-	if (IsA(node, Query))
-	{
-		search->levels_up++;
-		bool result = pg::walk_query((Query *) node, used_walker, search, QTW_IGNORE_JOINALIASES);
-		search->levels_up--;
-		return result;
-	}
-	return pg::walk_expression(node, used_walker, search);
-}
-
 List *
 extend_path(List *path, StepKind kind, int index)
 {
@@ -156,11 +125,9 @@ void
 add_point(PointSearch *search, Query *query, int rti)
 {
 	TouchPoint *point = (TouchPoint *) palloc0(sizeof(TouchPoint));
-	UsedSearch used = {(Index) rti, 0, nullptr};
 
-	(void) pg::walk_query(query, used_walker, &used, QTW_IGNORE_JOINALIASES);
 	point->relid = rt_fetch(rti, query->rtable)->relid;
-	point->used = used.used;
+	point->used = columns_used(query, rti);
 	if (search->reachable)
 		point->path = extend_path(search->path, StepKind::kFrom, rti);
 	search->points = lappend(search->points, point);
@@ -311,19 +278,6 @@ add_conditions(List **conditions, Node *quals, Level *level)
 		else if (usable(node, level))
 			*conditions = lappend(*conditions, node);
 	}
-}
-
-Bitmapset *
-relations_in(Node *node)
-{
-	Bitmapset *result = nullptr;
-	Query *wrapper = makeNode(Query);
-	ListCell *lc;
-
-	wrapper->jointree = makeFromExpr(list_make1(node), nullptr);
-	foreach (lc, from_relations(wrapper))
-		result = bms_add_member(result, lfirst_int(lc));
-	return result;
 }
 
 /* True if an item of FROM that does not hold the change may stay. */
