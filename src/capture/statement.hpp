@@ -18,6 +18,8 @@ struct Change
 	Tuplestorestate *new_rows; /* or null */
 	bool truncated;
 	int nest_level; /* of the (sub)transaction */
+	bool
+		exact; /* read from the write-ahead log: rows of this relation alone, of any number of statements */
 
 	/* Filled at the first call of touches_columns(). */
 	bool compared;

@@ -143,7 +143,7 @@ needs_netting(const ViewRuntime *view, List *deltas)
 	if (view->plan->input->noccurrences > 1)
 		return true;
 	foreach (lc, deltas)
-		if (list_length(((Delta *) lfirst(lc))->parts) > 2)
+		if (((Delta *) lfirst(lc))->many || list_length(((Delta *) lfirst(lc))->parts) > 2)
 			return true;
 	return false;
 }
@@ -234,7 +234,8 @@ changes_seen(const ViewRuntime *view, Oid base, List *changes)
 	return seen;
 }
 
-/* Deltas of the view's inputs: from the captured changes, and from live views done before. */
+} // namespace
+
 List *
 input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 {
@@ -258,7 +259,6 @@ input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 	return deltas;
 }
 
-/* Maintains one view; returns its own delta. */
 Delta *
 maintain_view(const ViewRuntime *view, List *deltas)
 {
@@ -280,8 +280,6 @@ maintain_view(const ViewRuntime *view, List *deltas)
 	delta->set = out;
 	return delta;
 }
-
-} // namespace
 
 int64
 apply_to_view(const ViewRuntime *view, ZSet *delta, Publish publish)
