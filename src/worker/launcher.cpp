@@ -127,7 +127,7 @@ reserve_slot(Oid database)
 			slot->sequencer_latch = nullptr;
 			slot->maintainer_pid = 0;
 			slot->maintainer_latch = nullptr;
-			slot->maintainer_wanted = false;
+			slot->maintainer_wanted = slot->maintainer_left = false;
 			pg_atomic_write_u64(&slot->writes, 0);
 			pg_atomic_write_u64(&slot->writes_done, 0);
 			pg_atomic_write_u64(&slot->rounds, 0);
@@ -372,6 +372,23 @@ supervise_gateway(Entry *entry, const DatabaseSlot *slot)
 		entry->gateway_port = slot->port;
 }
 
+/* Notices the end of the maintainer; one that had nothing to do may be needed again at once. */
+void
+reap_maintainer(Entry *entry)
+{
+	if (!reap(&entry->maintainer))
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	DatabaseSlot *slot = find_slot(entry->database);
+	if (slot && slot->maintainer_left)
+	{
+		slot->maintainer_left = false;
+		entry->maintainer.pause = 0;
+		entry->maintainer.retry_at = 0;
+	}
+	LWLockRelease(shared->lock);
+}
+
 void
 supervise_maintainer(Entry *entry, const DatabaseSlot *slot)
 {
@@ -412,7 +429,7 @@ supervise(Entry *entry)
 		terminate(&entry->maintainer);
 	}
 	(void) reap(&entry->gateway);
-	(void) reap(&entry->maintainer);
+	reap_maintainer(entry);
 
 	if (entry->unwanted || !entry->eligible || is_suspended(entry->database))
 	{

@@ -112,6 +112,7 @@ leave()
 	decode::drop_slot();
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	slot->maintainer_wanted = false;
+	slot->maintainer_left = true;
 	LWLockRelease(shared->lock);
 	/* A view that was attached meanwhile is seen by whoever looks next. */
 	bool again = begin() && maintain::deferred_views() != NIL;
