@@ -71,8 +71,10 @@ extern "C"
 {
 	PGDLLEXPORT Datum tailwater_sync(PG_FUNCTION_ARGS);
 	PGDLLEXPORT Datum tailwater_announce(PG_FUNCTION_ARGS);
+	PGDLLEXPORT Datum tailwater_deferred_lag(PG_FUNCTION_ARGS);
 	PG_FUNCTION_INFO_V1(tailwater_sync);
 	PG_FUNCTION_INFO_V1(tailwater_announce);
+	PG_FUNCTION_INFO_V1(tailwater_deferred_lag);
 }
 
 /* tailwater.sync(timeout interval): see worker.sql. */
@@ -121,4 +123,23 @@ tailwater_announce(PG_FUNCTION_ARGS)
 {
 	tw::worker::review_at_commit(MyDatabaseId);
 	PG_RETURN_VOID();
+}
+
+/* tailwater_internal.deferred_lag(): see worker.sql. */
+Datum
+tailwater_deferred_lag(PG_FUNCTION_ARGS)
+{
+	tw::worker::Lag lag;
+	TupleDesc desc;
+	Datum values[3];
+	bool nulls[3] = {};
+
+	if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (!tw::worker::find_lag(&lag))
+		memset(nulls, true, sizeof(nulls));
+	values[0] = Int64GetDatum(lag.bytes);
+	values[1] = Int64GetDatum(lag.transactions);
+	values[2] = Float8GetDatum(lag.seconds);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }

@@ -34,7 +34,7 @@ struct DatabaseSlot
 	pid_t maintainer_pid; /* 0: none */
 	Latch *maintainer_latch;
 	bool maintainer_wanted;   /* there are deferred views */
-	bool maintainer_left; /* it ended because there were none */
+	bool maintainer_left;     /* it ended because there were none */
 	int port;                 /* tailwater.port as it is in that database */
 	pg_atomic_uint64 commits; /* commits that wrote a log, since the slot was reserved */
 	pg_atomic_uint64 checks;  /* requests to look for commits that no version covers */
