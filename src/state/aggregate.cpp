@@ -10,7 +10,10 @@
  * Concurrency: two writers of one group meet at its state row. The second one
  * waits for the first, reads the row again and adds its difference to that.
  * Two writers that both find no row for a new group meet at a lock on the
- * group's hash and look again. A group whose extreme left is locked before its
+ * group's hash, which is held only while one of them looks for a row that is not
+ * committed yet, and inserts: a transaction that creates many groups keeps no
+ * lock for each. Who finds such a row waits for the transaction and looks
+ * again. A group whose extreme left is locked before its
  * rows are read again, under a snapshot taken after that; whoever changes the
  * group's base rows later adds to what is stored now. All writers take groups
  * in one order, so that they do not deadlock; neighbours in the index follow
@@ -260,9 +263,9 @@ stored_slot(Writer *writer, const StateRow *row)
 	return ExecStoreVirtualTuple(slot);
 }
 
-/* Until the end of the transaction nobody else creates a group of this hash. */
-void
-lock_new_group(AggregateOperator *op, const Datum *values, const bool *nulls)
+/* The lock under which a group of this hash is created. */
+LOCKTAG
+new_group_tag(AggregateOperator *op, const Datum *values, const bool *nulls)
 {
 	LOCKTAG tag;
 	AttrNumber columns[INDEX_MAX_KEYS * 4];
@@ -272,7 +275,7 @@ lock_new_group(AggregateOperator *op, const Datum *values, const bool *nulls)
 		columns[i] = i + 1;
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, op->plan->view,
 						 (uint32) row_hash(op->keys, columns, n, values, nulls), pg::kGroupLock);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	return tag;
 }
 
 /* Finds a group's state row by its keys, which head the arrays. */
@@ -415,39 +418,64 @@ insert_group(Fold *fold, int group, const Datum *keys, const bool *nulls, Packin
 	emit(fold->op, &row, +1, fold->out);
 }
 
+/*
+ * Creates the group unless somebody else has done so, or is about to: then it
+ * must be looked at again.
+ */
+FoldResult
+create_group(Fold *fold, int group, TupleTableSlot *keys)
+{
+	const Datum *values = keys->tts_values;
+	const bool *nulls = keys->tts_isnull;
+	LOCKTAG tag = new_group_tag(fold->op, values, nulls);
+	SnapshotData dirty;
+	StateRow other;
+
+	InitDirtySnapshot(dirty);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	if (find_row(fold->op, fold->writer, GetLatestSnapshot(), values, nulls, &other))
+	{
+		if (IsolationUsesXactSnapshot())
+			serialization_failure();
+		(void) LockRelease(&tag, ExclusiveLock, false);
+		return FoldResult::kLookAgain;
+	}
+	if (find_row(fold->op, fold->writer, &dirty, values, nulls, &other))
+	{
+		TransactionId busy = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+
+		(void) LockRelease(&tag, ExclusiveLock, false);
+		if (TransactionIdIsValid(busy))
+			XactLockTableWait(busy, nullptr, nullptr, XLTW_None);
+		return FoldResult::kLookAgain;
+	}
+	insert_group(fold, group, values, nulls, Packing::kFull);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	return FoldResult::kDone;
+}
+
 void
 fold_group(Fold *fold, int group, TupleTableSlot *keys)
 {
 	ZEntry *entry = &fold->groups->keys->entries[group];
-	bool locked = false;
 
 	ExecStoreMinimalTuple(entry->row, keys, false);
 	slot_getallattrs(keys);
 	for (;;)
 	{
+		FoldResult done;
 		StateRow old;
 
 		CHECK_FOR_INTERRUPTS();
 		if (find_row(fold->op, fold->writer, GetActiveSnapshot(), keys->tts_values,
 					 keys->tts_isnull, &old))
-		{
-			if (fold_known_group(fold, group, &old) == FoldResult::kDone)
-				return;
-			exec::renew_snapshot();
-			continue;
-		}
-		if (entry->weight == 0 && fold->op->plan->ngroup > 0)
+			done = fold_known_group(fold, group, &old);
+		else if (entry->weight == 0 && fold->op->plan->ngroup > 0)
 			return; /* rows that came and went within the batch */
-		if (locked)
-		{
-			if (IsolationUsesXactSnapshot() && find_row(fold->op, fold->writer, GetLatestSnapshot(),
-														keys->tts_values, keys->tts_isnull, &old))
-				serialization_failure();
-			insert_group(fold, group, keys->tts_values, keys->tts_isnull, Packing::kFull);
+		else
+			done = create_group(fold, group, keys);
+		if (done == FoldResult::kDone)
 			return;
-		}
-		lock_new_group(fold->op, keys->tts_values, keys->tts_isnull);
-		locked = true;
 		exec::renew_snapshot();
 	}
 }
