@@ -324,7 +324,7 @@ rebuild(const ViewRuntime *view, Publish publish)
 	PushCopiedSnapshot(GetLatestSnapshot());
 	UpdateActiveSnapshotCommandId();
 
-	ZSet *out = capture::make_zset(view->desc, CurrentMemoryContext);
+	ZSet *out = make_view_delta(view, CurrentMemoryContext);
 	if (publish == Publish::kNo)
 	{
 		make_room(view);
@@ -333,6 +333,7 @@ rebuild(const ViewRuntime *view, Publish publish)
 	}
 	recompute(view, out);
 	int64 changed = apply_to_view(view, out, publish);
+	capture::clear_zset(out);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	leave_environment(&environment);
@@ -597,8 +598,7 @@ verify(Oid view)
 {
 	const ViewRuntime *runtime = runtime_of(view);
 	Environment environment = enter_environment(runtime->plan->owner, Settings::kPinned);
-	ZSet *difference = capture::make_zset(runtime->desc, CurrentMemoryContext);
-	int64 rows = 0;
+	ZSet *difference = capture::make_large_zset(runtime->desc, CurrentMemoryContext);
 
 	PushCopiedSnapshot(GetTransactionSnapshot());
 	UpdateActiveSnapshotCommandId();
@@ -606,8 +606,8 @@ verify(Oid view)
 	read_view(runtime, -1, difference);
 	PopActiveSnapshot();
 	leave_environment(&environment);
-	for (int i = 0; i < difference->nentries; i++)
-		rows += std::abs(difference->entries[i].weight);
+	int64 rows = capture::zset_size(difference);
+	capture::clear_zset(difference);
 	return rows;
 }
 

@@ -24,7 +24,7 @@ namespace
 struct Application
 {
 	Writer *writer;
-	ZSet *delta;
+	ZSet *delta; /* or a part of it */
 	Packing packing;
 	TupleTableSlot *entry; /* holds the row of an entry */
 	capture::RowCallback changed;
@@ -297,6 +297,78 @@ pair_entries(Application *app)
 	return partner;
 }
 
+/* What goes of a part, and what takes its place. */
+void
+remove_part(Application *app, const int *partner)
+{
+	const ZSet *delta = app->delta;
+	/* Rows with a key have their base rows or their group locked already. */
+	const bool keyed = app->writer->index && app->writer->index->rd_index->indisunique;
+	const int *order = keyed ? nullptr : capture::zset_order(delta);
+
+	for (int n = 0; n < delta->nentries; n++)
+	{
+		int i = order ? order[n] : n;
+
+		CHECK_FOR_INTERRUPTS();
+		if (delta->entries[i].weight < 0 && partner[i] >= 0)
+			replace_row(app, &delta->entries[i], &delta->entries[partner[i]]);
+	}
+	for (int n = 0; n < delta->nentries; n++)
+	{
+		int i = order ? order[n] : n;
+
+		CHECK_FOR_INTERRUPTS();
+		if (delta->entries[i].weight < 0 && partner[i] < 0)
+			remove_rows(app, &delta->entries[i]);
+	}
+}
+
+/* What comes and takes no other row's place. */
+void
+insert_part(Application *app, const int *partner)
+{
+	const ZSet *delta = app->delta;
+
+	for (int i = 0; i < delta->nentries; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (delta->entries[i].weight > 0 && partner[i] < 0)
+			insert_rows(app, &delta->entries[i]);
+	}
+}
+
+/*
+ * Rows of one key are in one part. All that goes has gone before anything
+ * comes, which may need a second reading.
+ */
+void
+apply_parts(Application *app, ZSet *delta)
+{
+	capture::ZParts parts = capture::read_parts(delta);
+
+	while ((app->delta = capture::next_part(&parts)) != nullptr)
+	{
+		MemoryContext old = MemoryContextSwitchTo(app->delta->context);
+		const int *partner = pair_entries(app);
+
+		remove_part(app, partner);
+		if (!delta->spill)
+			insert_part(app, partner);
+		MemoryContextSwitchTo(old);
+	}
+	if (!delta->spill)
+		return;
+	parts = capture::read_parts(delta);
+	while ((app->delta = capture::next_part(&parts)) != nullptr)
+	{
+		MemoryContext old = MemoryContextSwitchTo(app->delta->context);
+
+		insert_part(app, pair_entries(app));
+		MemoryContextSwitchTo(old);
+	}
+}
+
 } // namespace
 
 int64
@@ -306,33 +378,8 @@ apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed
 					   packing, MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
 					   changed, arg,
 					   0};
-	int *partner = pair_entries(&app);
-	/* Rows with a key have their base rows or their group locked already. */
-	const bool keyed = writer->index && writer->index->rd_index->indisunique;
-	const int *order = keyed ? nullptr : capture::zset_order(delta);
 
-	for (int n = 0; n < delta->nentries; n++)
-	{
-		int i = order ? order[n] : n;
-
-		CHECK_FOR_INTERRUPTS();
-		if (delta->entries[i].weight < 0 && partner[i] >= 0)
-			replace_row(&app, &delta->entries[i], &delta->entries[partner[i]]);
-	}
-	for (int n = 0; n < delta->nentries; n++)
-	{
-		int i = order ? order[n] : n;
-
-		CHECK_FOR_INTERRUPTS();
-		if (delta->entries[i].weight < 0 && partner[i] < 0)
-			remove_rows(&app, &delta->entries[i]);
-	}
-	for (int i = 0; i < delta->nentries; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (delta->entries[i].weight > 0 && partner[i] < 0)
-			insert_rows(&app, &delta->entries[i]);
-	}
+	apply_parts(&app, delta);
 	ExecDropSingleTupleTableSlot(app.entry);
 	return app.nrows;
 }
