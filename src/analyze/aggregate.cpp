@@ -7,12 +7,16 @@
  * finalization, which computes the view's columns and HAVING from group columns
  * and aggregate results. SELECT DISTINCT is grouping by all columns.
  *
+ * An input that is not linear is evaluated again for the keys of its own rows
+ * that a change touches (keyed.cpp); what comes and goes is added to the state.
+ *
  * Group columns must be of types whose equal values look the same: otherwise
  * what a group shows depends on which of its rows is met first.
  */
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
 #include "analyze/key.hpp"
+#include "analyze/keyed.hpp"
 
 namespace tw::analyze
 {
@@ -191,6 +195,11 @@ collect_walker(Node *node, Split *split)
 		split->reason = "GROUPING()";
 		return false;
 	}
+	if (IsA(node, SubLink))
+	{
+		split->reason = "a subquery over groups";
+		return false;
+	}
 	if (IsA(node, Var))
 	{
 		split->groups = lappend(split->groups, node);
@@ -296,11 +305,10 @@ plan_aggregate(ViewPlan *plan)
 		return "a clause beside the grouping";
 	if (distinct && (query->hasAggs || query->groupClause != NIL || query->havingQual))
 		return "DISTINCT over groups";
-	reason = not_linear_from(query);
-	if (!reason)
-		reason = collect_groups(query, &split);
+	const char *not_linear = not_linear_from(query);
+	reason = collect_groups(query, &split);
 	if (reason)
-		return reason;
+		return not_linear ? not_linear : reason;
 
 	/* Groups first, so that their columns have the groups' numbers. */
 	List *columns = (List *) copyObject(split.groups);
@@ -311,6 +319,15 @@ plan_aggregate(ViewPlan *plan)
 	split.aggregates = NIL;
 	foreach (lc, found)
 		add_aggregate(&split, ((AggregateSpec *) lfirst(lc))->aggref);
+
+	Query *input = input_query(query, split.columns);
+	if (not_linear)
+	{
+		plan->keyed_input = plan_keyed_input(plan, input);
+		if (!plan->keyed_input)
+			return not_linear;
+		plan->reason = not_linear;
+	}
 
 	plan->ngroup = ngroup;
 	plan->naggregates = list_length(split.aggregates);
@@ -334,14 +351,13 @@ plan_aggregate(ViewPlan *plan)
 	plan->finalize = (List *) finalize_mutator((Node *) targets, &split);
 	plan->having = finalize_mutator(query->havingQual, &split);
 
-	Query *input = input_query(query, split.columns);
 	List *keys = list_copy_head(split.groups, list_length(split.operators));
 	plan->restricted = (Query *) copyObject(input);
 	plan->restricted_nulls = (Query *) copyObject(input);
 	restrict_to_keys(plan->restricted, keys, split.operators, NullKeys::kNeverMatch);
 	restrict_to_keys(plan->restricted_nulls, keys, split.operators, NullKeys::kMatch);
 	plan->nrestrict = list_length(keys);
-	plan->input = make_block(input);
+	plan->input = not_linear ? make_opaque_block(input) : make_block(input);
 	return nullptr;
 }
 

@@ -86,6 +86,13 @@ struct ViewPlan
 	/* kLinear: gives the view's rows. kAggregate: gives keys, then arguments. Else null. */
 	Block *input;
 
+	/*
+	 * kAggregate, where the input is not linear: the plan by which its touched rows are evaluated, under
+	 * the old and under the new snapshot. `query` has the input's columns, then key columns of its own;
+	 * `restricted` has the input's columns only. `input` has no occurrences then.
+	 */
+	ViewPlan *keyed_input;
+
 	/* kAggregate */
 	int ngroup; /* number of group columns, the first columns of the input */
 	int naggregates;
@@ -103,12 +110,19 @@ struct ViewPlan
 	Query *restricted;
 	Query *restricted_nulls;
 
-	/* kKeyed: the view's own rows of the touched keys, and where base tables are read. */
+	/* kKeyed: the view's own rows of the touched keys (null: see keyed_input), and where base tables are read. */
 	Query *stored;
 	Query *stored_nulls;
 	int npoints;
 	TouchPoint *points;
 };
+
+/* The plan, or the part of it, that evaluates touched keys again; null where there is none. */
+inline const ViewPlan *
+keyed_part(const ViewPlan *plan)
+{
+	return plan->strategy == Strategy::kKeyed ? plan : plan->keyed_input;
+}
 
 constexpr const char *kKeysName = "tailwater keys";
 constexpr const char *kDeltaName = "tailwater delta %d";

@@ -226,6 +226,11 @@ build_runtime(const catalog::LiveView *info)
 	if (plan->strategy == analyze::Strategy::kKeyed ||
 		plan->strategy == analyze::Strategy::kRecompute)
 		runtime->keyed = exec::make_keyed_operator(plan, runtime->desc, &runtime->stale);
+	else if (plan->keyed_input)
+		runtime->keyed = exec::make_keyed_operator(plan->keyed_input,
+												   ExecTypeFromTL(
+													   plan->keyed_input->query->targetList),
+												   &runtime->stale);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(plan->context, CacheMemoryContext);
 	leave_environment(&environment);
