@@ -45,10 +45,20 @@ enum class AggregateKind : char
 	kAvgInt,     /* avg(int2, int4) */
 	kSumNumeric, /* sum(int8, numeric) */
 	kAvgNumeric, /* avg(int8, numeric) */
+	kVarNumeric, /* variance and stddev of integers and numeric */
+	kFloatSum,   /* sum(float4, float8) */
+	kFloatOne,   /* avg, variance, stddev of float4 and float8 */
+	kFloatTwo,   /* corr, covar, regr */
+	kSumInterval,
+	kAvgInterval,
+	kSumMoney,
 	kMin,
 	kMax,
 	kBoolAnd,
-	kBoolOr
+	kBoolOr,
+	kBitAnd, /* of integers, as the two below */
+	kBitOr,
+	kBitXor
 };
 
 /* One distinct aggregate call of the query. */
@@ -57,13 +67,15 @@ struct AggregateSpec
 	AggregateKind kind;
 	Aggref *aggref;
 	AttrNumber argument; /* column of the input block, 0: none */
+	AttrNumber second;   /* another argument, 0: none */
 	AttrNumber filter;   /* boolean column of the input block, 0: none */
 	AttrNumber state;    /* its first column in the state table */
 	int nstate;          /* number of its state columns */
 	Oid argtype;
 	int16 typlen;
 	bool typbyval;
-	Oid compare; /* min, max: btree comparison function of the argument */
+	Oid compare;    /* min, max: btree comparison function of the argument */
+	bool one_image; /* min, max: equal values look the same */
 	Oid collation;
 };
 
