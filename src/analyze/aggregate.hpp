@@ -17,4 +17,10 @@ namespace tw::analyze
  */
 const char *plan_aggregate(ViewPlan *plan);
 
+/* True if the aggregate's result may depend on the order of its inputs; sums of floats are taken as exact. */
+bool is_order_sensitive(Aggref *agg);
+
+/* True if the built-in aggregate's result is made of sums of floats. */
+bool sums_floats(Oid aggregate);
+
 } // namespace tw::analyze

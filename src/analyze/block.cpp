@@ -495,6 +495,15 @@ make_block(Query *query)
 	return block;
 }
 
+Block *
+make_opaque_block(Query *query)
+{
+	Block *block = (Block *) palloc0(sizeof(Block));
+
+	block->query = query;
+	return block;
+}
+
 /* ---- delta queries ---- */
 
 char *

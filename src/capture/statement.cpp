@@ -9,6 +9,9 @@
  * the count is back at the outermost one. All inputs are then new, and "old" is
  * new minus the batch's delta.
  *
+ * The command that began the outermost statement tells old rows from new ones:
+ * everything that the batch changes is changed by this command or a later one.
+ *
  * The count and the pending changes belong to the transaction. What a rolled
  * back subtransaction counted in or added is dropped with it.
  */
@@ -25,9 +28,11 @@ struct Pending
 	MemoryContext context; /* child of TopTransactionContext, or null */
 	List *open;            /* nest level of each statement under way, innermost first */
 	List *changes;
+	CommandId first;   /* see first_command() */
+	CommandId applied; /* changes of earlier commands are in the views */
 };
 
-Pending pending = {nullptr, NIL, NIL};
+Pending pending = {nullptr, NIL, NIL, InvalidCommandId, FirstCommandId};
 
 MemoryContext
 pending_context()
@@ -46,6 +51,8 @@ forget_transaction(XactEvent event, void *unused)
 	pending.context = nullptr;
 	pending.open = NIL;
 	pending.changes = NIL;
+	pending.first = InvalidCommandId;
+	pending.applied = FirstCommandId;
 }
 
 void
@@ -283,8 +290,21 @@ enter_statement()
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 
+	/* Not the current command: a BEFORE trigger of a user may have gone on since the statement began. */
+	if (pending.open == NIL)
+	{
+		CommandId command = ActiveSnapshotSet() ? GetActiveSnapshot()->curcid : InvalidCommandId;
+
+		pending.first = command < pending.applied ? InvalidCommandId : command;
+	}
 	pending.open = lcons_int(GetCurrentTransactionNestLevel(), pending.open);
 	MemoryContextSwitchTo(old);
+}
+
+CommandId
+first_command()
+{
+	return pending.first;
 }
 
 bool
@@ -341,6 +361,7 @@ take_changes()
 	List *changes = pending.changes;
 
 	pending.changes = NIL;
+	pending.applied = GetCurrentCommandId(false) + 1;
 	return changes;
 }
 

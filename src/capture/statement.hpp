@@ -37,6 +37,14 @@ void enter_statement();
 /* True if no statement on base tables is under way but the one whose AFTER trigger calls. */
 bool is_outermost_statement();
 
+/*
+ * The command by whose number rows of before the pending batch can be told from
+ * those that it changed: what was there when the batch began is visible to this
+ * command. InvalidCommandId where there is none: an earlier batch of the same
+ * command, made by a user's trigger, has been applied already.
+ */
+CommandId first_command();
+
 /* The AFTER STATEMENT trigger of the statement has done its work. */
 void leave_statement();
 

@@ -2,11 +2,13 @@
  * keyed.cpp - evaluates touched keys again.
  *
  * Three steps: the touch queries of all places where changed tables are read
- * give the touched keys; the view's own rows of these keys go, and the rows
+ * give the touched keys; the rows that these keys had before go, and the rows
  * that the restricted query gives come. What is equal in both cancels in the
- * set. Keys are told apart by equality, not by image, since the restricted
- * query is joined with them. Keys beyond memory are spilled in order of their
- * hash, and are told apart and evaluated a part at a time. Keys with a null in them are rare and joined by a
+ * set. A view itself holds its rows of before; those of the input of an
+ * aggregate are given by the restricted query under the old snapshot. Keys are
+ * told apart by equality, not by image, since the restricted query is joined
+ * with them. Keys beyond memory are spilled in order of their hash, and are told
+ * apart and evaluated a part at a time. Keys with a null in them are rare and joined by a
  * condition that cannot use indexes, so they are kept and run apart.
  */
 #include "exec/keyed.hpp"
@@ -47,7 +49,7 @@ struct KeyedOperator
 	bool keys_may_fail;         /* computing a key column can raise an error */
 	List *touches;              /* CachedTouch */
 	CachedQuery *restricted[2]; /* by: has keys with nulls */
-	CachedQuery *stored[2];
+	CachedQuery *stored[2];     /* null where rows of before are read under the old snapshot */
 };
 
 namespace
@@ -300,6 +302,20 @@ collect_row(void *arg, TupleTableSlot *row, int64 weight)
 	(void) capture::zset_add(collecting->out, row, collecting->sign * weight);
 }
 
+/* The rows of before. */
+void
+evaluate_old(const KeyedOperator *op, int which, NamedStore *keys, Collecting *before)
+{
+	if (op->stored[which])
+	{
+		run_query(op->stored[which], keys, 1, WeightColumn::kNone, collect_row, before);
+		return;
+	}
+	PushCopiedSnapshot(old_snapshot());
+	run_query(op->restricted[which], keys, 1, WeightColumn::kNone, collect_row, before);
+	PopActiveSnapshot();
+}
+
 void
 evaluate_keys(const KeyedOperator *op, const KeySet *keys, ZSet *out)
 {
@@ -311,7 +327,7 @@ evaluate_keys(const KeyedOperator *op, const KeySet *keys, ZSet *out)
 
 		if (keys->counts[which] > 0)
 		{
-			run_query(op->stored[which], &store, 1, WeightColumn::kNone, collect_row, &before);
+			evaluate_old(op, which, &store, &before);
 			run_query(op->restricted[which], &store, 1, WeightColumn::kNone, collect_row, &after);
 		}
 		tuplestore_end(keys->stores[which]);
@@ -485,8 +501,11 @@ make_keyed_operator(const ViewPlan *plan, TupleDesc view, const bool *stale)
 	op->keys_may_fail = keys_may_fail(plan);
 	op->restricted[0] = make_cached_query(plan->restricted, plan->context, stale);
 	op->restricted[1] = make_cached_query(plan->restricted_nulls, plan->context, stale);
-	op->stored[0] = make_cached_query(plan->stored, plan->context, stale);
-	op->stored[1] = make_cached_query(plan->stored_nulls, plan->context, stale);
+	if (plan->stored)
+	{
+		op->stored[0] = make_cached_query(plan->stored, plan->context, stale);
+		op->stored[1] = make_cached_query(plan->stored_nulls, plan->context, stale);
+	}
 	MemoryContextSwitchTo(old);
 	return op;
 }
@@ -499,7 +518,8 @@ run_keyed(KeyedOperator *op, List *deltas, ZSet *out)
 	List *changed = NIL;
 	int nstores = make_stores(op, deltas, stores, &changed);
 	KeySet *keys = nullptr;
-	bool everything = plan->npoints == 0;
+	bool reads_old = plan->restricted && !plan->stored;
+	bool everything = plan->npoints == 0 || (reads_old && !old_snapshot());
 
 	for (int i = 0; i < plan->npoints && !everything; i++)
 	{

@@ -26,7 +26,7 @@ struct ViewRuntime
 	exec::Stream *input;                 /* of plan->input */
 	exec::CachedQuery *whole;            /* the whole query */
 	state::AggregateOperator *aggregate; /* kAggregate */
-	exec::KeyedOperator *keyed;          /* kKeyed */
+	exec::KeyedOperator *keyed;          /* kKeyed, or of the keyed input of groups */
 	Oid state;
 	TupleDesc desc;             /* of the view */
 	state::WriterCache *writer; /* of the view */

@@ -277,6 +277,9 @@ namespace tw::pg
  * Fourth field of the advisory lock tags tailwater uses; 1 and 2 are the
  * server's own pg_advisory_lock() forms.
  */
+/* Before 17 an interval is always finite, so that what was added can be subtracted. */
+constexpr bool kIntervalsAreFinite = PG_VERSION_NUM < 170000;
+
 constexpr uint16 kGroupLock = 0x7477;
 constexpr uint16 kGuardLock = 0x7478;
 constexpr uint16 kKeyLock = 0x7479;

@@ -765,14 +765,9 @@ add_input(void *arg, TupleTableSlot *row, int64 weight)
 	for (int i = 0; i < plan->naggregates; i++)
 	{
 		const AggregateSpec *spec = &plan->aggregates[i];
-		int argument = spec->argument - 1;
 
-		if (spec->filter &&
-			(row->tts_isnull[spec->filter - 1] || !DatumGetBool(row->tts_values[spec->filter - 1])))
-			continue;
-		accumulate(spec, &groups->op->compares[i], &changes[i],
-				   spec->argument ? row->tts_values[argument] : (Datum) 0,
-				   spec->argument ? row->tts_isnull[argument] : false, weight);
+		accumulate(spec, &groups->op->compares[i], &changes[i], row->tts_values, row->tts_isnull,
+				   weight);
 	}
 	MemoryContextSwitchTo(old);
 }
