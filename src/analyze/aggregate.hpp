@@ -17,4 +17,11 @@ namespace tw::analyze
  */
 const char *plan_aggregate(ViewPlan *plan);
 
+/*
+ * The same for a grouped query that stands for the view's. Each of its groups is
+ * as many rows of the view as the multiplicity says, an expression (int8) over
+ * the groups and aggregates; null: one.
+ */
+const char *plan_groups(ViewPlan *plan, Query *query, Node *multiplicity);
+
 } // namespace tw::analyze

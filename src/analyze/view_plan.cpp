@@ -10,6 +10,7 @@
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
 #include "analyze/refusal.hpp"
+#include "analyze/set_operation.hpp"
 
 namespace tw::analyze
 {
@@ -96,6 +97,15 @@ choose_strategy(ViewPlan *plan)
 		query->havingQual)
 	{
 		reason = plan_aggregate(plan);
+		if (reason == nullptr)
+		{
+			plan->strategy = Strategy::kAggregate;
+			return;
+		}
+	}
+	if (query->setOperations)
+	{
+		reason = plan_set_operation(plan);
 		if (reason == nullptr)
 		{
 			plan->strategy = Strategy::kAggregate;

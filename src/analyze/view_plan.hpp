@@ -90,8 +90,9 @@ struct ViewPlan
 	int ngroup; /* number of group columns, the first columns of the input */
 	int naggregates;
 	AggregateSpec *aggregates;
-	List *finalize; /* target list over (keys, aggregate results), varno OUTER_VAR */
-	Node *having;   /* qual over the same, or null */
+	List *finalize;     /* target list over (keys, aggregate results), varno OUTER_VAR */
+	Node *having;       /* qual over the same, or null */
+	Node *multiplicity; /* how many rows of the view a group is (int8), over the same; null: one */
 
 	/*
 	 * kAggregate: the input block restricted to touched groups. kKeyed: the whole query restricted to
