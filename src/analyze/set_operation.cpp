@@ -19,6 +19,7 @@
 #include "analyze/set_operation.hpp"
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
+#include "analyze/build.hpp"
 
 namespace tw::analyze
 {
@@ -187,73 +188,18 @@ number_of_rows(Node *node, Tagging *tagging)
 
 /* ---- the query that groups ---- */
 
-const char *
-column_name(const TargetEntry *tle)
-{
-	return tle->resname ? tle->resname : "?column?";
-}
-
-RangeTblEntry *
-from_item(Query *query, const char *alias)
-{
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	List *names = NIL;
-	ListCell *lc;
-
-	foreach (lc, query->targetList)
-		if (!lfirst_node(TargetEntry, lc)->resjunk)
-			names = lappend(names, makeString(pstrdup(column_name(lfirst_node(TargetEntry, lc)))));
-	rte->rtekind = RTE_SUBQUERY;
-	rte->subquery = query;
-	rte->eref = makeAlias(alias, names);
-	rte->inFromCl = true;
-	return rte;
-}
-
-Query *
-select_from(RangeTblEntry *rte)
-{
-	Query *query = makeNode(Query);
-	RangeTblRef *ref = makeNode(RangeTblRef);
-
-	ref->rtindex = 1;
-	query->commandType = CMD_SELECT;
-	query->canSetTag = true;
-	query->rtable = list_make1(rte);
-	query->jointree = makeFromExpr(list_make1(ref), nullptr);
-	return query;
-}
-
 /* SELECT columns as the set operation has them, true for the arm's tag, false for the others FROM arm. */
 Query *
 tagged_arm(Query *whole, const Arm *arm, int ntags)
 {
 	Query *inner = (Query *) copyObject(rt_fetch(arm->rti, whole->rtable)->subquery);
 	SetOperationStmt *setop = castNode(SetOperationStmt, whole->setOperations);
-	Query *query;
-	ListCell *lc;
+	List *order = NIL;
 
-	/* It comes to stand one level deeper. */
-	IncrementVarSublevelsUp((Node *) inner, 1, 1);
-	query = select_from(from_item(inner, "arm"));
-	foreach (lc, inner->targetList)
-	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-		Node *expr = (Node *) tle->expr;
-		int column = list_length(query->targetList);
+	for (int i = 1; i <= list_length(setop->colTypes); i++)
+		order = lappend_int(order, i);
 
-		if (tle->resjunk)
-			continue;
-		expr = (Node *) makeVar(1, tle->resno, exprType(expr), exprTypmod(expr),
-								exprCollation(expr), 0);
-		expr = coerce_to_target_type(nullptr, expr, exprType(expr),
-									 list_nth_oid(setop->colTypes, column),
-									 list_nth_int(setop->colTypmods, column), COERCION_IMPLICIT,
-									 COERCE_IMPLICIT_CAST, -1);
-		query->targetList = lappend(query->targetList,
-									makeTargetEntry((Expr *) expr, column + 1,
-													pstrdup(column_name(tle)), false));
-	}
+	Query *query = select_columns(inner, order, setop->colTypes, setop->colTypmods);
 	for (int tag = 1; tag <= ntags; tag++)
 		query->targetList = lappend(query->targetList,
 									makeTargetEntry((Expr *) makeBoolConst(tag == arm->tag, false),

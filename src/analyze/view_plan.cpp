@@ -9,6 +9,7 @@
 #include "analyze/block.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
+#include "analyze/recursion.hpp"
 #include "analyze/refusal.hpp"
 #include "analyze/set_operation.hpp"
 
@@ -112,13 +113,23 @@ choose_strategy(ViewPlan *plan)
 			return;
 		}
 	}
+	if (is_recursive_content(query))
+	{
+		reason = plan_recursion(plan);
+		if (reason == nullptr)
+		{
+			plan->strategy = Strategy::kRecursive;
+			return;
+		}
+	}
 	plan->reason = reason;
 	plan->strategy = Strategy::kKeyed;
 	reason = plan_keyed(plan);
 	if (reason)
 	{
 		plan->strategy = Strategy::kRecompute;
-		plan->reason = reason;
+		if (query->cteList == NIL)
+			plan->reason = reason;
 	}
 }
 

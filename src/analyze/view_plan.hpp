@@ -17,6 +17,7 @@ enum class Strategy : char
 {
 	kLinear,    /* select-project-join: the delta of the query is the delta of the view */
 	kAggregate, /* groups over a select-project-join input, kept in state */
+	kRecursive, /* the content of WITH RECURSIVE, by rounds over what changed */
 	kKeyed,     /* touched keys are evaluated again */
 	kRecompute  /* the query is evaluated again and compared */
 };
@@ -67,6 +68,8 @@ struct AggregateSpec
 	Oid collation;
 };
 
+struct Recursion;
+
 struct ViewPlan
 {
 	MemoryContext context;
@@ -85,6 +88,8 @@ struct ViewPlan
 
 	/* kLinear: gives the view's rows. kAggregate: gives keys, then arguments. Else null. */
 	Block *input;
+
+	Recursion *recursion; /* kRecursive */
 
 	/* kAggregate */
 	int ngroup; /* number of group columns, the first columns of the input */

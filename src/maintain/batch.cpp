@@ -71,6 +71,8 @@ probe(const ViewRuntime *view, List *deltas, ZSet *out)
 		case Strategy::kAggregate:
 			exec::run_delta(view->input, deltas, collect_weighted_row, out);
 			return true;
+		case Strategy::kRecursive:
+			return state::run_recursion(view->recursion, deltas, out) == exec::Touched::kSomeKeys;
 		default:
 			return exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kSomeKeys;
 	}
@@ -186,6 +188,10 @@ compute_delta(const ViewRuntime *view, List *deltas)
 			break;
 		case Strategy::kAggregate:
 			fold_input(view, deltas, out);
+			break;
+		case Strategy::kRecursive:
+			if (state::run_recursion(view->recursion, deltas, out) == exec::Touched::kEverything)
+				recompute(view, out);
 			break;
 		case Strategy::kKeyed:
 		case Strategy::kRecompute:
