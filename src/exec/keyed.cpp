@@ -15,6 +15,7 @@
 #include "analyze/block.hpp"
 #include "analyze/touch.hpp"
 #include "capture/spill.hpp"
+#include "exec/data_error.hpp"
 
 namespace tw::exec
 {
@@ -185,30 +186,6 @@ used_columns(const ViewPlan *plan, Oid relid)
 	return used;
 }
 
-bool
-may_fail(Oid function, void *unused)
-{
-	return !get_func_leakproof(function);
-}
-
-/*
- * True if evaluating the query's expressions could raise an error. Comparisons
- * that order or equate values do not, nor do leakproof functions.
- */
-bool
-may_fail_walker(Node *node, void *unused)
-{
-	if (node == nullptr)
-		return false;
-	if (IsA(node, Query))
-		return pg::walk_query((Query *) node, may_fail_walker, unused, 0);
-	if (IsA(node, OpExpr) && get_op_btree_interpretation(((OpExpr *) node)->opno) != NIL)
-		return may_fail_walker((Node *) ((OpExpr *) node)->args, unused);
-	if (check_functions_in_node(node, may_fail, nullptr))
-		return true;
-	return pg::walk_expression(node, may_fail_walker, unused);
-}
-
 const CachedTouch *
 touch_of(KeyedOperator *op, int point, List *changed)
 {
@@ -231,7 +208,7 @@ touch_of(KeyedOperator *op, int point, List *changed)
 	for (int i = 0; i < op->plan->nrestrict; i++)
 		if (!bms_is_member(op->plan->restrict_columns[i], known))
 			touch->followed = false;
-	touch->may_fail = query && may_fail_walker((Node *) query, nullptr);
+	touch->may_fail = query && can_fail((Node *) query);
 	touch->point = point;
 	touch->changed = list_copy(changed);
 	if (query)
@@ -403,53 +380,6 @@ evaluate_all_keys(const KeyedOperator *op, KeySet *keys, ZSet *out)
 namespace
 {
 
-/*
- * Runs fn() so that an error about data in it can be survived; returns false
- * then. Touch queries look at rows that the view's query leaves out, and a
- * restriction by a computed key may be evaluated before such rows are left
- * out: both may fail where the query itself never would.
- */
-template <typename Fn>
-bool
-survive_data_errors(bool may_fail, Fn &&fn)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool succeeded = true;
-
-	if (!may_fail)
-	{
-		fn();
-		return true;
-	}
-	BeginInternalSubTransaction(nullptr);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		PushActiveSnapshot(GetActiveSnapshot());
-		fn();
-		PopActiveSnapshot();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		ErrorData *error = CopyErrorData();
-
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-			error->sqlerrcode != ERRCODE_CARDINALITY_VIOLATION)
-			PG_RE_THROW();
-		FlushErrorState();
-		FreeErrorData(error);
-		RollbackAndReleaseCurrentSubTransaction();
-		succeeded = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return succeeded;
-}
-
 bool
 run_touch(const CachedTouch *touch, NamedStore *stores, int nstores, RowCallback callback,
 		  void *arg)
@@ -470,9 +400,7 @@ keys_may_fail(const ViewPlan *plan)
 
 		/* Arms of a set operation compute the column each in its own way. */
 		if (plan->query->setOperations ||
-			may_fail_walker((Node *) list_nth_node(TargetEntry, plan->query->targetList, column)
-								->expr,
-							nullptr))
+			can_fail((Node *) list_nth_node(TargetEntry, plan->query->targetList, column)->expr))
 			return true;
 	}
 	return false;

@@ -8,6 +8,7 @@
  * rights the owner of the view has.
  */
 #include "maintain/maintain.hpp"
+#include "analyze/recursion.hpp"
 #include "maintain/batch.hpp"
 #include "maintain/content.hpp"
 #include "maintain/environment.hpp"
@@ -218,16 +219,20 @@ find_key_index(const ViewPlan *plan)
 	return index;
 }
 
-/* Rows of a keyed view are looked up by the touched keys. */
+/* Rows of a keyed view are looked up by the touched keys, those of a recursive one by what its step joins. */
 void
 ensure_touch_index(const ViewPlan *plan)
 {
 	List *columns = NIL;
 
-	if (plan->strategy != Strategy::kKeyed)
+	if (plan->strategy == Strategy::kRecursive)
+		columns = plan->recursion->joined;
+	else if (plan->strategy != Strategy::kKeyed)
 		return;
 	for (int i = 0; i < plan->nrestrict; i++)
 		columns = lappend_int(columns, plan->restrict_columns[i]);
+	if (columns == NIL)
+		return;
 	catalog::ensure_planner_index(plan->view,
 								  ChooseRelationName(get_rel_name(plan->view), nullptr, "tw_touch",
 													 get_rel_namespace(plan->view), false),

@@ -65,6 +65,8 @@ any_reset(List *deltas)
 bool
 probe(const ViewRuntime *view, List *deltas, ZSet *out)
 {
+	if (view->recursion)
+		return state::run_recursion(view->recursion, deltas, out) == exec::Touched::kSomeKeys;
 	if (view->keyed)
 		return exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kSomeKeys;
 	exec::run_delta(view->input, deltas, collect_weighted_row, out);
@@ -193,6 +195,10 @@ compute_delta(const ViewRuntime *view, List *deltas, ZSet *out)
 		case Strategy::kAggregate:
 			if (!fold_input(view, deltas, out))
 				recompute_alone(view, out);
+			break;
+		case Strategy::kRecursive:
+			if (state::run_recursion(view->recursion, deltas, out) == exec::Touched::kEverything)
+				recompute(view, out);
 			break;
 		case Strategy::kKeyed:
 		case Strategy::kRecompute:

@@ -51,6 +51,7 @@ struct AggregateOperator
 	TupleTableSlot *output;  /* of the view */
 	ProjectionInfo *projection;
 	ExprState *having;
+	ExprState *multiplicity;
 
 	exec::CachedQuery *restricted;
 	exec::CachedQuery *restricted_nulls;
@@ -217,7 +218,7 @@ merge_group(Groups *groups, int group, StateRow *row)
 	return known;
 }
 
-/* Adds the view's row for a state row to the set, unless HAVING rejects it. */
+/* Adds the view's rows for a state row to the set, unless HAVING rejects them. */
 void
 emit(AggregateOperator *op, const StateRow *row, int64 weight, ZSet *out)
 {
@@ -241,6 +242,14 @@ emit(AggregateOperator *op, const StateRow *row, int64 weight, ZSet *out)
 	op->econtext->ecxt_outertuple = grouped;
 	if (op->having && !ExecQual(op->having, op->econtext))
 		return;
+	if (op->multiplicity)
+	{
+		bool isnull;
+
+		weight *= DatumGetInt64(ExecEvalExprSwitchContext(op->multiplicity, op->econtext, &isnull));
+		if (weight == 0)
+			return;
+	}
 	capture::zset_add(out, ExecProject(op->projection), weight);
 }
 
@@ -712,6 +721,9 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 		op->having = ExecInitQual(make_ands_implicit(
 									  expression_planner((Expr *) copyObject(plan->having))),
 								  nullptr);
+	if (plan->multiplicity)
+		op->multiplicity = ExecInitExpr(expression_planner((Expr *) copyObject(plan->multiplicity)),
+										nullptr);
 	op->restricted = exec::make_cached_query(plan->restricted, plan->context, stale);
 	op->restricted_nulls = exec::make_cached_query(plan->restricted_nulls, plan->context, stale);
 	MemoryContextSwitchTo(old);

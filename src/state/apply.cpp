@@ -57,13 +57,11 @@ same_value(Form_pg_attribute att, Datum a, bool a_null, Datum b, bool b_null)
 	return a_null == b_null && (a_null || datum_image_eq(a, b, att->attbyval, att->attlen));
 }
 
-/* True if the row the search found looks like the entry's. */
+/* True if the row the search found looks like the given one. */
 bool
-found_image(Application *app, const ZEntry *entry)
+found_image(Writer *writer, TupleDesc desc, TupleTableSlot *row)
 {
-	TupleTableSlot *found = app->writer->found;
-	TupleTableSlot *row = load(app, entry);
-	TupleDesc desc = app->delta->desc;
+	TupleTableSlot *found = writer->found;
 	bool same = true;
 
 	slot_getallattrs(found);
@@ -107,7 +105,7 @@ remove_some(Application *app, const ZEntry *entry, int64 n, bool *conflict)
 	*conflict = false;
 	while (removed < n && next_row(app->writer, &search))
 	{
-		if (!found_image(app, entry))
+		if (!found_image(app->writer, app->delta->desc, load(app, entry)))
 			continue;
 		if (delete_row(app->writer, &app->writer->found->tts_tid) == WriteResult::kConflict)
 			*conflict = true;
@@ -160,7 +158,7 @@ replace_row(Application *app, const ZEntry *old, const ZEntry *now)
 		bool found = false;
 
 		while (!found && next_row(app->writer, &search))
-			found = found_image(app, old);
+			found = found_image(app->writer, app->delta->desc, load(app, old));
 		end_search(&search);
 		if (!found)
 			row_missing(app->writer->rel);
@@ -370,6 +368,18 @@ apply_parts(Application *app, ZSet *delta)
 }
 
 } // namespace
+
+bool
+has_row(Writer *writer, TupleDesc desc, TupleTableSlot *row)
+{
+	Search search = begin_search(writer, GetActiveSnapshot(), row->tts_values, row->tts_isnull);
+	bool found = false;
+
+	while (!found && next_row(writer, &search))
+		found = found_image(writer, desc, row);
+	end_search(&search);
+	return found;
+}
 
 int64
 apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed, void *arg)
