@@ -472,9 +472,15 @@ compare_groups(const void *left, const void *right)
 	return capture::compare_images(a->entry->row, b->entry->row);
 }
 
-/* The groups that change, in the order in which all sessions fold them. */
+enum class Which
+{
+	kChanging,
+	kAll
+};
+
+/* The groups, in the order in which all sessions fold them. */
 OrderedGroup *
-order_groups(Groups *groups, TupleTableSlot *keys, int *n)
+order_groups(Groups *groups, Which which, TupleTableSlot *keys, int *n)
 {
 	int nentries = groups->keys->nentries;
 	bool by_value = keys->tts_tupleDescriptor->natts > 0 &&
@@ -489,7 +495,7 @@ order_groups(Groups *groups, TupleTableSlot *keys, int *n)
 		OrderedGroup *group = &ordered[*n];
 		bool isnull = true;
 
-		if (group_is_noop(groups, i))
+		if (which == Which::kChanging && group_is_noop(groups, i))
 			continue;
 		*group = {PG_INT64_MIN, &groups->keys->entries[i], i};
 		if (by_value)
@@ -708,7 +714,7 @@ fold_groups(Groups *groups, ZSet *out)
 	TupleTableSlot *keys = MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple);
 
 	int n;
-	OrderedGroup *ordered = order_groups(groups, keys, &n);
+	OrderedGroup *ordered = order_groups(groups, Which::kChanging, keys, &n);
 
 	if (n > 0)
 		fold.writer = open_writer(op->writer);
@@ -735,14 +741,18 @@ store_groups(Groups *groups, ZSet *out)
 
 	if (op->plan->ngroup == 0 && groups->keys->nentries == 0)
 		(void) capture::zset_add_values(groups->keys, nullptr, nullptr, 0);
-	for (int i = 0; i < groups->keys->nentries; i++)
+
+	/* Neighbours in the index become neighbours in state table and view: who changes many finds them together. */
+	int n;
+	OrderedGroup *ordered = order_groups(groups, Which::kAll, keys, &n);
+	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		ExecStoreMinimalTuple(groups->keys->entries[i].row, keys, false);
+		ExecStoreMinimalTuple(ordered[i].entry->row, keys, false);
 		slot_getallattrs(keys);
 		MemoryContextSwitchTo(fold.group);
-		insert_group(&fold, i, keys->tts_values, keys->tts_isnull,
-					 first_packing(groups->keys->nentries));
+		insert_group(&fold, ordered[i].group, keys->tts_values, keys->tts_isnull,
+					 first_packing(n));
 		MemoryContextSwitchTo(fold.batch);
 		MemoryContextReset(fold.group);
 	}
