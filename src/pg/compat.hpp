@@ -426,4 +426,15 @@ extend_relation(Relation rel)
 	return block;
 }
 
+/* The number of this backend's transaction among those it has had. */
+inline LocalTransactionId
+local_transaction()
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
+
 } // namespace tw::pg

@@ -751,8 +751,7 @@ store_groups(Groups *groups, ZSet *out)
 		ExecStoreMinimalTuple(ordered[i].entry->row, keys, false);
 		slot_getallattrs(keys);
 		MemoryContextSwitchTo(fold.group);
-		insert_group(&fold, ordered[i].group, keys->tts_values, keys->tts_isnull,
-					 first_packing(n));
+		insert_group(&fold, ordered[i].group, keys->tts_values, keys->tts_isnull, first_packing(n));
 		MemoryContextSwitchTo(fold.batch);
 		MemoryContextReset(fold.group);
 	}
