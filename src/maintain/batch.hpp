@@ -26,8 +26,14 @@ void run_batch(List *changes);
  */
 List *input_deltas(const ViewRuntime *view, List *changes, List *view_deltas);
 
-/* Maintains one view under the active snapshot, a copy of its own; returns the view's delta. */
-capture::Delta *maintain_view(const ViewRuntime *view, List *deltas);
+/*
+ * Maintains one view under the active snapshot, a copy of its own; returns the
+ * view's delta, which is in the memory context.
+ */
+capture::Delta *maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context);
+
+/* An empty set for a delta of the view, in which rows of one key stay together. */
+capture::ZSet *make_view_delta(const ViewRuntime *view, MemoryContext context);
 
 enum class Publish
 {
