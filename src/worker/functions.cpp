@@ -8,6 +8,7 @@
  */
 #include "worker/shmem.hpp"
 #include "worker/shared_state.hpp"
+#include "catalog/live_view.hpp"
 #include "maintain/deferred.hpp"
 
 namespace tw::worker
@@ -63,6 +64,25 @@ take_new_snapshot(QueryDesc *query)
 	query->estate->es_snapshot = RegisterSnapshot(GetActiveSnapshot());
 }
 
+/* True if there is a deferred view; not counting those of this transaction, which nobody else sees yet. */
+bool
+deferred_views_exist()
+{
+	bool found = false;
+	ListCell *lc;
+
+	foreach (lc, maintain::deferred_views())
+	{
+		catalog::LiveView live;
+
+		found |= catalog::find_live_view(lfirst_oid(lc), &live) &&
+				 !TransactionIdIsCurrentTransactionId((TransactionId) live.attached_xid);
+	}
+	/* Its snapshot is not to be held while we wait. */
+	InvalidateCatalogSnapshot();
+	return found;
+}
+
 } // namespace
 
 } // namespace tw::worker
@@ -96,9 +116,7 @@ tailwater_sync(PG_FUNCTION_ARGS)
 
 	if (query)
 		tw::worker::release_snapshot(query);
-	bool deferred = tw::maintain::deferred_views() != NIL;
-	InvalidateCatalogSnapshot();
-	bool maintained = !deferred || tw::worker::wait_until_maintained(deadline);
+	bool maintained = !tw::worker::deferred_views_exist() || tw::worker::wait_until_maintained(deadline);
 	bool covered = maintained && tw::worker::wait_until_covered(deadline);
 	if (query)
 		tw::worker::take_new_snapshot(query);
