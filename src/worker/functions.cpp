@@ -116,7 +116,8 @@ tailwater_sync(PG_FUNCTION_ARGS)
 
 	if (query)
 		tw::worker::release_snapshot(query);
-	bool maintained = !tw::worker::deferred_views_exist() || tw::worker::wait_until_maintained(deadline);
+	bool maintained = !tw::worker::deferred_views_exist() ||
+					  tw::worker::wait_until_maintained(deadline);
 	bool covered = maintained && tw::worker::wait_until_covered(deadline);
 	if (query)
 		tw::worker::take_new_snapshot(query);
