@@ -393,6 +393,51 @@ sublink_walker(Node *node, Query *query)
 	return pg::walk_expression(node, sublink_walker, query);
 }
 
+/* Built-in aggregates whose result is the same in whatever order rows arrive; sums of floats are not. */
+bool
+ignores_order(Oid aggregate)
+{
+	switch (aggregate)
+	{
+		case F_COUNT_:
+		case F_COUNT_ANY:
+		case F_SUM_INT2:
+		case F_SUM_INT4:
+		case F_SUM_INT8:
+		case F_SUM_NUMERIC:
+		case F_AVG_INT2:
+		case F_AVG_INT4:
+		case F_AVG_INT8:
+		case F_AVG_NUMERIC:
+			return true;
+	}
+	if (aggregate >= FirstNormalObjectId)
+		return false;
+
+	static const char *const names[] = {"min",   "max",    "bool_and", "bool_or",
+										"every", "bit_or", "bit_and",  "bit_xor"};
+	char *name = get_func_name(aggregate);
+	for (const char *known : names)
+		if (name && strcmp(name, known) == 0)
+			return true;
+	return false;
+}
+
+/* An aggregate that state does not follow. */
+bool
+other_aggregate_walker(Node *node, void *unused)
+{
+	if (node == nullptr || IsA(node, Query))
+		return false;
+	if (IsA(node, Aggref))
+	{
+		Aggref *agg = (Aggref *) node;
+
+		return agg->aggorder != NIL || agg->aggdistinct != NIL || !ignores_order(agg->aggfnoid);
+	}
+	return pg::walk_expression(node, other_aggregate_walker, unused);
+}
+
 /* True if a column by which touched rows could be told is there, but not shown. */
 bool
 hides_keys(Query *query)
@@ -403,7 +448,8 @@ hides_keys(Query *query)
 		return false;
 	foreach (lc, query->groupClause)
 		if (get_sortgroupclause_tle(lfirst_node(SortGroupClause, lc), query->targetList)->resjunk)
-			return !query->groupingSets;
+			return other_aggregate_walker((Node *) query->targetList, nullptr) ||
+				   other_aggregate_walker(query->havingQual, nullptr);
 	foreach (lc, query->windowClause)
 	{
 		ListCell *lp;
@@ -483,13 +529,17 @@ split_grouping_sets(Query *query)
 
 	if (sets == NIL || list_length(sets) > kMostSets)
 		return query;
-	show_all(query);
 	both->commandType = CMD_SELECT;
 	both->canSetTag = true;
 	both->jointree = makeFromExpr(NIL, nullptr);
-	both->targetList = same_targets(query);
-	foreach (lc, both->targetList)
-		lfirst_node(TargetEntry, lc)->ressortgroupref = 0;
+	foreach (lc, same_targets(query))
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		tle->ressortgroupref = 0;
+		if (!tle->resjunk)
+			both->targetList = lappend(both->targetList, tle);
+	}
 	foreach (lc, sets)
 	{
 		RangeTblRef *ref = makeNode(RangeTblRef);
@@ -522,36 +572,6 @@ split_grouping_sets(Query *query)
 		return ((RangeTblEntry *) linitial(both->rtable))->subquery;
 	both->setOperations = (Node *) setop;
 	return both;
-}
-
-/* Built-in aggregates whose result is the same in whatever order rows arrive; sums of floats are not. */
-bool
-ignores_order(Oid aggregate)
-{
-	switch (aggregate)
-	{
-		case F_COUNT_:
-		case F_COUNT_ANY:
-		case F_SUM_INT2:
-		case F_SUM_INT4:
-		case F_SUM_INT8:
-		case F_SUM_NUMERIC:
-		case F_AVG_INT2:
-		case F_AVG_INT4:
-		case F_AVG_INT8:
-		case F_AVG_NUMERIC:
-			return true;
-	}
-	if (aggregate >= FirstNormalObjectId)
-		return false;
-
-	static const char *const names[] = {"min",   "max",    "bool_and", "bool_or",
-										"every", "bit_or", "bit_and",  "bit_xor"};
-	char *name = get_func_name(aggregate);
-	for (const char *known : names)
-		if (name && strcmp(name, known) == 0)
-			return true;
-	return false;
 }
 
 bool
