@@ -17,6 +17,7 @@
 #include "maintain/batch.hpp"
 #include "maintain/guard.hpp"
 #include "maintain/session.hpp"
+#include "catalog/inner_relation.hpp"
 #include "catalog/view_list.hpp"
 #include "capture/statement.hpp"
 #include "decode/frontier.hpp"
@@ -60,8 +61,8 @@ is_live(Oid relation, Mode mode)
 {
 	catalog::LiveView live;
 
-	return get_rel_relkind(relation) == RELKIND_MATVIEW &&
-		   catalog::find_live_view(relation, &live) && live.mode == mode;
+	return catalog::is_maintained(relation) && catalog::find_live_view(relation, &live) &&
+		   live.mode == mode;
 }
 
 /* Locks the views and their inputs, in the order of OIDs; views are written, the rest is read. */
@@ -98,10 +99,31 @@ relevant_relations(List *views)
 	return relevant;
 }
 
+/* The views with the relations that hold parts of their queries. */
+List *
+with_inner_relations(List *views)
+{
+	List *all = list_copy(views);
+	ListCell *lc;
+
+	foreach (lc, views)
+		all = list_concat_unique_oid(all, catalog::inner_relations(lfirst_oid(lc)));
+	return all;
+}
+
+/* The view that the relation is, or is a part of. */
+Oid
+view_of(Oid relation)
+{
+	catalog::InnerRelation inner;
+
+	return catalog::find_inner_relation(relation, &inner) ? inner.view : relation;
+}
+
 List *
 wanted_views(List *without)
 {
-	List *views = list_difference_oid(deferred_views(), without);
+	List *views = with_inner_relations(list_difference_oid(deferred_views(), without));
 
 	list_sort(views, list_oid_cmp);
 	return views;
@@ -197,7 +219,7 @@ run_deferred(DeferredBatch *batch)
 		const ViewRuntime *view = get_runtime(oid);
 		List *deltas;
 
-		batch->current = oid;
+		batch->current = view_of(oid);
 		if (!view)
 			continue;
 		if (list_member_oid(batch->what.rebuild, oid))
@@ -245,7 +267,7 @@ run_immediate(DeferredBatch *batch, List *view_deltas)
 
 		if (written == NIL)
 			continue;
-		batch->current = oid;
+		batch->current = view_of(oid);
 		guard_write(view, written);
 		view = get_runtime(oid);
 		if (!view)
@@ -334,8 +356,8 @@ lock_deferred_views(List *without)
 		if (equal(what.views, wanted_views(without)))
 			break;
 	}
-	what.rebuild = list_difference_oid(what.views,
-									   list_difference_oid(what.views, decode::marked_views()));
+	List *marked = with_inner_relations(decode::marked_views());
+	what.rebuild = list_difference_oid(what.views, list_difference_oid(what.views, marked));
 	what.relevant = relevant_relations(what.views);
 	return what;
 }
@@ -407,7 +429,7 @@ log_whole_rows(List *tables)
 					errhint("Use tailwater.maintain = immediate."));
 		if ((relkind != RELKIND_RELATION && relkind != RELKIND_MATVIEW &&
 			 relkind != RELKIND_PARTITIONED_TABLE) ||
-			logs_whole_rows(table))
+			logs_whole_rows(table) || view_of(table) != table)
 			continue;
 		LockRelationOid(table, ShareRowExclusiveLock);
 		set_identity_full(table);

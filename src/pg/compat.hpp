@@ -231,6 +231,15 @@ mutate_expression(Node *node, Node *(*mutator)(Node *, Context *), Context *cont
 								   context);
 }
 
+template <typename Context>
+Query *
+mutate_query(Query *query, Node *(*mutator)(Node *, Context *), Context *context, int flags)
+{
+	return query_tree_mutator(query,
+							  reinterpret_cast<MutatorCallback>(reinterpret_cast<void *>(mutator)),
+							  context, flags);
+}
+
 } // namespace tw::pg
 
 namespace tw::pg
