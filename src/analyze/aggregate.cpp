@@ -396,7 +396,12 @@ sums_floats(Oid aggregate)
 const char *
 plan_aggregate(ViewPlan *plan)
 {
-	Query *query = plan->query;
+	return plan_groups(plan, plan->query, nullptr);
+}
+
+const char *
+plan_groups(ViewPlan *plan, Query *query, Node *multiplicity)
+{
 	Split split = {plan, NIL, NIL, NIL, NIL, nullptr};
 	bool distinct = query->distinctClause != NIL;
 	const char *reason;
@@ -411,6 +416,7 @@ plan_aggregate(ViewPlan *plan)
 	reason = collect_groups(query, &split);
 	if (reason)
 		return not_linear ? not_linear : reason;
+	(void) collect_walker(multiplicity, &split);
 
 	/* Groups first, so that their columns have the groups' numbers. */
 	List *columns = (List *) copyObject(split.groups);
@@ -455,6 +461,7 @@ plan_aggregate(ViewPlan *plan)
 	}
 	plan->finalize = (List *) finalize_mutator((Node *) targets, &split);
 	plan->having = finalize_mutator(query->havingQual, &split);
+	plan->multiplicity = finalize_mutator(multiplicity, &split);
 
 	List *keys = list_copy_head(split.groups, list_length(split.operators));
 	plan->restricted = (Query *) copyObject(input);

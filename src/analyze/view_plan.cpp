@@ -9,7 +9,9 @@
 #include "analyze/block.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
+#include "analyze/recursion.hpp"
 #include "analyze/refusal.hpp"
+#include "analyze/set_operation.hpp"
 
 namespace tw::analyze
 {
@@ -124,13 +126,32 @@ choose_strategy(ViewPlan *plan)
 		plan->keyed_input = nullptr;
 		plan->input = nullptr;
 	}
+	if (query->setOperations)
+	{
+		reason = plan_set_operation(plan);
+		if (reason == nullptr)
+		{
+			plan->strategy = Strategy::kAggregate;
+			return;
+		}
+	}
+	if (is_recursive_content(query))
+	{
+		reason = plan_recursion(plan);
+		if (reason == nullptr)
+		{
+			plan->strategy = Strategy::kRecursive;
+			return;
+		}
+	}
 	plan->reason = reason;
 	plan->strategy = Strategy::kKeyed;
 	reason = plan_keyed(plan);
 	if (reason)
 	{
 		plan->strategy = Strategy::kRecompute;
-		plan->reason = reason;
+		if (query->cteList == NIL)
+			plan->reason = reason;
 	}
 }
 

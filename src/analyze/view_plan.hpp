@@ -17,6 +17,7 @@ enum class Strategy : char
 {
 	kLinear,    /* select-project-join: the delta of the query is the delta of the view */
 	kAggregate, /* groups over a select-project-join input, kept in state */
+	kRecursive, /* the content of WITH RECURSIVE, by rounds over what changed */
 	kKeyed,     /* touched keys are evaluated again */
 	kRecompute  /* the query is evaluated again and compared */
 };
@@ -79,6 +80,8 @@ struct AggregateSpec
 	Oid collation;
 };
 
+struct Recursion;
+
 struct ViewPlan
 {
 	MemoryContext context;
@@ -105,12 +108,15 @@ struct ViewPlan
 	 */
 	ViewPlan *keyed_input;
 
+	Recursion *recursion; /* kRecursive */
+
 	/* kAggregate */
 	int ngroup; /* number of group columns, the first columns of the input */
 	int naggregates;
 	AggregateSpec *aggregates;
-	List *finalize; /* target list over (keys, aggregate results), varno OUTER_VAR */
-	Node *having;   /* qual over the same, or null */
+	List *finalize;     /* target list over (keys, aggregate results), varno OUTER_VAR */
+	Node *having;       /* qual over the same, or null */
+	Node *multiplicity; /* how many rows of the view a group is (int8), over the same; null: one */
 
 	/*
 	 * kAggregate: the input block restricted to touched groups. kKeyed: the whole query restricted to

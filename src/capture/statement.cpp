@@ -55,6 +55,15 @@ forget_transaction(XactEvent event, void *unused)
 	pending.applied = FirstCommandId;
 }
 
+void
+end_change(Change *change)
+{
+	if (change->copied && change->old_rows)
+		tuplestore_end(change->old_rows);
+	if (change->copied && change->new_rows)
+		tuplestore_end(change->new_rows);
+}
+
 /* Level a nested transaction's entries move to when it ends, by commit; they go by abort. */
 void
 end_subtransaction(SubXactEvent event, SubTransactionId sub, SubTransactionId parent, void *unused)
@@ -68,7 +77,10 @@ end_subtransaction(SubXactEvent event, SubTransactionId sub, SubTransactionId pa
 			pending.open = list_delete_first(pending.open);
 		foreach (lc, pending.changes)
 			if (((Change *) lfirst(lc))->nest_level >= level)
+			{
+				end_change((Change *) lfirst(lc));
 				pending.changes = foreach_delete_current (pending.changes, lc);
+			}
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
@@ -321,6 +333,7 @@ add_change(TriggerData *trigger, RowsLifetime lifetime)
 	change->truncated = TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event);
 	change->old_rows = trigger->tg_oldtable;
 	change->new_rows = trigger->tg_newtable;
+	change->copied = copy;
 	if (copy && change->old_rows)
 		change->old_rows = copy_store(change->old_rows, change->desc);
 	if (copy && change->new_rows)
@@ -350,6 +363,15 @@ take_changes()
 	pending.changes = NIL;
 	pending.applied = GetCurrentCommandId(false) + 1;
 	return changes;
+}
+
+void
+end_changes(List *changes)
+{
+	ListCell *lc;
+
+	foreach (lc, changes)
+		end_change((Change *) lfirst(lc));
 }
 
 MemoryContext

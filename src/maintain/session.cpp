@@ -226,6 +226,9 @@ build_runtime(const catalog::LiveView *info)
 															only_index(runtime->state),
 															runtime->desc, &runtime->stale);
 	}
+	if (plan->strategy == analyze::Strategy::kRecursive)
+		runtime->recursion = state::make_recursion_operator(plan, runtime->writer, runtime->desc,
+															&runtime->stale);
 	if (plan->strategy == analyze::Strategy::kKeyed ||
 		plan->strategy == analyze::Strategy::kRecompute)
 		runtime->keyed = exec::make_keyed_operator(plan, runtime->desc, &runtime->stale);

@@ -278,7 +278,7 @@ accumulate_extreme(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *ac
 	acc->n += weight;
 	if (cmp == 0)
 	{
-		best->n += Abs(weight);
+		best->n += std::abs(weight);
 		if (spec->one_image || same_image(spec, value, best->value))
 			return;
 		best->mixed = true;
@@ -292,7 +292,7 @@ accumulate_extreme(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *ac
 		best->mixed = false;
 		if (best->n > 0 && !spec->typbyval)
 			pfree(DatumGetPointer(best->value));
-		best->n = Abs(weight);
+		best->n = std::abs(weight);
 	}
 	best->value = copy_value(spec, value);
 }

@@ -24,7 +24,7 @@ namespace
 struct Application
 {
 	Writer *writer;
-	ZSet *delta;
+	ZSet *delta; /* or a part of it */
 	Packing packing;
 	TupleTableSlot *entry; /* holds the row of an entry */
 	capture::RowCallback changed;
@@ -57,13 +57,11 @@ same_value(Form_pg_attribute att, Datum a, bool a_null, Datum b, bool b_null)
 	return a_null == b_null && (a_null || datum_image_eq(a, b, att->attbyval, att->attlen));
 }
 
-/* True if the row the search found looks like the entry's. */
+/* True if the row the search found looks like the given one. */
 bool
-found_image(Application *app, const ZEntry *entry)
+found_image(Writer *writer, TupleDesc desc, TupleTableSlot *row)
 {
-	TupleTableSlot *found = app->writer->found;
-	TupleTableSlot *row = load(app, entry);
-	TupleDesc desc = app->delta->desc;
+	TupleTableSlot *found = writer->found;
 	bool same = true;
 
 	slot_getallattrs(found);
@@ -107,7 +105,7 @@ remove_some(Application *app, const ZEntry *entry, int64 n, bool *conflict)
 	*conflict = false;
 	while (removed < n && next_row(app->writer, &search))
 	{
-		if (!found_image(app, entry))
+		if (!found_image(app->writer, app->delta->desc, load(app, entry)))
 			continue;
 		if (delete_row(app->writer, &app->writer->found->tts_tid) == WriteResult::kConflict)
 			*conflict = true;
@@ -160,7 +158,7 @@ replace_row(Application *app, const ZEntry *old, const ZEntry *now)
 		bool found = false;
 
 		while (!found && next_row(app->writer, &search))
-			found = found_image(app, old);
+			found = found_image(app->writer, app->delta->desc, load(app, old));
 		end_search(&search);
 		if (!found)
 			row_missing(app->writer->rel);
@@ -297,18 +295,13 @@ pair_entries(Application *app)
 	return partner;
 }
 
-} // namespace
-
-int64
-apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed, void *arg)
+/* What goes of a part, and what takes its place. */
+void
+remove_part(Application *app, const int *partner)
 {
-	Application app = {writer,  delta,
-					   packing, MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
-					   changed, arg,
-					   0};
-	int *partner = pair_entries(&app);
+	const ZSet *delta = app->delta;
 	/* Rows with a key have their base rows or their group locked already. */
-	const bool keyed = writer->index && writer->index->rd_index->indisunique;
+	const bool keyed = app->writer->index && app->writer->index->rd_index->indisunique;
 	const int *order = keyed ? nullptr : capture::zset_order(delta);
 
 	for (int n = 0; n < delta->nentries; n++)
@@ -317,7 +310,7 @@ apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed
 
 		CHECK_FOR_INTERRUPTS();
 		if (delta->entries[i].weight < 0 && partner[i] >= 0)
-			replace_row(&app, &delta->entries[i], &delta->entries[partner[i]]);
+			replace_row(app, &delta->entries[i], &delta->entries[partner[i]]);
 	}
 	for (int n = 0; n < delta->nentries; n++)
 	{
@@ -325,14 +318,78 @@ apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed
 
 		CHECK_FOR_INTERRUPTS();
 		if (delta->entries[i].weight < 0 && partner[i] < 0)
-			remove_rows(&app, &delta->entries[i]);
+			remove_rows(app, &delta->entries[i]);
 	}
+}
+
+/* What comes and takes no other row's place. */
+void
+insert_part(Application *app, const int *partner)
+{
+	const ZSet *delta = app->delta;
+
 	for (int i = 0; i < delta->nentries; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (delta->entries[i].weight > 0 && partner[i] < 0)
-			insert_rows(&app, &delta->entries[i]);
+			insert_rows(app, &delta->entries[i]);
 	}
+}
+
+/*
+ * Rows of one key are in one part. All that goes has gone before anything
+ * comes, which may need a second reading.
+ */
+void
+apply_parts(Application *app, ZSet *delta)
+{
+	capture::ZParts parts = capture::read_parts(delta);
+
+	while ((app->delta = capture::next_part(&parts)) != nullptr)
+	{
+		MemoryContext old = MemoryContextSwitchTo(app->delta->context);
+		const int *partner = pair_entries(app);
+
+		remove_part(app, partner);
+		if (!delta->spill)
+			insert_part(app, partner);
+		MemoryContextSwitchTo(old);
+	}
+	if (!delta->spill)
+		return;
+	parts = capture::read_parts(delta);
+	while ((app->delta = capture::next_part(&parts)) != nullptr)
+	{
+		MemoryContext old = MemoryContextSwitchTo(app->delta->context);
+
+		insert_part(app, pair_entries(app));
+		MemoryContextSwitchTo(old);
+	}
+}
+
+} // namespace
+
+bool
+has_row(Writer *writer, TupleDesc desc, TupleTableSlot *row)
+{
+	Search search = begin_search(writer, GetActiveSnapshot(), row->tts_values, row->tts_isnull);
+	bool found = false;
+
+	while (!found && next_row(writer, &search))
+		found = found_image(writer, desc, row);
+	end_search(&search);
+	return found;
+}
+
+int64
+apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed, void *arg)
+{
+	Application app = {writer,  delta,
+					   packing, MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
+					   changed, arg,
+					   0};
+
+	apply_parts(&app, delta);
 	ExecDropSingleTupleTableSlot(app.entry);
 	return app.nrows;
 }
