@@ -462,4 +462,15 @@ create_lasting_wait_event_set(int nevents)
 #endif
 }
 
+/* The number of this backend's transaction among those it has had. */
+inline LocalTransactionId
+local_transaction()
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
+
 } // namespace tw::pg

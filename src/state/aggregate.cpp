@@ -509,9 +509,15 @@ compare_groups(const void *left, const void *right)
 	return capture::compare_images(a->entry->row, b->entry->row);
 }
 
-/* The groups that change, in the order in which all sessions fold them. */
+enum class Which
+{
+	kChanging,
+	kAll
+};
+
+/* The groups, in the order in which all sessions fold them. */
 OrderedGroup *
-order_groups(Groups *groups, TupleTableSlot *keys, int *n)
+order_groups(Groups *groups, Which which, TupleTableSlot *keys, int *n)
 {
 	int nentries = groups->keys->nentries;
 	OrderedGroup *ordered = (OrderedGroup *) MemoryContextAllocHuge(CurrentMemoryContext,
@@ -521,7 +527,7 @@ order_groups(Groups *groups, TupleTableSlot *keys, int *n)
 	*n = 0;
 	for (int i = 0; i < nentries; i++)
 	{
-		if (group_is_noop(groups, i))
+		if (which == Which::kChanging && group_is_noop(groups, i))
 			continue;
 		ordered[*n] = {group_rank(groups->keys->entries[i].row, keys), &groups->keys->entries[i],
 					   i};
@@ -793,7 +799,7 @@ fold_groups(Groups *groups, ZSet *out)
 
 	Size limit = capture::hash_memory() / 2;
 	int n;
-	OrderedGroup *ordered = order_groups(groups, keys, &n);
+	OrderedGroup *ordered = order_groups(groups, Which::kChanging, keys, &n);
 	SpilledGroups spilled = begin_spilled(groups);
 
 	if (n > 0 || !spilled.done)
@@ -850,9 +856,12 @@ store_groups(Groups *groups, ZSet *out)
 
 	if (op->plan->ngroup == 0 && groups->keys->nentries == 0)
 		(void) capture::zset_add_values(groups->keys, nullptr, nullptr, 0);
-	Packing packing = groups->spill ? Packing::kFull : first_packing(groups->keys->nentries);
-	for (int i = 0; i < groups->keys->nentries; i++)
-		store_group(&fold, groups, i, keys, packing);
+	/* Neighbours in the index become neighbours in state table and view: who changes many finds them together. */
+	int n;
+	OrderedGroup *ordered = order_groups(groups, Which::kAll, keys, &n);
+	Packing packing = groups->spill ? Packing::kFull : first_packing(n);
+	for (int i = 0; i < n; i++)
+		store_group(&fold, groups, ordered[i].group, keys, packing);
 
 	SpilledGroups spilled = begin_spilled(groups);
 	while (!spilled.done)
