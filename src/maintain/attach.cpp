@@ -11,6 +11,7 @@
 #include "analyze/recursion.hpp"
 #include "maintain/batch.hpp"
 #include "maintain/content.hpp"
+#include "maintain/deferred.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
 #include "catalog/internal_table.hpp"
@@ -18,6 +19,7 @@
 #include "capture/image.hpp"
 #include "capture/statement.hpp"
 #include "capture/triggers.hpp"
+#include "decode/frontier.hpp"
 #include "feed/log.hpp"
 #include "state/writer.hpp"
 #include "worker/shmem.hpp"
@@ -151,15 +153,19 @@ check_base(Oid base)
 						"table, or use a plain materialized view with REFRESH."));
 }
 
+/* From now on changes of the tables are captured: by triggers, or in the write-ahead log. */
 void
-create_base_triggers(List *tables)
+capture_changes(List *tables, catalog::Mode mode)
 {
 	ListCell *lc;
 
 	foreach (lc, tables)
-	{
 		check_base(lfirst_oid(lc));
-		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_MATVIEW)
+	if (mode == catalog::Mode::kDeferred)
+		log_whole_rows(tables);
+	foreach (lc, tables)
+	{
+		if (mode == catalog::Mode::kImmediate && get_rel_relkind(lfirst_oid(lc)) != RELKIND_MATVIEW)
 			(void) capture::create_triggers(lfirst_oid(lc));
 		invalidate(lfirst_oid(lc));
 	}
@@ -407,6 +413,51 @@ rebuild_dependents(Oid view)
 	}
 }
 
+/* True if an immediate view reads the table. */
+bool
+needs_triggers(Oid table)
+{
+	ListCell *lc;
+
+	foreach (lc, read_internal("base", 1, table, 2))
+	{
+		catalog::LiveView live;
+
+		if (catalog::find_live_view(lfirst_oid(lc), &live) &&
+			live.mode == catalog::Mode::kImmediate)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The content of the deferred views that read this one cannot be derived from
+ * its changes any more: how they are told is about to change.
+ */
+void
+rebuild_deferred_readers(Oid view)
+{
+	ListCell *lc;
+
+	foreach (lc, read_internal("base", 1, view, 2))
+	{
+		catalog::LiveView live;
+
+		if (!catalog::find_live_view(lfirst_oid(lc), &live) ||
+			live.mode != catalog::Mode::kDeferred)
+			continue;
+		LockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock);
+		decode::mark_for_rebuild(lfirst_oid(lc));
+	}
+}
+
+/* Locks that let nothing of the view's tables change that its content depends on. */
+LOCKMODE
+base_lock(catalog::Mode mode)
+{
+	return mode == catalog::Mode::kDeferred ? AccessShareLock : ShareRowExclusiveLock;
+}
+
 void
 drop_unused_triggers(List *tables)
 {
@@ -418,7 +469,7 @@ drop_unused_triggers(List *tables)
 
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
 			continue;
-		if (read_internal("base", 1, table, 2) == NIL && get_rel_relkind(table) != RELKIND_MATVIEW)
+		if (!needs_triggers(table) && get_rel_relkind(table) != RELKIND_MATVIEW)
 			capture::drop_triggers(table);
 		invalidate(table);
 	}
@@ -436,7 +487,9 @@ remove_attachment(Oid view)
 	delete_internal("base", 2, view);
 	delete_internal("state", 1, view);
 	delete_internal("attachment", 1, view);
+	delete_internal("rebuild", 1, view);
 	CommandCounterIncrement();
+	rebuild_deferred_readers(view);
 	foreach (lc, states)
 		catalog::drop_internal_table(lfirst_oid(lc));
 	foreach (lc, logs)
@@ -479,10 +532,10 @@ runtime_of(Oid view)
 int64
 attach(Oid view, catalog::Mode mode, bool feed)
 {
-	if (mode == catalog::Mode::kDeferred)
-		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("deferred maintenance is not available yet"),
-				errhint("Use tailwater.maintain = immediate."));
+	bool deferred = mode == catalog::Mode::kDeferred;
+
+	if (deferred)
+		check_decoding();
 
 	Relation rel = table_open(view, AccessExclusiveLock);
 	Environment environment = enter_environment(rel->rd_rel->relowner, Settings::kPinned);
@@ -492,9 +545,9 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	table_close(rel, NoLock);
 
 	announce(plan);
-	List *tables = tables_of(plan, ShareRowExclusiveLock);
+	List *tables = tables_of(plan, base_lock(mode));
 	/* The state of groups comes with the content; everything else is filled at once. */
-	bool filled = !populated && plan->strategy != Strategy::kAggregate;
+	bool filled = !populated && (deferred || plan->strategy != Strategy::kAggregate);
 	int64 rows = filled ? fill(plan) : 0;
 	create_state(plan);
 	Oid key_index = find_key_index(plan);
@@ -504,10 +557,17 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	record_attachment(plan, mode, log, key_index);
 	worker::note_log_written(); /* so that the view has a first position at once */
 	record_bases(view, tables);
-	create_base_triggers(tables);
+	capture_changes(tables, mode);
 	CommandCounterIncrement();
+	rebuild_deferred_readers(view);
+	if (deferred)
+	{
+		/* The maintainer takes over where this transaction ends, whatever was written meanwhile. */
+		decode::mark_for_rebuild(view);
+		worker::want_maintainer_at_commit();
+	}
 	/* The first content is not a change: positions begin after it. */
-	if (!filled)
+	else if (!filled)
 		rows = rebuild(runtime_of(view), Publish::kNo);
 	mark_populated(view);
 	rebuild_dependents(view);
@@ -540,8 +600,13 @@ refresh(Oid view)
 {
 	const ViewRuntime *runtime = runtime_of(view);
 
-	(void) tables_of(runtime->plan, ShareRowExclusiveLock);
+	(void) tables_of(runtime->plan, base_lock(runtime->info.mode));
 	int64 changed = rebuild(runtime_of(view), Publish::kYes);
+	if (runtime_of(view)->info.mode == catalog::Mode::kDeferred)
+	{
+		decode::mark_for_rebuild(view);
+		rebuild_deferred_readers(view);
+	}
 	rebuild_dependents(view);
 	return changed;
 }
@@ -569,8 +634,12 @@ query_altered(Oid view)
 	CommandCounterIncrement();
 
 	/* The log stays, and so do positions in the feed; the rest is made anew. */
+	bool deferred = info.mode == catalog::Mode::kDeferred;
+	if (deferred)
+		LockRelationOid(view, ShareRowExclusiveLock);
+
 	const ViewRuntime *runtime = runtime_of(view);
-	List *tables = tables_of(runtime->plan, ShareRowExclusiveLock);
+	List *tables = tables_of(runtime->plan, base_lock(info.mode));
 	List *before = read_internal("base", 2, view, 1);
 	List *states = read_internal("state", 1, view, 3);
 	ListCell *lc;
@@ -583,10 +652,15 @@ query_altered(Oid view)
 		catalog::drop_internal_table(lfirst_oid(lc));
 	create_state(runtime->plan);
 	record_bases(view, tables);
-	create_base_triggers(tables);
+	capture_changes(tables, info.mode);
 	drop_unused_triggers(list_difference_oid(before, tables));
 	invalidate(view);
 	CommandCounterIncrement();
+	if (deferred)
+	{
+		decode::mark_for_rebuild(view);
+		return;
+	}
 	(void) rebuild(runtime_of(view), Publish::kYes);
 	rebuild_dependents(view);
 }

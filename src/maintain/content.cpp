@@ -2,6 +2,7 @@
  * content.cpp - what a view should hold, against what it holds.
  */
 #include "maintain/content.hpp"
+#include "exec/snapshot.hpp"
 #include "state/writer.hpp"
 
 namespace tw::maintain
@@ -26,11 +27,8 @@ void
 lock_groups(Oid relid)
 {
 	LockRelationOid(relid, ShareRowExclusiveLock);
-	if (IsolationUsesXactSnapshot())
-		return;
-	PopActiveSnapshot();
-	PushCopiedSnapshot(GetLatestSnapshot());
-	UpdateActiveSnapshotCommandId();
+	if (!IsolationUsesXactSnapshot())
+		exec::renew_snapshot();
 }
 
 /* Removes all rows of a state table or view, in this transaction's sight. */
