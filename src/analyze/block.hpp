@@ -28,6 +28,9 @@ const char *not_linear(Query *query);
 /* Makes a block of a linear query, which it takes over. */
 Block *make_block(Query *query);
 
+/* Makes a block of any query, to be evaluated as a whole: it has no occurrences. */
+Block *make_opaque_block(Query *query);
+
 /* Name of the tuplestore that holds the delta of a relation. */
 char *delta_name(Oid relid);
 

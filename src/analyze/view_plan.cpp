@@ -82,6 +82,24 @@ set_key(ViewPlan *plan)
 		plan->key[plan->nkey++] = lfirst_int(lc);
 }
 
+/*
+ * True if the groups of a query whose input is not linear are better evaluated
+ * again than kept in state: more changes can be followed that way, or as many
+ * by the same columns.
+ */
+bool
+rather_keyed(const ViewPlan *plan)
+{
+	ViewPlan groups = *plan;
+
+	if (!plan->keyed_input || plan_keyed(&groups) != nullptr)
+		return false;
+
+	int lost = count_unfollowed(plan->keyed_input);
+	int lost_by_groups = count_unfollowed(&groups);
+	return lost_by_groups < lost || (lost_by_groups == lost && is_keyed_by_groups(plan));
+}
+
 void
 choose_strategy(ViewPlan *plan)
 {
@@ -94,24 +112,20 @@ choose_strategy(ViewPlan *plan)
 		plan->input = make_block((Query *) copyObject(query));
 		return;
 	}
-	if (query->hasAggs || query->groupClause != NIL || query->distinctClause != NIL ||
-		query->havingQual)
+	bool groups = query->hasAggs || query->groupClause != NIL || query->distinctClause != NIL ||
+				  query->havingQual;
+	if (groups || query->setOperations)
 	{
-		reason = plan_aggregate(plan);
-		if (reason == nullptr)
+		reason = groups ? plan_aggregate(plan) : plan_set_operation(plan);
+		if (reason == nullptr && !rather_keyed(plan))
 		{
 			plan->strategy = Strategy::kAggregate;
 			return;
 		}
-	}
-	if (query->setOperations)
-	{
-		reason = plan_set_operation(plan);
 		if (reason == nullptr)
-		{
-			plan->strategy = Strategy::kAggregate;
-			return;
-		}
+			reason = plan->reason;
+		plan->keyed_input = nullptr;
+		plan->input = nullptr;
 	}
 	if (is_recursive_content(query))
 	{
@@ -178,6 +192,7 @@ analyze_view(Oid view, MemoryContext parent)
 			plan->strategy = Strategy::kRecompute;
 			plan->reason = "a table read both with and without its descendants";
 			plan->npoints = 0;
+			plan->keyed_input = nullptr;
 			plan->only_bases = foreach_delete_current (plan->only_bases, lc);
 		}
 	table_close(rel, NoLock);

@@ -329,7 +329,7 @@ rebuild(const ViewRuntime *view, Publish publish)
 	PushCopiedSnapshot(GetLatestSnapshot());
 	UpdateActiveSnapshotCommandId();
 
-	ZSet *out = capture::make_zset(view->desc, CurrentMemoryContext);
+	ZSet *out = make_view_delta(view, CurrentMemoryContext);
 	if (publish == Publish::kNo)
 	{
 		make_room(view);
@@ -338,6 +338,7 @@ rebuild(const ViewRuntime *view, Publish publish)
 	}
 	recompute(view, out);
 	int64 changed = apply_to_view(view, out, publish);
+	capture::clear_zset(out);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	leave_environment(&environment);
@@ -602,8 +603,7 @@ verify(Oid view)
 {
 	const ViewRuntime *runtime = runtime_of(view);
 	Environment environment = enter_environment(runtime->plan->owner, Settings::kPinned);
-	ZSet *difference = capture::make_zset(runtime->desc, CurrentMemoryContext);
-	int64 rows = 0;
+	ZSet *difference = capture::make_large_zset(runtime->desc, CurrentMemoryContext);
 
 	PushCopiedSnapshot(GetTransactionSnapshot());
 	UpdateActiveSnapshotCommandId();
@@ -611,8 +611,8 @@ verify(Oid view)
 	read_view(runtime, -1, difference);
 	PopActiveSnapshot();
 	leave_environment(&environment);
-	for (int i = 0; i < difference->nentries; i++)
-		rows += Abs(difference->entries[i].weight);
+	int64 rows = capture::zset_size(difference);
+	capture::clear_zset(difference);
 	return rows;
 }
 

@@ -28,7 +28,7 @@ struct ViewRuntime
 	exec::CachedQuery *whole;            /* the whole query */
 	state::AggregateOperator *aggregate; /* kAggregate */
 	state::RecursionOperator *recursion; /* kRecursive */
-	exec::KeyedOperator *keyed;          /* kKeyed */
+	exec::KeyedOperator *keyed;          /* kKeyed, or of the keyed input of groups */
 	Oid state;
 	TupleDesc desc;             /* of the view */
 	state::WriterCache *writer; /* of the view */

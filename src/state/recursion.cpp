@@ -361,7 +361,7 @@ parts_after(const Run *run, const Block *block, Part self)
 
 /* What the tables' change in this pass does to the block, where the view lacks the rows in `lost`. */
 void
-add_change(Run *run, const Block *block, const ZSet *lost, ZSet *out)
+add_change(Run *run, const Block *block, ZSet *lost, ZSet *out)
 {
 	Oid view = run->op->plan->view;
 	Part self = lost ? Part::kOld : Part::kNew;
@@ -383,7 +383,7 @@ add_change(Run *run, const Block *block, const ZSet *lost, ZSet *out)
 
 /* The first round: what base and step lose or gain by the tables' change. */
 ZSet *
-first_round(Run *run, const ZSet *lost)
+first_round(Run *run, ZSet *lost)
 {
 	ZSet *round = capture::make_zset(run->op->view, CurrentMemoryContext);
 
@@ -396,7 +396,7 @@ first_round(Run *run, const ZSet *lost)
 
 /* What the step makes of a round. */
 ZSet *
-next_round(Run *run, const ZSet *round)
+next_round(Run *run, ZSet *round)
 {
 	const Block *step = run->op->recursion->step;
 	ZSet *next = capture::make_zset(run->op->view, CurrentMemoryContext);
