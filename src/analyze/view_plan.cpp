@@ -142,7 +142,7 @@ choose_strategy(ViewPlan *plan)
 	if (reason)
 	{
 		plan->strategy = Strategy::kRecompute;
-		if (query->cteList == NIL)
+		if (!reads_recursion(query))
 			plan->reason = reason;
 	}
 }
