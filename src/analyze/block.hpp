@@ -12,7 +12,8 @@ namespace tw::analyze
 
 /*
  * Replaces CTEs by subqueries and join alias variables by what they stand for,
- * at all levels. Returns the changed query; recursive CTEs stay.
+ * at all levels. A recursive CTE becomes a subquery that owns it and gives its
+ * content. Returns the changed query.
  */
 Query *normalize(Query *query);
 

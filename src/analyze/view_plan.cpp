@@ -115,10 +115,11 @@ choose_strategy(ViewPlan *plan)
 		plan->input = make_block((Query *) copyObject(query));
 		return;
 	}
-	if (query->hasAggs || query->groupClause != NIL || query->distinctClause != NIL ||
-		query->havingQual)
+	bool groups = query->hasAggs || query->groupClause != NIL || query->distinctClause != NIL ||
+				  query->havingQual;
+	if (groups || query->setOperations)
 	{
-		reason = plan_aggregate(plan);
+		reason = groups ? plan_aggregate(plan) : plan_set_operation(plan);
 		if (reason == nullptr && !rather_keyed(plan))
 		{
 			plan->strategy = Strategy::kAggregate;
@@ -128,15 +129,6 @@ choose_strategy(ViewPlan *plan)
 			reason = plan->reason;
 		plan->keyed_input = nullptr;
 		plan->input = nullptr;
-	}
-	if (query->setOperations)
-	{
-		reason = plan_set_operation(plan);
-		if (reason == nullptr)
-		{
-			plan->strategy = Strategy::kAggregate;
-			return;
-		}
 	}
 	if (is_recursive_content(query))
 	{
@@ -153,7 +145,7 @@ choose_strategy(ViewPlan *plan)
 	if (reason)
 	{
 		plan->strategy = Strategy::kRecompute;
-		if (query->cteList == NIL)
+		if (!reads_recursion(query))
 			plan->reason = reason;
 	}
 }
