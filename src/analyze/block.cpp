@@ -107,22 +107,24 @@ normalize_walker(Node *node, void *unused)
 			has_join |= lfirst_node(RangeTblEntry, lc)->rtekind == RTE_JOIN;
 		if (has_join)
 		{
-			query->targetList = (List *) flatten_join_alias_vars(query, (Node *) query->targetList);
-			query->jointree = (FromExpr *) flatten_join_alias_vars(query, (Node *) query->jointree);
-			query->havingQual = flatten_join_alias_vars(query, query->havingQual);
+			query->targetList = (List *) pg::flatten_join_aliases(query,
+																  (Node *) query->targetList);
+			query->jointree = (FromExpr *) pg::flatten_join_aliases(query,
+																	(Node *) query->jointree);
+			query->havingQual = pg::flatten_join_aliases(query, query->havingQual);
 			foreach (lc, query->rtable)
 			{
 				RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
 				if (rte->rtekind == RTE_SUBQUERY && rte->lateral)
-					rte->subquery = (Query *) flatten_join_alias_vars(query,
-																	  (Node *) rte->subquery);
+					rte->subquery = (Query *) pg::flatten_join_aliases(query,
+																	   (Node *) rte->subquery);
 				else if (rte->rtekind == RTE_FUNCTION)
-					rte->functions = (List *) flatten_join_alias_vars(query,
-																	  (Node *) rte->functions);
+					rte->functions = (List *) pg::flatten_join_aliases(query,
+																	   (Node *) rte->functions);
 				else if (rte->rtekind == RTE_VALUES)
 					rte->values_lists = (List *)
-						flatten_join_alias_vars(query, (Node *) rte->values_lists);
+						pg::flatten_join_aliases(query, (Node *) rte->values_lists);
 			}
 		}
 		return pg::walk_query(query, normalize_walker, unused, 0);

@@ -607,7 +607,7 @@ verify(Oid view)
 	PopActiveSnapshot();
 	leave_environment(&environment);
 	for (int i = 0; i < difference->nentries; i++)
-		rows += Abs(difference->entries[i].weight);
+		rows += std::abs(difference->entries[i].weight);
 	return rows;
 }
 

@@ -437,4 +437,37 @@ local_transaction()
 #endif
 }
 
+/* Replaces Vars of join relations by what they stand for. */
+inline Node *
+flatten_join_aliases(Query *query, Node *node)
+{
+#if PG_VERSION_NUM >= 160000
+	return flatten_join_alias_vars(nullptr, query, node);
+#else
+	return flatten_join_alias_vars(query, node);
+#endif
+}
+
+/* Whether the role may look up names in the schema. */
+inline bool
+may_use_schema(Oid schema, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK;
+#else
+	return pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
+/* A set of wait events that lasts as long as the process. */
+inline WaitEventSet *
+create_lasting_wait_event_set(int nevents)
+{
+#if PG_VERSION_NUM >= 170000
+	return CreateWaitEventSet(nullptr, nevents);
+#else
+	return CreateWaitEventSet(TopMemoryContext, nevents);
+#endif
+}
+
 } // namespace tw::pg

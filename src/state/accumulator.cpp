@@ -142,7 +142,7 @@ accumulate_extreme(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *ac
 	acc->n += weight;
 	if (cmp == 0)
 	{
-		best->n += Abs(weight);
+		best->n += std::abs(weight);
 		return;
 	}
 	if (best->n > 0)
@@ -152,7 +152,7 @@ accumulate_extreme(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *ac
 	if (best->n > 0 && !spec->typbyval)
 		pfree(DatumGetPointer(best->value));
 	best->value = copy_value(spec, value);
-	best->n = Abs(weight);
+	best->n = std::abs(weight);
 }
 
 bool
