@@ -497,12 +497,31 @@ make_block(Query *query)
 	return block;
 }
 
+Block *
+make_opaque_block(Query *query)
+{
+	Block *block = (Block *) palloc0(sizeof(Block));
+
+	block->query = query;
+	return block;
+}
+
 /* ---- delta queries ---- */
 
 char *
 delta_name(Oid relid)
 {
 	return psprintf("tailwater delta %u", relid);
+}
+
+char *
+part_name(Oid relid, Part part)
+{
+	if (part == Part::kGone)
+		return psprintf("tailwater gone %u", relid);
+	if (part == Part::kFormer)
+		return psprintf("tailwater change %u", relid);
+	return delta_name(relid);
 }
 
 TupleDesc
@@ -626,9 +645,9 @@ target_names(Query *query)
 	return names;
 }
 
-/* Turns an entry for a table into the signed union of the table and its negated delta. */
+/* Turns an entry for a table into the signed union of the table and its negated delta, of that name. */
 void
-become_old(RangeTblEntry *rte, Query *parent, TupleDesc desc)
+become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
 {
 	RangeTblEntry *table = (RangeTblEntry *) copyObject(rte);
 	RangeTblEntry *delta = (RangeTblEntry *) copyObject(rte);
@@ -640,7 +659,7 @@ become_old(RangeTblEntry *rte, Query *parent, TupleDesc desc)
 
 	table->securityQuals = NIL;
 	delta->securityQuals = NIL;
-	become_tuplestore(delta, delta_name(rte->relid), desc);
+	become_tuplestore(delta, name, desc);
 
 	arm = union_arm(table, desc, weight_const(1));
 	pg::copy_permissions(arm, table, parent);
@@ -704,10 +723,10 @@ rewrite_occurrence(Query *query, int rti, Rewriting *rewriting)
 	TupleDesc desc = delta_descriptor(RelationGetDescr(rel));
 
 	table_close(rel, NoLock);
-	if (part == Part::kDelta)
-		become_tuplestore(rte, delta_name(rte->relid), desc);
+	if (part == Part::kDelta || part == Part::kGone)
+		become_tuplestore(rte, part_name(rte->relid, part), desc);
 	else
-		become_old(rte, query, desc);
+		become_old(rte, query, part_name(rte->relid, part), desc);
 	return (Node *) makeVar(rti, desc->natts, INT8OID, -1, InvalidOid, 0);
 }
 
@@ -723,7 +742,7 @@ any_part(const Rewriting *rewriting, int from, int upto, bool (*test)(Part))
 bool
 is_delta(Part part)
 {
-	return part == Part::kDelta;
+	return part == Part::kDelta || part == Part::kGone;
 }
 
 int
@@ -872,7 +891,7 @@ read_before_and_after(Query *query, int rti)
 	Relation rel = table_open(rte->relid, AccessShareLock);
 
 	/* The weights of the signed union do not matter here, only that the rows are there. */
-	become_old(rte, query, delta_descriptor(RelationGetDescr(rel)));
+	become_old(rte, query, delta_name(rte->relid), delta_descriptor(RelationGetDescr(rel)));
 	table_close(rel, NoLock);
 }
 

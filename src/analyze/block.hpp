@@ -28,8 +28,14 @@ const char *not_linear(Query *query);
 /* Makes a block of a linear query, which it takes over. */
 Block *make_block(Query *query);
 
+/* Makes a block of any query, to be evaluated as a whole: it has no occurrences. */
+Block *make_opaque_block(Query *query);
+
 /* Name of the tuplestore that holds the delta of a relation. */
 char *delta_name(Oid relid);
+
+/* Name of the tuplestore a term needs to read the part of a relation; kDelta and kOld: the delta. */
+char *part_name(Oid relid, circuit::Part part);
 
 /* Columns of a delta: those of the relation, dropped ones included, and the weight. */
 TupleDesc delta_descriptor(TupleDesc relation);

@@ -7,6 +7,7 @@
  */
 #include "analyze/explain.hpp"
 #include "analyze/block.hpp"
+#include "analyze/recursion.hpp"
 #include "analyze/view_plan.hpp"
 #include "circuit/operator.hpp"
 #include "pg/guard.hpp"
@@ -41,8 +42,25 @@ make_node(Kind kind, const char *detail, List *inputs)
 
 Node_ *describe_query(Query *query);
 
+/* WITH RECURSIVE: base and step below where it is read, and the reference to itself as it is. */
 Node_ *
-describe_relation(RangeTblEntry *rte)
+describe_cte(RangeTblEntry *rte, Query *query)
+{
+	ListCell *lc;
+
+	foreach (lc, query->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
+
+		if (rte->ctelevelsup == 0 && strcmp(cte->ctename, rte->ctename) == 0)
+			return make_node(Kind::kRecursive, rte->ctename,
+							 list_make1(describe_query(castNode(Query, cte->ctequery))));
+	}
+	return make_node(Kind::kValues, psprintf("%s, the rows so far", rte->ctename), NIL);
+}
+
+Node_ *
+describe_relation(RangeTblEntry *rte, Query *query)
 {
 	switch (rte->rtekind)
 	{
@@ -57,7 +75,7 @@ describe_relation(RangeTblEntry *rte)
 			return make_node(rte->lateral ? Kind::kLateral : Kind::kSubquery, rte->eref->aliasname,
 							 list_make1(describe_query(rte->subquery)));
 		case RTE_CTE:
-			return make_node(Kind::kRecursive, rte->ctename, NIL);
+			return describe_cte(rte, query);
 		default:
 			return make_node(Kind::kValues, rte->eref ? rte->eref->aliasname : "", NIL);
 	}
@@ -83,7 +101,7 @@ Node_ *
 describe_from(Node *node, Query *query)
 {
 	if (IsA(node, RangeTblRef))
-		return describe_relation(rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable));
+		return describe_relation(rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable), query);
 	if (IsA(node, JoinExpr))
 	{
 		JoinExpr *join = (JoinExpr *) node;
@@ -176,6 +194,17 @@ class_of(const ViewPlan *plan)
 	}
 }
 
+/* What stands below the groups of a view is evaluated again where it is touched. */
+void
+mark_input(circuit::Operator *op, bool below_groups)
+{
+	if (below_groups)
+		op->cls = Class::kKeyed;
+	below_groups |= op->kind == Kind::kAggregate || op->kind == Kind::kDistinct;
+	for (circuit::Operator &input : op->inputs)
+		mark_input(&input, below_groups);
+}
+
 /* Scans deliver deltas whatever becomes of them above. */
 void
 mark_scans(circuit::Operator *op)
@@ -193,8 +222,24 @@ state_table(Oid view)
 							 get_namespace_oid("tailwater_internal", true));
 }
 
+/* Name of a column by which touched rows are told. */
 const char *
-how_touched(const ViewPlan *plan, Oid relid)
+key_name(const ViewPlan *plan, int i)
+{
+	AttrNumber column = plan->restrict_columns[i];
+
+	if (plan->stored)
+		return get_attname(plan->view, column, false);
+
+	Var *var = (Var *) list_nth_node(TargetEntry, plan->query->targetList, column - 1)->expr;
+	if (!IsA(var, Var))
+		return "an expression";
+	RangeTblEntry *rte = rt_fetch(var->varno, plan->query->rtable);
+	return psprintf("%s.%s", rte->eref->aliasname, get_rte_attribute_name(rte, var->varattno));
+}
+
+const char *
+how_touched(const ViewPlan *plan, Oid relid, const char *reason)
 {
 	StringInfoData keys;
 
@@ -203,9 +248,10 @@ how_touched(const ViewPlan *plan, Oid relid)
 			return "where any row is touched, evaluate the query again and compare";
 	initStringInfo(&keys);
 	for (int i = 0; i < plan->nrestrict; i++)
-		appendStringInfo(&keys, "%s%s", i > 0 ? ", " : "",
-						 get_attname(plan->view, plan->restrict_columns[i], false));
-	return psprintf("evaluate touched keys (%s) again (%s)", keys.data, plan->reason);
+		appendStringInfo(&keys, "%s%s", i > 0 ? ", " : "", key_name(plan, i));
+	return psprintf("evaluate touched keys (%s) again%s (%s)", keys.data,
+					plan->stored ? "" : ", before and after, and add what differs to the groups",
+					reason);
 }
 
 const char *
@@ -216,8 +262,12 @@ how_changed(const ViewPlan *plan, Oid relid)
 	if (plan->strategy == Strategy::kRecompute)
 		return psprintf("where any row is touched, evaluate the query again and compare (%s)",
 						plan->reason);
-	if (plan->strategy == Strategy::kKeyed)
-		return how_touched(plan, relid);
+	if (plan->strategy == Strategy::kRecursive)
+		return plan->recursion->is_set ? "rounds over what changed: semi-naive for rows that come, "
+										 "delete and rederive for rows that go"
+									   : "rounds over what changed, by counts of derivations";
+	if (keyed_part(plan))
+		return how_touched(keyed_part(plan), relid, plan->reason);
 	for (int i = 0; i < plan->input->noccurrences; i++)
 		occurrences += plan->input->relids[i] == relid;
 	if (plan->input->native_rti)
@@ -244,6 +294,8 @@ explain(Oid view)
 			circuit::Operator op{Kind::kScan, Class::kIncremental, "", "", {}};
 
 			convert(root, class_of(plan), &op);
+			if (plan->keyed_input)
+				mark_input(&op, false);
 			mark_scans(&op);
 			op.state = state_name;
 			std::vector<std::string> rendered = circuit::render(op);

@@ -8,6 +8,7 @@
  */
 #include "analyze/key.hpp"
 #include "analyze/block.hpp"
+#include "analyze/recursion.hpp"
 
 namespace tw::analyze
 {
@@ -509,6 +510,8 @@ List *
 derive_key(Query *query, bool *exists)
 {
 	*exists = false;
+	if (is_recursive_set(query))
+		return all_columns(query, exists);
 	if (query->cteList != NIL || query->hasTargetSRFs)
 		return NIL;
 	if (query->setOperations)

@@ -9,7 +9,9 @@
 #include "analyze/block.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
+#include "analyze/recursion.hpp"
 #include "analyze/refusal.hpp"
+#include "analyze/set_operation.hpp"
 
 namespace tw::analyze
 {
@@ -80,6 +82,24 @@ set_key(ViewPlan *plan)
 		plan->key[plan->nkey++] = lfirst_int(lc);
 }
 
+/*
+ * True if the groups of a query whose input is not linear are better evaluated
+ * again than kept in state: more changes can be followed that way, or as many
+ * by the same columns.
+ */
+bool
+rather_keyed(const ViewPlan *plan)
+{
+	ViewPlan groups = *plan;
+
+	if (!plan->keyed_input || plan_keyed(&groups) != nullptr)
+		return false;
+
+	int lost = count_unfollowed(plan->keyed_input);
+	int lost_by_groups = count_unfollowed(&groups);
+	return lost_by_groups < lost || (lost_by_groups == lost && is_keyed_by_groups(plan));
+}
+
 void
 choose_strategy(ViewPlan *plan)
 {
@@ -96,9 +116,31 @@ choose_strategy(ViewPlan *plan)
 		query->havingQual)
 	{
 		reason = plan_aggregate(plan);
+		if (reason == nullptr && !rather_keyed(plan))
+		{
+			plan->strategy = Strategy::kAggregate;
+			return;
+		}
+		if (reason == nullptr)
+			reason = plan->reason;
+		plan->keyed_input = nullptr;
+		plan->input = nullptr;
+	}
+	if (query->setOperations)
+	{
+		reason = plan_set_operation(plan);
 		if (reason == nullptr)
 		{
 			plan->strategy = Strategy::kAggregate;
+			return;
+		}
+	}
+	if (is_recursive_content(query))
+	{
+		reason = plan_recursion(plan);
+		if (reason == nullptr)
+		{
+			plan->strategy = Strategy::kRecursive;
 			return;
 		}
 	}
@@ -108,7 +150,8 @@ choose_strategy(ViewPlan *plan)
 	if (reason)
 	{
 		plan->strategy = Strategy::kRecompute;
-		plan->reason = reason;
+		if (query->cteList == NIL)
+			plan->reason = reason;
 	}
 }
 
@@ -157,6 +200,7 @@ analyze_view(Oid view, MemoryContext parent)
 			plan->strategy = Strategy::kRecompute;
 			plan->reason = "a table read both with and without its descendants";
 			plan->npoints = 0;
+			plan->keyed_input = nullptr;
 			plan->only_bases = foreach_delete_current (plan->only_bases, lc);
 		}
 	table_close(rel, NoLock);

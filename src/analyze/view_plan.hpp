@@ -17,6 +17,7 @@ enum class Strategy : char
 {
 	kLinear,    /* select-project-join: the delta of the query is the delta of the view */
 	kAggregate, /* groups over a select-project-join input, kept in state */
+	kRecursive, /* the content of WITH RECURSIVE, by rounds over what changed */
 	kKeyed,     /* touched keys are evaluated again */
 	kRecompute  /* the query is evaluated again and compared */
 };
@@ -64,10 +65,20 @@ enum class AggregateKind : char
 	kAvgInt,     /* avg(int2, int4) */
 	kSumNumeric, /* sum(int8, numeric) */
 	kAvgNumeric, /* avg(int8, numeric) */
+	kVarNumeric, /* variance and stddev of integers and numeric */
+	kFloatSum,   /* sum(float4, float8) */
+	kFloatOne,   /* avg, variance, stddev of float4 and float8 */
+	kFloatTwo,   /* corr, covar, regr */
+	kSumInterval,
+	kAvgInterval,
+	kSumMoney,
 	kMin,
 	kMax,
 	kBoolAnd,
-	kBoolOr
+	kBoolOr,
+	kBitAnd, /* of integers, as the two below */
+	kBitOr,
+	kBitXor
 };
 
 /* One distinct aggregate call of the query. */
@@ -76,15 +87,19 @@ struct AggregateSpec
 	AggregateKind kind;
 	Aggref *aggref;
 	AttrNumber argument; /* column of the input block, 0: none */
+	AttrNumber second;   /* another argument, 0: none */
 	AttrNumber filter;   /* boolean column of the input block, 0: none */
 	AttrNumber state;    /* its first column in the state table */
 	int nstate;          /* number of its state columns */
 	Oid argtype;
 	int16 typlen;
 	bool typbyval;
-	Oid compare; /* min, max: btree comparison function of the argument */
+	Oid compare;    /* min, max: btree comparison function of the argument */
+	bool one_image; /* min, max: equal values look the same */
 	Oid collation;
 };
+
+struct Recursion;
 
 struct ViewPlan
 {
@@ -105,12 +120,22 @@ struct ViewPlan
 	/* kLinear: gives the view's rows. kAggregate: gives keys, then arguments. Else null. */
 	Block *input;
 
+	/*
+	 * kAggregate, where the input is not linear: the plan by which its touched rows are evaluated, under
+	 * the old and under the new snapshot. `query` has the input's columns, then key columns of its own;
+	 * `restricted` has the input's columns only. `input` has no occurrences then.
+	 */
+	ViewPlan *keyed_input;
+
+	Recursion *recursion; /* kRecursive */
+
 	/* kAggregate */
 	int ngroup; /* number of group columns, the first columns of the input */
 	int naggregates;
 	AggregateSpec *aggregates;
-	List *finalize; /* target list over (keys, aggregate results), varno OUTER_VAR */
-	Node *having;   /* qual over the same, or null */
+	List *finalize;     /* target list over (keys, aggregate results), varno OUTER_VAR */
+	Node *having;       /* qual over the same, or null */
+	Node *multiplicity; /* how many rows of the view a group is (int8), over the same; null: one */
 
 	/*
 	 * kAggregate: the input block restricted to touched groups. kKeyed: the whole query restricted to
@@ -122,12 +147,19 @@ struct ViewPlan
 	Query *restricted;
 	Query *restricted_nulls;
 
-	/* kKeyed: the view's own rows of the touched keys, and where base tables are read. */
+	/* kKeyed: the view's own rows of the touched keys (null: see keyed_input), and where base tables are read. */
 	Query *stored;
 	Query *stored_nulls;
 	int npoints;
 	TouchPoint *points;
 };
+
+/* The plan, or the part of it, that evaluates touched keys again; null where there is none. */
+inline const ViewPlan *
+keyed_part(const ViewPlan *plan)
+{
+	return plan->strategy == Strategy::kKeyed ? plan : plan->keyed_input;
+}
 
 constexpr const char *kKeysName = "tailwater keys";
 constexpr const char *kDeltaName = "tailwater delta %d";

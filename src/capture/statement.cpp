@@ -9,6 +9,9 @@
  * the count is back at the outermost one. All inputs are then new, and "old" is
  * new minus the batch's delta.
  *
+ * The command that began the outermost statement tells old rows from new ones:
+ * everything that the batch changes is changed by this command or a later one.
+ *
  * The count and the pending changes belong to the transaction. What a rolled
  * back subtransaction counted in or added is dropped with it.
  */
@@ -25,9 +28,11 @@ struct Pending
 	MemoryContext context; /* child of TopTransactionContext, or null */
 	List *open;            /* nest level of each statement under way, innermost first */
 	List *changes;
+	CommandId first;   /* see first_command() */
+	CommandId applied; /* changes of earlier commands are in the views */
 };
 
-Pending pending = {nullptr, NIL, NIL};
+Pending pending = {nullptr, NIL, NIL, InvalidCommandId, FirstCommandId};
 
 MemoryContext
 pending_context()
@@ -46,6 +51,17 @@ forget_transaction(XactEvent event, void *unused)
 	pending.context = nullptr;
 	pending.open = NIL;
 	pending.changes = NIL;
+	pending.first = InvalidCommandId;
+	pending.applied = FirstCommandId;
+}
+
+void
+end_change(Change *change)
+{
+	if (change->copied && change->old_rows)
+		tuplestore_end(change->old_rows);
+	if (change->copied && change->new_rows)
+		tuplestore_end(change->new_rows);
 }
 
 /* Level a nested transaction's entries move to when it ends, by commit; they go by abort. */
@@ -61,7 +77,10 @@ end_subtransaction(SubXactEvent event, SubTransactionId sub, SubTransactionId pa
 			pending.open = list_delete_first(pending.open);
 		foreach (lc, pending.changes)
 			if (((Change *) lfirst(lc))->nest_level >= level)
+			{
+				end_change((Change *) lfirst(lc));
 				pending.changes = foreach_delete_current (pending.changes, lc);
+			}
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
@@ -271,8 +290,21 @@ enter_statement()
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 
+	/* Not the current command: a BEFORE trigger of a user may have gone on since the statement began. */
+	if (pending.open == NIL)
+	{
+		CommandId command = ActiveSnapshotSet() ? GetActiveSnapshot()->curcid : InvalidCommandId;
+
+		pending.first = command < pending.applied ? InvalidCommandId : command;
+	}
 	pending.open = lcons_int(GetCurrentTransactionNestLevel(), pending.open);
 	MemoryContextSwitchTo(old);
+}
+
+CommandId
+first_command()
+{
+	return pending.first;
 }
 
 bool
@@ -301,6 +333,7 @@ add_change(TriggerData *trigger, RowsLifetime lifetime)
 	change->truncated = TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event);
 	change->old_rows = trigger->tg_oldtable;
 	change->new_rows = trigger->tg_newtable;
+	change->copied = copy;
 	if (copy && change->old_rows)
 		change->old_rows = copy_store(change->old_rows, change->desc);
 	if (copy && change->new_rows)
@@ -328,7 +361,17 @@ take_changes()
 	List *changes = pending.changes;
 
 	pending.changes = NIL;
+	pending.applied = GetCurrentCommandId(false) + 1;
 	return changes;
+}
+
+void
+end_changes(List *changes)
+{
+	ListCell *lc;
+
+	foreach (lc, changes)
+		end_change((Change *) lfirst(lc));
 }
 
 MemoryContext

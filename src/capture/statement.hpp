@@ -17,6 +17,7 @@ struct Change
 	Tuplestorestate *old_rows; /* or null */
 	Tuplestorestate *new_rows; /* or null */
 	bool truncated;
+	bool copied;    /* the rows are the change's own */
 	int nest_level; /* of the (sub)transaction */
 
 	/* Filled at the first call of touches_columns(). */
@@ -35,6 +36,14 @@ void enter_statement();
 
 /* True if no statement on base tables is under way but the one whose AFTER trigger calls. */
 bool is_outermost_statement();
+
+/*
+ * The command by whose number rows of before the pending batch can be told from
+ * those that it changed: what was there when the batch began is visible to this
+ * command. InvalidCommandId where there is none: an earlier batch of the same
+ * command, made by a user's trigger, has been applied already.
+ */
+CommandId first_command();
 
 /* The AFTER STATEMENT trigger of the statement has done its work. */
 void leave_statement();
@@ -59,6 +68,9 @@ bool is_descendant(Oid relid, Oid ancestor);
 
 /* The pending changes (List of Change), which are then no longer pending. */
 List *take_changes();
+
+/* Frees the rows that the changes have of their own. */
+void end_changes(List *changes);
 
 /* The memory context of the pending batch, in which its changes are. Reset it when the batch is done. */
 MemoryContext batch_context();

@@ -8,6 +8,7 @@
  * rights the owner of the view has.
  */
 #include "maintain/maintain.hpp"
+#include "analyze/recursion.hpp"
 #include "maintain/batch.hpp"
 #include "maintain/content.hpp"
 #include "maintain/environment.hpp"
@@ -218,16 +219,20 @@ find_key_index(const ViewPlan *plan)
 	return index;
 }
 
-/* Rows of a keyed view are looked up by the touched keys. */
+/* Rows of a keyed view are looked up by the touched keys, those of a recursive one by what its step joins. */
 void
 ensure_touch_index(const ViewPlan *plan)
 {
 	List *columns = NIL;
 
-	if (plan->strategy != Strategy::kKeyed)
+	if (plan->strategy == Strategy::kRecursive)
+		columns = plan->recursion->joined;
+	else if (plan->strategy != Strategy::kKeyed)
 		return;
 	for (int i = 0; i < plan->nrestrict; i++)
 		columns = lappend_int(columns, plan->restrict_columns[i]);
+	if (columns == NIL)
+		return;
 	catalog::ensure_planner_index(plan->view,
 								  ChooseRelationName(get_rel_name(plan->view), nullptr, "tw_touch",
 													 get_rel_namespace(plan->view), false),
@@ -324,7 +329,7 @@ rebuild(const ViewRuntime *view, Publish publish)
 	PushCopiedSnapshot(GetLatestSnapshot());
 	UpdateActiveSnapshotCommandId();
 
-	ZSet *out = capture::make_zset(view->desc, CurrentMemoryContext);
+	ZSet *out = make_view_delta(view, CurrentMemoryContext);
 	if (publish == Publish::kNo)
 	{
 		make_room(view);
@@ -333,6 +338,7 @@ rebuild(const ViewRuntime *view, Publish publish)
 	}
 	recompute(view, out);
 	int64 changed = apply_to_view(view, out, publish);
+	capture::clear_zset(out);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	leave_environment(&environment);
@@ -597,8 +603,7 @@ verify(Oid view)
 {
 	const ViewRuntime *runtime = runtime_of(view);
 	Environment environment = enter_environment(runtime->plan->owner, Settings::kPinned);
-	ZSet *difference = capture::make_zset(runtime->desc, CurrentMemoryContext);
-	int64 rows = 0;
+	ZSet *difference = capture::make_large_zset(runtime->desc, CurrentMemoryContext);
 
 	PushCopiedSnapshot(GetTransactionSnapshot());
 	UpdateActiveSnapshotCommandId();
@@ -606,8 +611,8 @@ verify(Oid view)
 	read_view(runtime, -1, difference);
 	PopActiveSnapshot();
 	leave_environment(&environment);
-	for (int i = 0; i < difference->nentries; i++)
-		rows += std::abs(difference->entries[i].weight);
+	int64 rows = capture::zset_size(difference);
+	capture::clear_zset(difference);
 	return rows;
 }
 

@@ -66,15 +66,12 @@ any_reset(List *deltas)
 bool
 probe(const ViewRuntime *view, List *deltas, ZSet *out)
 {
-	switch (view->plan->strategy)
-	{
-		case Strategy::kLinear:
-		case Strategy::kAggregate:
-			exec::run_delta(view->input, deltas, collect_weighted_row, out);
-			return true;
-		default:
-			return exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kSomeKeys;
-	}
+	if (view->recursion)
+		return state::run_recursion(view->recursion, deltas, out) == exec::Touched::kSomeKeys;
+	if (view->keyed)
+		return exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kSomeKeys;
+	exec::run_delta(view->input, deltas, collect_weighted_row, out);
+	return true;
 }
 
 TupleDesc
@@ -97,15 +94,18 @@ check_isolation(const ViewRuntime *view, List *deltas)
 		return;
 
 	TupleDesc desc = probe_descriptor(view);
-	ZSet *before = capture::make_zset(desc, CurrentMemoryContext);
-	ZSet *after = capture::make_zset(desc, CurrentMemoryContext);
+	ZSet *before = capture::make_large_zset(desc, CurrentMemoryContext);
+	ZSet *after = capture::make_large_zset(desc, CurrentMemoryContext);
 
 	/* This also takes the locks on touched keys: what is committed afterwards does not concern them. */
 	bool rows = !any_reset(deltas) && probe(view, deltas, before);
 	Snapshot fixed = GetActiveSnapshot();
 	Snapshot now = GetLatestSnapshot();
 	if (now->xmax == fixed->xmax && now->xcnt == fixed->xcnt)
+	{
+		capture::end_zset(before);
 		return;
+	}
 	if (!rows)
 		state::serialization_failure();
 	PushCopiedSnapshot(now);
@@ -115,14 +115,11 @@ check_isolation(const ViewRuntime *view, List *deltas)
 	if (!comparable)
 		state::serialization_failure();
 
-	Delta negated = {};
-	negated.desc = desc;
-	negated.set = after;
-	for (int i = 0; i < after->nentries; i++)
-		after->entries[i].weight = -after->entries[i].weight;
-	capture::each_row(&negated, collect_weighted_row, before);
+	capture::zset_add_all(before, after, -1);
 	if (!capture::zset_is_empty(before))
 		state::serialization_failure();
+	capture::end_zset(before);
+	capture::end_zset(after);
 }
 
 /*
@@ -149,36 +146,47 @@ needs_netting(const ViewRuntime *view, List *deltas)
 	return false;
 }
 
-void
+/* Adds what changed in the input to the groups; false where that is not a set of rows. */
+bool
 fold_input(const ViewRuntime *view, List *deltas, ZSet *out)
 {
 	state::Groups *groups = state::begin_groups(view->aggregate);
 
-	if (needs_netting(view, deltas))
+	if (view->keyed || needs_netting(view, deltas))
 	{
-		ZSet *input = capture::make_zset(ExecTypeFromTL(view->plan->input->query->targetList),
-										 CurrentMemoryContext);
+		ZSet *input = capture::make_large_zset(ExecTypeFromTL(view->plan->input->query->targetList),
+											   CurrentMemoryContext);
 		Delta net = {};
 
-		exec::run_delta(view->input, deltas, collect_weighted_row, input);
+		if (!probe(view, deltas, input))
+			return false;
 		net.desc = input->desc;
 		net.set = input;
 		capture::each_row(&net, state::add_input, groups);
+		capture::clear_zset(input);
 	}
 	else
 		exec::run_delta(view->input, deltas, state::add_input, groups);
 	state::fold_groups(groups, out);
+	return true;
 }
 
-ZSet *
-compute_delta(const ViewRuntime *view, List *deltas)
+/* Evaluates the whole query again, alone. */
+void
+recompute_alone(const ViewRuntime *view, ZSet *out)
 {
-	ZSet *out = capture::make_zset(view->desc, CurrentMemoryContext);
+	guard_recompute(view);
+	exec::renew_snapshot();
+	recompute(view, out);
+}
 
+void
+compute_delta(const ViewRuntime *view, List *deltas, ZSet *out)
+{
 	if (any_reset(deltas))
 	{
 		recompute(view, out);
-		return out;
+		return;
 	}
 	switch (view->plan->strategy)
 	{
@@ -186,21 +194,21 @@ compute_delta(const ViewRuntime *view, List *deltas)
 			exec::run_delta(view->input, deltas, collect_weighted_row, out);
 			break;
 		case Strategy::kAggregate:
-			fold_input(view, deltas, out);
+			if (!fold_input(view, deltas, out))
+				recompute_alone(view, out);
+			break;
+		case Strategy::kRecursive:
+			if (state::run_recursion(view->recursion, deltas, out) == exec::Touched::kEverything)
+				recompute(view, out);
 			break;
 		case Strategy::kKeyed:
 		case Strategy::kRecompute:
 			if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
-			{
-				guard_recompute(view);
-				exec::renew_snapshot();
-				recompute(view, out);
-			}
+				recompute_alone(view, out);
 			break;
 		default:
 			elog(ERROR, "unknown strategy of materialized view %u", view->info.view);
 	}
-	return out;
 }
 
 /* False where the view reads none of the columns that the statement changed in its base table. */
@@ -208,9 +216,14 @@ bool
 sees_change(const ViewRuntime *view, capture::Change *change)
 {
 	const analyze::Block *block = view->plan->input;
+	const analyze::ViewPlan *keyed = view->plan->keyed_input;
 
 	if (view->plan->strategy != Strategy::kLinear && view->plan->strategy != Strategy::kAggregate)
 		return true;
+	for (int i = 0; keyed && i < keyed->npoints; i++)
+		if (keyed->points[i].relid == change->relid &&
+			capture::touches_columns(change, keyed->points[i].used))
+			return true;
 	for (int i = 0; i < block->noccurrences; i++)
 		if (block->relids[i] == change->relid && capture::touches_columns(change, block->used[i]))
 			return true;
@@ -259,9 +272,9 @@ input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 	return deltas;
 }
 
-/* Maintains one view; returns its own delta. */
+/* Maintains one view; returns its own delta, which is in the memory context. */
 Delta *
-maintain_view(const ViewRuntime *view, List *deltas)
+maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context)
 {
 	Environment environment = enter_environment(view->plan->owner, view->plan->needs_environment
 																	   ? Settings::kPinned
@@ -272,12 +285,13 @@ maintain_view(const ViewRuntime *view, List *deltas)
 		exec::renew_snapshot();
 	check_isolation(view, deltas);
 
-	ZSet *out = compute_delta(view, deltas);
+	ZSet *out = make_view_delta(view, context);
+	compute_delta(view, deltas, out);
 	(void) apply_to_view(view, out, Publish::kYes);
 	CommandCounterIncrement();
 	leave_environment(&environment);
 
-	Delta *delta = (Delta *) palloc0(sizeof(Delta));
+	Delta *delta = (Delta *) MemoryContextAllocZero(context, sizeof(Delta));
 	delta->relid = view->info.view;
 	delta->desc = view->desc;
 	delta->set = out;
@@ -285,6 +299,12 @@ maintain_view(const ViewRuntime *view, List *deltas)
 }
 
 } // namespace
+
+ZSet *
+make_view_delta(const ViewRuntime *view, MemoryContext context)
+{
+	return capture::make_large_zset(view->desc, context, view->plan->nkey, view->plan->key);
+}
 
 int64
 apply_to_view(const ViewRuntime *view, ZSet *delta, Publish publish)
@@ -294,7 +314,8 @@ apply_to_view(const ViewRuntime *view, ZSet *delta, Publish publish)
 
 	state::Writer *writer = state::open_writer(view->writer);
 	bool is_first = publish == Publish::kNo;
-	state::Packing packing = is_first && view->plan->strategy == Strategy::kAggregate
+	state::Packing packing = is_first && view->plan->strategy == Strategy::kAggregate &&
+									 !delta->spill
 								 ? state::first_packing(delta->nentries)
 								 : state::Packing::kFull;
 	LogState log;
@@ -313,6 +334,9 @@ void
 run_batch(List *changes)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "tailwater maintenance",
+												  ALLOCSET_DEFAULT_SIZES);
+	/* Of one view; of its delta, until that is known to be of use. */
+	MemoryContext working = AllocSetContextCreate(context, "tailwater view",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	List *relids = NIL;
@@ -336,10 +360,19 @@ run_batch(List *changes)
 			PushCopiedSnapshot(exec::maintenance_snapshot());
 			begun = true;
 		}
-		Delta *delta = maintain_view(view, deltas);
-		if (!capture::zset_is_empty(delta->set))
+
+		bool is_input = views_of_base(view->info.view) != NIL;
+		MemoryContextSwitchTo(working);
+		Delta *delta = maintain_view(view, deltas, is_input ? context : working);
+		MemoryContextSwitchTo(context);
+		if (is_input && !capture::zset_is_empty(delta->set))
 			view_deltas = lappend(view_deltas, delta);
+		else
+			capture::end_zset(delta->set);
+		MemoryContextReset(working);
 	}
+	foreach (lc, view_deltas)
+		capture::end_zset(((Delta *) lfirst(lc))->set);
 	if (begun)
 		PopActiveSnapshot();
 	MemoryContextSwitchTo(old);

@@ -18,6 +18,9 @@ namespace tw::maintain
  */
 void run_batch(List *changes);
 
+/* An empty set for a delta of the view, in which rows of one key stay together. */
+capture::ZSet *make_view_delta(const ViewRuntime *view, MemoryContext context);
+
 enum class Publish
 {
 	kYes,

@@ -131,7 +131,7 @@ has_keys(const ViewRuntime *view)
 	Strategy strategy = view->plan->strategy;
 
 	return (strategy == Strategy::kLinear || strategy == Strategy::kAggregate) &&
-		   view->plan->input->njoin_keys > 0;
+		   !analyze::keyed_part(view->plan) && view->plan->input->njoin_keys > 0;
 }
 
 /* Adds what a delta of an input writes; a delta of another relation writes nothing here. */

@@ -117,7 +117,9 @@ after_statement(TriggerData *trigger)
 	if (!run_now)
 		return;
 
-	run_batch(capture::take_changes());
+	List *changes = capture::take_changes();
+	run_batch(changes);
+	capture::end_changes(changes);
 	MemoryContextReset(capture::batch_context());
 }
 

@@ -277,6 +277,9 @@ namespace tw::pg
  * Fourth field of the advisory lock tags tailwater uses; 1 and 2 are the
  * server's own pg_advisory_lock() forms.
  */
+/* Before 17 an interval is always finite, so that what was added can be subtracted. */
+constexpr bool kIntervalsAreFinite = PG_VERSION_NUM < 170000;
+
 constexpr uint16 kGroupLock = 0x7477;
 constexpr uint16 kGuardLock = 0x7478;
 constexpr uint16 kKeyLock = 0x7479;
@@ -427,17 +430,6 @@ extend_relation(Relation rel)
 	return block;
 }
 
-/* The number of this backend's transaction among those it has had. */
-inline LocalTransactionId
-local_transaction()
-{
-#if PG_VERSION_NUM >= 170000
-	return MyProc->vxid.lxid;
-#else
-	return MyProc->lxid;
-#endif
-}
-
 /* Replaces Vars of join relations by what they stand for. */
 inline Node *
 flatten_join_aliases(Query *query, Node *node)
@@ -468,6 +460,17 @@ create_lasting_wait_event_set(int nevents)
 	return CreateWaitEventSet(nullptr, nevents);
 #else
 	return CreateWaitEventSet(TopMemoryContext, nevents);
+#endif
+}
+
+/* The number of this backend's transaction among those it has had. */
+inline LocalTransactionId
+local_transaction()
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
 #endif
 }
 

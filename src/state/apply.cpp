@@ -24,7 +24,8 @@ namespace
 struct Application
 {
 	Writer *writer;
-	ZSet *delta;
+	ZSet *delta; /* or a part of it */
+	bool in_parts;
 	Packing packing;
 	TupleTableSlot *entry; /* holds the row of an entry */
 	TupleTableSlot *other; /* holds the row of a second one */
@@ -66,10 +67,9 @@ same_value(Form_pg_attribute att, Datum a, bool a_null, Datum b, bool b_null)
 
 /* True if the row the search found looks like the given one. */
 bool
-found_image(Application *app, TupleTableSlot *row)
+found_image(Writer *writer, TupleDesc desc, TupleTableSlot *row)
 {
-	TupleTableSlot *found = app->writer->found;
-	TupleDesc desc = app->delta->desc;
+	TupleTableSlot *found = writer->found;
 	bool same = true;
 
 	slot_getallattrs(found);
@@ -112,7 +112,7 @@ remove_some(Application *app, const ZEntry *entry, int64 n, bool *conflict)
 	*conflict = false;
 	while (removed < n && next_row(app->writer, &search))
 	{
-		if (!found_image(app, row))
+		if (!found_image(app->writer, app->delta->desc, row))
 			continue;
 		if (delete_row(app->writer, &app->writer->found->tts_tid) == WriteResult::kConflict)
 			*conflict = true;
@@ -166,7 +166,7 @@ replace_row(Application *app, TupleTableSlot *old, TupleTableSlot *now)
 		bool found = false;
 
 		while (!found && next_row(app->writer, &search))
-			found = found_image(app, old);
+			found = found_image(app->writer, app->delta->desc, old);
 		end_search(&search);
 		if (!found)
 			row_missing(app->writer->rel);
@@ -243,13 +243,14 @@ is_keyed(const Writer *writer)
 /*
  * The usual case: what goes stands just before what comes for it. Rows with a
  * key are replaced at once: their base rows or their group are locked already,
- * so the order does not matter.
+ * so the order does not matter. What is read in parts is paired twice, and
+ * replaced at the first time by remove_part().
  */
 void
 pair_neighbours(Application *app, int *partner)
 {
 	ZSet *delta = app->delta;
-	bool at_once = is_keyed(app->writer);
+	bool at_once = is_keyed(app->writer) && !app->in_parts;
 
 	for (int i = 0; i + 1 < delta->nentries; i++)
 	{
@@ -325,21 +326,12 @@ pair_entries(Application *app)
 	return partner;
 }
 
-} // namespace
-
-int64
-apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed, void *arg)
+/* What goes of a part, and what takes its place. */
+void
+remove_part(Application *app, const int *partner)
 {
-	Application app = {writer,
-					   delta,
-					   packing,
-					   MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
-					   MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
-					   changed,
-					   arg,
-					   0};
-	int *partner = pair_entries(&app);
-	const int *order = is_keyed(writer) ? nullptr : capture::zset_order(delta);
+	const ZSet *delta = app->delta;
+	const int *order = is_keyed(app->writer) ? nullptr : capture::zset_order(delta);
 
 	for (int n = 0; n < delta->nentries; n++)
 	{
@@ -347,8 +339,8 @@ apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed
 
 		CHECK_FOR_INTERRUPTS();
 		if (delta->entries[i].weight < 0 && partner[i] >= 0)
-			replace_row(&app, load(&app, &delta->entries[i]),
-						load(app.other, &delta->entries[partner[i]]));
+			replace_row(app, load(app, &delta->entries[i]),
+						load(app->other, &delta->entries[partner[i]]));
 	}
 	for (int n = 0; n < delta->nentries; n++)
 	{
@@ -356,14 +348,83 @@ apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed
 
 		CHECK_FOR_INTERRUPTS();
 		if (delta->entries[i].weight < 0 && partner[i] == kAlone)
-			remove_rows(&app, &delta->entries[i]);
+			remove_rows(app, &delta->entries[i]);
 	}
+}
+
+/* What comes and takes no other row's place. */
+void
+insert_part(Application *app, const int *partner)
+{
+	const ZSet *delta = app->delta;
+
 	for (int i = 0; i < delta->nentries; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (delta->entries[i].weight > 0 && partner[i] == kAlone)
-			insert_rows(&app, &delta->entries[i]);
+			insert_rows(app, &delta->entries[i]);
 	}
+}
+
+/*
+ * Rows of one key are in one part. All that goes has gone before anything
+ * comes, which may need a second reading.
+ */
+void
+apply_parts(Application *app, ZSet *delta)
+{
+	capture::ZParts parts = capture::read_parts(delta);
+
+	while ((app->delta = capture::next_part(&parts)) != nullptr)
+	{
+		MemoryContext old = MemoryContextSwitchTo(app->delta->context);
+		const int *partner = pair_entries(app);
+
+		remove_part(app, partner);
+		if (!delta->spill)
+			insert_part(app, partner);
+		MemoryContextSwitchTo(old);
+	}
+	if (!delta->spill)
+		return;
+	parts = capture::read_parts(delta);
+	while ((app->delta = capture::next_part(&parts)) != nullptr)
+	{
+		MemoryContext old = MemoryContextSwitchTo(app->delta->context);
+
+		insert_part(app, pair_entries(app));
+		MemoryContextSwitchTo(old);
+	}
+}
+
+} // namespace
+
+bool
+has_row(Writer *writer, TupleDesc desc, TupleTableSlot *row)
+{
+	Search search = begin_search(writer, GetActiveSnapshot(), row->tts_values, row->tts_isnull);
+	bool found = false;
+
+	while (!found && next_row(writer, &search))
+		found = found_image(writer, desc, row);
+	end_search(&search);
+	return found;
+}
+
+int64
+apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed, void *arg)
+{
+	Application app = {writer,
+					   delta,
+					   delta->spill != nullptr,
+					   packing,
+					   MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
+					   MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
+					   changed,
+					   arg,
+					   0};
+
+	apply_parts(&app, delta);
 	ExecDropSingleTupleTableSlot(app.entry);
 	ExecDropSingleTupleTableSlot(app.other);
 	return app.nrows;
