@@ -17,6 +17,7 @@
 #include "maintain/batch.hpp"
 #include "maintain/guard.hpp"
 #include "maintain/session.hpp"
+#include "catalog/inner_relation.hpp"
 #include "catalog/view_list.hpp"
 #include "capture/statement.hpp"
 #include "decode/frontier.hpp"
@@ -60,8 +61,8 @@ is_live(Oid relation, Mode mode)
 {
 	catalog::LiveView live;
 
-	return get_rel_relkind(relation) == RELKIND_MATVIEW &&
-		   catalog::find_live_view(relation, &live) && live.mode == mode;
+	return catalog::is_maintained(relation) && catalog::find_live_view(relation, &live) &&
+		   live.mode == mode;
 }
 
 /*
@@ -104,10 +105,31 @@ relevant_relations(List *views)
 	return relevant;
 }
 
+/* The views with the relations that hold parts of their queries. */
+List *
+with_inner_relations(List *views)
+{
+	List *all = list_copy(views);
+	ListCell *lc;
+
+	foreach (lc, views)
+		all = list_concat_unique_oid(all, catalog::inner_relations(lfirst_oid(lc)));
+	return all;
+}
+
+/* The view that the relation is, or is a part of. */
+Oid
+view_of(Oid relation)
+{
+	catalog::InnerRelation inner;
+
+	return catalog::find_inner_relation(relation, &inner) ? inner.view : relation;
+}
+
 List *
 wanted_views(List *without)
 {
-	List *views = list_difference_oid(deferred_views(), without);
+	List *views = with_inner_relations(list_difference_oid(deferred_views(), without));
 
 	list_sort(views, list_oid_cmp);
 	return views;
@@ -203,7 +225,7 @@ run_deferred(DeferredBatch *batch)
 		const ViewRuntime *view = get_runtime(oid);
 		List *deltas;
 
-		batch->current = oid;
+		batch->current = view_of(oid);
 		if (!view)
 			continue;
 		if (list_member_oid(batch->what.rebuild, oid))
@@ -254,7 +276,7 @@ run_immediate(DeferredBatch *batch, List *view_deltas)
 
 		if (written == NIL)
 			continue;
-		batch->current = oid;
+		batch->current = view_of(oid);
 		guard_write(view, written);
 		view = get_runtime(oid);
 		if (!view)
@@ -317,26 +339,6 @@ set_identity_full(Oid table)
 	CommandCounterIncrement();
 }
 
-/*
- * Some servers have a list of the libraries that may be output plugins. Whether
- * tailwater is one of them is for the administrator to say.
- */
-bool
-may_be_plugin()
-{
-	const char *allowed = GetConfigOption("output_plugin_libraries", true, false);
-	List *names = NIL;
-	ListCell *lc;
-
-	if (!allowed)
-		return true;
-	(void) SplitIdentifierString(pstrdup(allowed), ',', &names);
-	foreach (lc, names)
-		if (strcmp((const char *) lfirst(lc), "tailwater") == 0)
-			return true;
-	return false;
-}
-
 } // namespace
 
 List *
@@ -366,8 +368,8 @@ try_lock_deferred_views(List *without, DeferredViews *what)
 		if (equal(what->views, wanted_views(without)))
 			break;
 	}
-	what->rebuild = list_difference_oid(what->views,
-										list_difference_oid(what->views, decode::marked_views()));
+	List *marked = with_inner_relations(decode::marked_views());
+	what->rebuild = list_difference_oid(what->views, list_difference_oid(what->views, marked));
 	what->relevant = relevant_relations(what->views);
 	return {InvalidOid, NoLock};
 }
@@ -442,7 +444,7 @@ log_whole_rows(List *tables)
 					errhint("Use tailwater.maintain = immediate."));
 		if ((relkind != RELKIND_RELATION && relkind != RELKIND_MATVIEW &&
 			 relkind != RELKIND_PARTITIONED_TABLE) ||
-			logs_whole_rows(table))
+			logs_whole_rows(table) || view_of(table) != table)
 			continue;
 		LockRelationOid(table, ShareRowExclusiveLock);
 		set_identity_full(table);
@@ -466,14 +468,6 @@ check_decoding()
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("deferred maintenance requires a replication slot"),
 				errhint("Increase max_replication_slots and restart the server."));
-	if (!may_be_plugin())
-		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("deferred maintenance requires tailwater as an output plugin"),
-				errdetail(
-					"The configuration parameter \"output_plugin_libraries\" does not name it."),
-				errhint(
-					"Add tailwater to output_plugin_libraries in postgresql.conf and reload the "
-					"server's configuration."));
 }
 
 } // namespace tw::maintain

