@@ -266,21 +266,26 @@ class Generator:
 
     def q_set_operation(self, depth):
         rng = self.rng
-        operator = rng.choice(["UNION ALL", "UNION", "INTERSECT", "EXCEPT", "INTERSECT ALL", "EXCEPT ALL"])
-        left, lscope = self.source(depth, most=2)
-        right, rscope = self.source(depth, most=2)
-        pairs = []
-        for _ in range(rng.randint(1, 3)):
-            a = self.pick(lscope, safe=operator != "UNION ALL")
-            b = a and self.pick(rscope, a.type, safe=operator != "UNION ALL")
-            if b:
-                pairs.append((a, b))
-        if not pairs:
+        operators = ["UNION ALL", "UNION", "INTERSECT", "EXCEPT", "INTERSECT ALL", "EXCEPT ALL"]
+        left, scope = self.source(depth, most=2)
+        chosen = [c for c in (self.pick(scope, safe=True) for _ in range(rng.randint(1, 3))) if c]
+        if not chosen:
             return self.q_simple(depth)
-        items, columns = self.items([(a.ref, a.type, a.safe and b.safe) for a, b in pairs])
+        items, columns = self.items([(c.ref, c.type, True) for c in chosen])
         items.least = len(items.items)
-        second = ["SELECT ", ", ".join(b.ref for _, b in pairs), right, self.where(rscope)]
-        tree = ["SELECT ", items, left, self.where(lscope), Opt(" %s " % operator, second)]
+        tree = ["SELECT ", items, left, self.where(scope)]
+        for _ in range(rng.choice([1, 1, 1, 2, 2, 3])):
+            source, scope = self.source(depth if depth == 0 else depth - 1, most=2)
+            refs = [(self.pick(scope, c.type, safe=True) or Col("NULL::%s" % sql_type(c.type), c.type)).ref
+                    for c in chosen]
+            arm = ["SELECT ", rng.choice(["", "", "", "DISTINCT "]), ", ".join(refs), source, self.where(scope)]
+            form = rng.choice(["%s", "%s", "(%s)"]).split("%s")
+            if rng.random() < 0.3:      # the new arm first
+                tree = ["(", arm, ") ", rng.choice(operators), " (", tree, ")"]
+                columns = [("x%d" % i, c.type, True) for i, c in enumerate(chosen)]
+                tree[1][2] = ", ".join("%s AS x%d" % (r, i) for i, r in enumerate(refs))
+            else:
+                tree = [form[0], tree, form[1], Opt(" %s " % rng.choice(operators), form[0], arm, form[1])]
         return Query(tree, columns)
 
     def q_window(self, depth):
@@ -397,7 +402,7 @@ class Generator:
         name = self.alias("w")
         relations = self.relations
         self.relations = relations + [(name, inner.columns)] * (2 * len(relations))
-        outer = self.query(0, but=("cte", "recursive"))
+        outer = self.query(0, but=("cte", "recursive", "twice"))
         self.relations = relations
         hint = self.rng.choice(["", "", "MATERIALIZED ", "NOT MATERIALIZED "])
         return Query(["WITH ", name, " AS ", Opt(hint), "(", inner.tree, ") ", outer.tree], outer.columns)
@@ -515,16 +520,31 @@ class Generator:
         return Query(["SELECT ", items, tree, self.where(scope, 0.2)], columns)
 
     def q_recursive(self, depth):
-        tables = [(n, [c for c in cs if c[1] == "int"]) for n, cs in self.relations]
+        """What is reached along the rows of a table: as a set, or up to a depth with all the ways there."""
+        rng = self.rng
+        tables = [(n, [c[0] for c in cs if c[1] == "int"]) for n, cs in self.relations]
         tables = [(n, cs) for n, cs in tables if len(cs) >= 2]
         if not tables:
             return self.q_simple(depth)
-        name, columns = self.rng.choice(tables)
-        a, b = (c[0] for c in self.rng.sample(columns, 2))
-        r = self.alias("r")
-        return Query(["WITH RECURSIVE {r}(a, b) AS (SELECT {a}, {b} FROM {t} UNION SELECT {r}.a, t.{b} FROM {r} "
-                      "JOIN {t} AS t ON t.{a} = {r}.b) SELECT a AS x0, b AS x1 FROM {r}"
-                      .format(r=r, a=a, b=b, t=name)], [("x0", "int", True), ("x1", "int", True)])
+        t, columns = rng.choice(tables)
+        a, b = rng.sample(columns, 2)
+        r, s = self.alias("r"), self.alias()
+        base = rng.choice(["SELECT {a}, {b}, 0 FROM {t}", "SELECT {a}, {a}, 0 FROM {t} WHERE {b} > 1",
+                           "VALUES (1, 1, 0), (2, 2, 0)", "SELECT {a}, {b}, 0 FROM {t} UNION ALL SELECT {b}, {a}, 1 FROM {t}"])
+        follow = rng.choice(["{s}.{a} = {r}.b", "{s}.{a} = {r}.b", "{s}.{b} = {r}.b"])
+        shown = rng.choice(["{b}", "{b}", "{a}"])
+        step, more = rng.choice([("{t} AS {s}", ""), ("{t} AS {s}", ""), ("{t} AS {s}", " AND {s}.{b} <> {s}.{a}"),
+                                 ("{u} AS o JOIN {t} AS {s} ON o.{c} = {s}.{b}", "")])
+        u, others = rng.choice(tables)
+        union, bound, depth_of = rng.choice([("UNION", "", "0"), ("UNION", "", "0"),
+                                             ("UNION", " AND {r}.d < 3", "{r}.d + 1"),
+                                             ("UNION ALL", " AND {r}.d < 2", "{r}.d + 1")])
+        select = rng.choice(["a AS x0, b AS x1, d AS x2", "a AS x0, b AS x1, d AS x2", "d AS x2, b AS x1, a AS x0"])
+        names = dict(r=r, s=s, a=a, b=b, t=t, u=u, c=rng.choice(others))
+        names["columns"] = "a, b, d"
+        text = ("WITH RECURSIVE {r}({columns}) AS (" + base + " " + union + " SELECT {r}.a, {s}." + shown + ", " + depth_of +
+                " FROM {r}, " + step + " WHERE " + follow + more + bound + ") SELECT " + select + " FROM {r}").format(**names)
+        return Query([text], [("x0", "int", True), ("x1", "int", True), ("x2", "int", True)])
 
     def q_srf(self, depth):
         tree, scope = self.source(depth, most=2)

@@ -5,7 +5,7 @@
  * of the join the group columns and the arguments of the aggregates; the state
  * of each group (see state/aggregate.cpp for what each kind keeps); and the
  * finalization, which computes the view's columns and HAVING from group columns
- * and aggregate results. SELECT DISTINCT is grouping by all columns.
+ * and aggregate results. ORDER BY in an aggregate that state can follow makes no difference. SELECT DISTINCT is grouping by all columns.
  *
  * An input that is not linear is evaluated again for the keys of its own rows
  * that a change touches (keyed.cpp); what comes and goes is added to the state.
@@ -15,6 +15,7 @@
  */
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
+#include "analyze/determinism.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
 
@@ -34,49 +35,111 @@ struct Split
 	const char *reason;
 };
 
+/* The built-in aggregates that state can follow, and how many columns of state they take. */
+struct KnownAggregate
+{
+	Oid function;
+	AggregateKind kind;
+	int nstate;
+};
+
+const KnownAggregate kKnown[] = {
+	{F_COUNT_, AggregateKind::kCount, 1},
+	{F_COUNT_ANY, AggregateKind::kCount, 1},
+	{F_REGR_COUNT, AggregateKind::kCount, 1},
+	{F_SUM_INT2, AggregateKind::kSumInt, 2},
+	{F_SUM_INT4, AggregateKind::kSumInt, 2},
+	{F_AVG_INT2, AggregateKind::kAvgInt, 2},
+	{F_AVG_INT4, AggregateKind::kAvgInt, 2},
+	{F_SUM_INT8, AggregateKind::kSumNumeric, 7},
+	{F_SUM_NUMERIC, AggregateKind::kSumNumeric, 7},
+	{F_AVG_INT8, AggregateKind::kAvgNumeric, 7},
+	{F_AVG_NUMERIC, AggregateKind::kAvgNumeric, 7},
+	{F_VAR_POP_INT2, AggregateKind::kVarNumeric, 8},
+	{F_VAR_POP_INT4, AggregateKind::kVarNumeric, 8},
+	{F_VAR_POP_INT8, AggregateKind::kVarNumeric, 8},
+	{F_VAR_POP_NUMERIC, AggregateKind::kVarNumeric, 8},
+	{F_VAR_SAMP_INT2, AggregateKind::kVarNumeric, 8},
+	{F_VAR_SAMP_INT4, AggregateKind::kVarNumeric, 8},
+	{F_VAR_SAMP_INT8, AggregateKind::kVarNumeric, 8},
+	{F_VAR_SAMP_NUMERIC, AggregateKind::kVarNumeric, 8},
+	{F_VARIANCE_INT2, AggregateKind::kVarNumeric, 8},
+	{F_VARIANCE_INT4, AggregateKind::kVarNumeric, 8},
+	{F_VARIANCE_INT8, AggregateKind::kVarNumeric, 8},
+	{F_VARIANCE_NUMERIC, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_POP_INT2, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_POP_INT4, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_POP_INT8, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_POP_NUMERIC, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_SAMP_INT2, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_SAMP_INT4, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_SAMP_INT8, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_SAMP_NUMERIC, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_INT2, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_INT4, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_INT8, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_NUMERIC, AggregateKind::kVarNumeric, 8},
+	{F_SUM_FLOAT4, AggregateKind::kFloatSum, 1},
+	{F_SUM_FLOAT8, AggregateKind::kFloatSum, 1},
+	{F_AVG_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_AVG_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_VAR_POP_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_VAR_POP_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_VAR_SAMP_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_VAR_SAMP_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_VARIANCE_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_VARIANCE_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_STDDEV_POP_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_STDDEV_POP_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_STDDEV_SAMP_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_STDDEV_SAMP_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_STDDEV_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_STDDEV_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_REGR_SXX, AggregateKind::kFloatTwo, 1},
+	{F_REGR_SYY, AggregateKind::kFloatTwo, 1},
+	{F_REGR_SXY, AggregateKind::kFloatTwo, 1},
+	{F_REGR_AVGX, AggregateKind::kFloatTwo, 1},
+	{F_REGR_AVGY, AggregateKind::kFloatTwo, 1},
+	{F_REGR_R2, AggregateKind::kFloatTwo, 1},
+	{F_REGR_SLOPE, AggregateKind::kFloatTwo, 1},
+	{F_REGR_INTERCEPT, AggregateKind::kFloatTwo, 1},
+	{F_COVAR_POP, AggregateKind::kFloatTwo, 1},
+	{F_COVAR_SAMP, AggregateKind::kFloatTwo, 1},
+	{F_CORR, AggregateKind::kFloatTwo, 1},
+	{F_SUM_INTERVAL, AggregateKind::kSumInterval, 4},
+	{F_AVG_INTERVAL, AggregateKind::kAvgInterval, 4},
+	{F_SUM_MONEY, AggregateKind::kSumMoney, 2},
+	{F_BOOL_AND, AggregateKind::kBoolAnd, 2},
+	{F_EVERY, AggregateKind::kBoolAnd, 2},
+	{F_BOOL_OR, AggregateKind::kBoolOr, 2},
+	{F_BIT_AND_INT2, AggregateKind::kBitAnd, 2},
+	{F_BIT_AND_INT4, AggregateKind::kBitAnd, 2},
+	{F_BIT_AND_INT8, AggregateKind::kBitAnd, 2},
+	{F_BIT_OR_INT2, AggregateKind::kBitOr, 2},
+	{F_BIT_OR_INT4, AggregateKind::kBitOr, 2},
+	{F_BIT_OR_INT8, AggregateKind::kBitOr, 2},
+	{F_BIT_XOR_INT2, AggregateKind::kBitXor, 2},
+	{F_BIT_XOR_INT4, AggregateKind::kBitXor, 2},
+	{F_BIT_XOR_INT8, AggregateKind::kBitXor, 2},
+};
+
 /* Kind of a built-in aggregate; false where it is not one that state can follow. */
 bool
 aggregate_kind(Aggref *agg, AggregateSpec *spec)
 {
-	switch (agg->aggfnoid)
+	for (const KnownAggregate &known : kKnown)
 	{
-		case F_COUNT_:
-			spec->kind = agg->aggfilter ? AggregateKind::kCount : AggregateKind::kCountStar;
-			spec->nstate = agg->aggfilter ? 1 : 0;
-			return true;
-		case F_COUNT_ANY:
-			spec->kind = AggregateKind::kCount;
-			spec->nstate = 4;
-			return true;
-		case F_SUM_INT2:
-		case F_SUM_INT4:
-			spec->kind = AggregateKind::kSumInt;
-			spec->nstate = 2;
-			return true;
-		case F_AVG_INT2:
-		case F_AVG_INT4:
-			spec->kind = AggregateKind::kAvgInt;
-			spec->nstate = 2;
-			return true;
-		case F_SUM_INT8:
-		case F_SUM_NUMERIC:
-			spec->kind = AggregateKind::kSumNumeric;
-			spec->nstate = 7;
-			return true;
-		case F_AVG_INT8:
-		case F_AVG_NUMERIC:
-			spec->kind = AggregateKind::kAvgNumeric;
-			spec->nstate = 7;
-			return true;
-		case F_BOOL_AND:
-		case F_EVERY:
-			spec->kind = AggregateKind::kBoolAnd;
-			spec->nstate = 2;
-			return true;
-		case F_BOOL_OR:
-			spec->kind = AggregateKind::kBoolOr;
-			spec->nstate = 2;
-			return true;
+		if (known.function != agg->aggfnoid)
+			continue;
+		spec->kind = known.kind;
+		spec->nstate = known.nstate;
+		if (agg->aggstar && !agg->aggfilter)
+		{
+			spec->kind = AggregateKind::kCountStar;
+			spec->nstate = 0;
+		}
+		return pg::kIntervalsAreFinite || (spec->kind != AggregateKind::kSumInterval &&
+										   spec->kind != AggregateKind::kAvgInterval);
 	}
 	return false;
 }
@@ -97,17 +160,33 @@ extreme_kind(Aggref *agg, AggregateSpec *spec)
 		ReleaseSysCache(tup);
 	}
 	if (!OidIsValid(sortop) || agg->aggfnoid >= FirstNormalObjectId ||
-		list_length(agg->args) != 1 ||
+		list_length(agg->aggargtypes) != 1 ||
 		!get_ordering_op_properties(sortop, &opfamily, &opcintype, &strategy))
 		return false;
 
-	TargetEntry *arg = linitial_node(TargetEntry, agg->args);
-	if (!equality_is_image((Node *) arg->expr))
-		return false;
+	spec->one_image = equality_is_image((Node *) linitial_node(TargetEntry, agg->args)->expr);
 	spec->kind = strategy == BTLessStrategyNumber ? AggregateKind::kMin : AggregateKind::kMax;
 	spec->compare = get_opfamily_proc(opfamily, opcintype, opcintype, BTORDER_PROC);
 	spec->nstate = 4;
 	return OidIsValid(spec->compare);
+}
+
+/* True if DISTINCT makes no difference. */
+bool
+ignores_duplicates(AggregateKind kind)
+{
+	switch (kind)
+	{
+		case AggregateKind::kMin:
+		case AggregateKind::kMax:
+		case AggregateKind::kBoolAnd:
+		case AggregateKind::kBoolOr:
+		case AggregateKind::kBitAnd:
+		case AggregateKind::kBitOr:
+			return true;
+		default:
+			return false;
+	}
 }
 
 AttrNumber
@@ -148,15 +227,16 @@ add_aggregate(Split *split, Aggref *agg)
 
 	if (find_aggregate(split, agg) >= 0)
 		return;
-	if (agg->aggdistinct || agg->aggorder || agg->aggdirectargs || agg->agglevelsup > 0)
-	{
-		split->reason = "an aggregate with DISTINCT or ORDER BY";
-		return;
-	}
 	spec = (AggregateSpec *) palloc0(sizeof(AggregateSpec));
-	if (!aggregate_kind(agg, spec) && !extreme_kind(agg, spec))
+	if (agg->aggdirectargs || agg->agglevelsup > 0 ||
+		(!aggregate_kind(agg, spec) && !extreme_kind(agg, spec)))
 	{
 		split->reason = psprintf("aggregate %s()", get_func_name(agg->aggfnoid));
+		return;
+	}
+	if (agg->aggdistinct && !ignores_duplicates(spec->kind))
+	{
+		split->reason = "an aggregate with DISTINCT";
 		return;
 	}
 	spec->aggref = agg;
@@ -169,6 +249,8 @@ add_aggregate(Split *split, Aggref *agg)
 		spec->collation = agg->inputcollid;
 		get_typlenbyval(spec->argtype, &spec->typlen, &spec->typbyval);
 	}
+	if (list_length(agg->aggargtypes) > 1)
+		spec->second = input_column(split, (Node *) lsecond_node(TargetEntry, agg->args)->expr);
 	if (agg->aggfilter)
 		spec->filter = input_column(split, (Node *) agg->aggfilter);
 	split->aggregates = lappend(split->aggregates, spec);
@@ -258,7 +340,7 @@ collect_groups(Query *query, Split *split)
 	{
 		Node *group = (Node *) lfirst(lc);
 
-		if (!equality_is_image(group))
+		if (!equality_is_image(source_of(query, group)))
 			return psprintf("a group column of type %s, whose equal values may look different",
 							format_type_be(exprType(group)));
 	}
@@ -291,10 +373,35 @@ input_query(Query *query, List *columns)
 
 } // namespace
 
+bool
+is_order_sensitive(Aggref *agg)
+{
+	AggregateSpec spec = {};
+
+	if (aggregate_kind(agg, &spec))
+		return false;
+	return !extreme_kind(agg, &spec) || !spec.one_image;
+}
+
+bool
+sums_floats(Oid aggregate)
+{
+	for (const KnownAggregate &known : kKnown)
+		if (known.function == aggregate)
+			return known.kind == AggregateKind::kFloatSum ||
+				   known.kind == AggregateKind::kFloatOne || known.kind == AggregateKind::kFloatTwo;
+	return false;
+}
+
 const char *
 plan_aggregate(ViewPlan *plan)
 {
-	Query *query = plan->query;
+	return plan_groups(plan, plan->query, nullptr);
+}
+
+const char *
+plan_groups(ViewPlan *plan, Query *query, Node *multiplicity)
+{
 	Split split = {plan, NIL, NIL, NIL, NIL, nullptr};
 	bool distinct = query->distinctClause != NIL;
 	const char *reason;
@@ -309,6 +416,7 @@ plan_aggregate(ViewPlan *plan)
 	reason = collect_groups(query, &split);
 	if (reason)
 		return not_linear ? not_linear : reason;
+	(void) collect_walker(multiplicity, &split);
 
 	/* Groups first, so that their columns have the groups' numbers. */
 	List *columns = (List *) copyObject(split.groups);
@@ -323,6 +431,9 @@ plan_aggregate(ViewPlan *plan)
 	Query *input = input_query(query, split.columns);
 	if (not_linear)
 	{
+		if (!is_order_independent(input))
+			return "rows of the input that depend on the order of others";
+		use_exact_floats(input);
 		plan->keyed_input = plan_keyed_input(plan, input);
 		if (!plan->keyed_input)
 			return not_linear;
@@ -350,6 +461,7 @@ plan_aggregate(ViewPlan *plan)
 	}
 	plan->finalize = (List *) finalize_mutator((Node *) targets, &split);
 	plan->having = finalize_mutator(query->havingQual, &split);
+	plan->multiplicity = finalize_mutator(multiplicity, &split);
 
 	List *keys = list_copy_head(split.groups, list_length(split.operators));
 	plan->restricted = (Query *) copyObject(input);

@@ -91,11 +91,29 @@ inline_ctes(Query *query)
 	query->cteList = kept;
 }
 
+/* EXISTS (SELECT * ...) reads no column: what the query shows does not matter. */
+void
+forget_targets(Query *query)
+{
+	if (query->cteList != NIL || query->setOperations || query->hasAggs ||
+		query->groupClause != NIL || query->groupingSets != NIL || query->havingQual ||
+		query->hasWindowFuncs || query->hasTargetSRFs || query->distinctClause != NIL ||
+		query->limitOffset || query->hasForUpdate)
+		return;
+	query->sortClause = NIL;
+	query->targetList = list_make1(
+		makeTargetEntry((Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1),
+										   false, true),
+						1, pstrdup("one"), false));
+}
+
 bool
 normalize_walker(Node *node, void *unused)
 {
 	if (node == nullptr)
 		return false;
+	if (IsA(node, SubLink) && ((SubLink *) node)->subLinkType == EXISTS_SUBLINK)
+		forget_targets(castNode(Query, ((SubLink *) node)->subselect));
 	if (IsA(node, Query))
 	{
 		Query *query = (Query *) node;
@@ -107,22 +125,24 @@ normalize_walker(Node *node, void *unused)
 			has_join |= lfirst_node(RangeTblEntry, lc)->rtekind == RTE_JOIN;
 		if (has_join)
 		{
-			query->targetList = (List *) flatten_join_alias_vars(query, (Node *) query->targetList);
-			query->jointree = (FromExpr *) flatten_join_alias_vars(query, (Node *) query->jointree);
-			query->havingQual = flatten_join_alias_vars(query, query->havingQual);
+			query->targetList = (List *) pg::flatten_join_aliases(query,
+																  (Node *) query->targetList);
+			query->jointree = (FromExpr *) pg::flatten_join_aliases(query,
+																	(Node *) query->jointree);
+			query->havingQual = pg::flatten_join_aliases(query, query->havingQual);
 			foreach (lc, query->rtable)
 			{
 				RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
 				if (rte->rtekind == RTE_SUBQUERY && rte->lateral)
-					rte->subquery = (Query *) flatten_join_alias_vars(query,
-																	  (Node *) rte->subquery);
+					rte->subquery = (Query *) pg::flatten_join_aliases(query,
+																	   (Node *) rte->subquery);
 				else if (rte->rtekind == RTE_FUNCTION)
-					rte->functions = (List *) flatten_join_alias_vars(query,
-																	  (Node *) rte->functions);
+					rte->functions = (List *) pg::flatten_join_aliases(query,
+																	   (Node *) rte->functions);
 				else if (rte->rtekind == RTE_VALUES)
 					rte->values_lists = (List *)
-						flatten_join_alias_vars(query, (Node *) rte->values_lists);
+						pg::flatten_join_aliases(query, (Node *) rte->values_lists);
 			}
 		}
 		return pg::walk_query(query, normalize_walker, unused, 0);
@@ -516,6 +536,16 @@ delta_name(Oid relid)
 	return psprintf("tailwater delta %u", relid);
 }
 
+char *
+part_name(Oid relid, Part part)
+{
+	if (part == Part::kGone)
+		return psprintf("tailwater gone %u", relid);
+	if (part == Part::kFormer)
+		return psprintf("tailwater change %u", relid);
+	return delta_name(relid);
+}
+
 TupleDesc
 delta_descriptor(TupleDesc relation)
 {
@@ -637,9 +667,9 @@ target_names(Query *query)
 	return names;
 }
 
-/* Turns an entry for a table into the signed union of the table and its negated delta. */
+/* Turns an entry for a table into the signed union of the table and its negated delta, of that name. */
 void
-become_old(RangeTblEntry *rte, Query *parent, TupleDesc desc)
+become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
 {
 	RangeTblEntry *table = (RangeTblEntry *) copyObject(rte);
 	RangeTblEntry *delta = (RangeTblEntry *) copyObject(rte);
@@ -651,7 +681,7 @@ become_old(RangeTblEntry *rte, Query *parent, TupleDesc desc)
 
 	table->securityQuals = NIL;
 	delta->securityQuals = NIL;
-	become_tuplestore(delta, delta_name(rte->relid), desc);
+	become_tuplestore(delta, name, desc);
 
 	arm = union_arm(table, desc, weight_const(1));
 	pg::copy_permissions(arm, table, parent);
@@ -715,10 +745,10 @@ rewrite_occurrence(Query *query, int rti, Rewriting *rewriting)
 	TupleDesc desc = delta_descriptor(RelationGetDescr(rel));
 
 	table_close(rel, NoLock);
-	if (part == Part::kDelta)
-		become_tuplestore(rte, delta_name(rte->relid), desc);
+	if (part == Part::kDelta || part == Part::kGone)
+		become_tuplestore(rte, part_name(rte->relid, part), desc);
 	else
-		become_old(rte, query, desc);
+		become_old(rte, query, part_name(rte->relid, part), desc);
 	return (Node *) makeVar(rti, desc->natts, INT8OID, -1, InvalidOid, 0);
 }
 
@@ -734,7 +764,7 @@ any_part(const Rewriting *rewriting, int from, int upto, bool (*test)(Part))
 bool
 is_delta(Part part)
 {
-	return part == Part::kDelta;
+	return part == Part::kDelta || part == Part::kGone;
 }
 
 int
@@ -883,7 +913,7 @@ read_before_and_after(Query *query, int rti)
 	Relation rel = table_open(rte->relid, AccessShareLock);
 
 	/* The weights of the signed union do not matter here, only that the rows are there. */
-	become_old(rte, query, delta_descriptor(RelationGetDescr(rel)));
+	become_old(rte, query, delta_name(rte->relid), delta_descriptor(RelationGetDescr(rel)));
 	table_close(rel, NoLock);
 }
 

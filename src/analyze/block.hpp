@@ -37,6 +37,9 @@ Block *make_opaque_block(Query *query);
 /* Name of the tuplestore that holds the delta of a relation. */
 char *delta_name(Oid relid);
 
+/* Name of the tuplestore a term needs to read the part of a relation; kDelta and kOld: the delta. */
+char *part_name(Oid relid, circuit::Part part);
+
 /* Columns of a delta: those of the relation, dropped ones included, and the weight. */
 TupleDesc delta_descriptor(TupleDesc relation);
 

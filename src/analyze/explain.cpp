@@ -7,6 +7,7 @@
  */
 #include "analyze/explain.hpp"
 #include "analyze/block.hpp"
+#include "analyze/recursion.hpp"
 #include "analyze/view_plan.hpp"
 #include "catalog/inner_relation.hpp"
 #include "circuit/operator.hpp"
@@ -45,8 +46,25 @@ make_node(Kind kind, const char *detail, List *inputs)
 Node_ *describe_query(Query *query);
 Node_ *describe_plan(const ViewPlan *plan);
 
+/* WITH RECURSIVE: base and step below where it is read, and the reference to itself as it is. */
 Node_ *
-describe_relation(RangeTblEntry *rte)
+describe_cte(RangeTblEntry *rte, Query *query)
+{
+	ListCell *lc;
+
+	foreach (lc, query->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
+
+		if (rte->ctelevelsup == 0 && strcmp(cte->ctename, rte->ctename) == 0)
+			return make_node(Kind::kRecursive, rte->ctename,
+							 list_make1(describe_query(castNode(Query, cte->ctequery))));
+	}
+	return make_node(Kind::kValues, psprintf("%s, the rows so far", rte->ctename), NIL);
+}
+
+Node_ *
+describe_relation(RangeTblEntry *rte, Query *query)
 {
 	catalog::InnerRelation inner;
 
@@ -72,7 +90,7 @@ describe_relation(RangeTblEntry *rte)
 			return make_node(rte->lateral ? Kind::kLateral : Kind::kSubquery, rte->eref->aliasname,
 							 list_make1(describe_query(rte->subquery)));
 		case RTE_CTE:
-			return make_node(Kind::kRecursive, rte->ctename, NIL);
+			return describe_cte(rte, query);
 		default:
 			return make_node(Kind::kValues, rte->eref ? rte->eref->aliasname : "", NIL);
 	}
@@ -98,7 +116,7 @@ Node_ *
 describe_from(Node *node, Query *query)
 {
 	if (IsA(node, RangeTblRef))
-		return describe_relation(rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable));
+		return describe_relation(rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable), query);
 	if (IsA(node, JoinExpr))
 	{
 		JoinExpr *join = (JoinExpr *) node;
@@ -269,6 +287,10 @@ how_changed(const ViewPlan *plan, Oid relid)
 	if (plan->strategy == Strategy::kRecompute)
 		return psprintf("where any row is touched, evaluate the query again and compare (%s)",
 						plan->reason);
+	if (plan->strategy == Strategy::kRecursive)
+		return plan->recursion->is_set ? "rounds over what changed: semi-naive for rows that come, "
+										 "delete and rederive for rows that go"
+									   : "rounds over what changed, by counts of derivations";
 	if (keyed_part(plan))
 		return how_touched(keyed_part(plan), relid, plan->reason);
 	for (int i = 0; i < plan->input->noccurrences; i++)

@@ -9,6 +9,7 @@
 #include "analyze/key.hpp"
 #include "analyze/block.hpp"
 #include "catalog/inner_relation.hpp"
+#include "analyze/recursion.hpp"
 
 namespace tw::analyze
 {
@@ -510,6 +511,8 @@ List *
 derive_key(Query *query, bool *exists)
 {
 	*exists = false;
+	if (is_recursive_set(query))
+		return all_columns(query, exists);
 	if (query->cteList != NIL || query->hasTargetSRFs)
 		return NIL;
 	if (query->setOperations)
@@ -633,6 +636,28 @@ equality_is_image(Node *expr)
 		return false;
 	return DatumGetBool(
 		OidFunctionCall1Coll(proc, collation, ObjectIdGetDatum(entry->btree_opintype)));
+}
+
+Node *
+source_of(Query *query, Node *expr)
+{
+	for (;;)
+	{
+		Var *var = (Var *) expr;
+
+		if (!IsA(var, Var) || var->varlevelsup > 0 || var->varattno <= 0)
+			return expr;
+
+		RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
+		if (rte->rtekind != RTE_SUBQUERY || rte->subquery->setOperations)
+			return expr;
+
+		TargetEntry *tle = get_tle_by_resno(rte->subquery->targetList, var->varattno);
+		if (!tle || tle->resjunk)
+			return expr;
+		query = rte->subquery;
+		expr = (Node *) tle->expr;
+	}
 }
 
 } // namespace tw::analyze

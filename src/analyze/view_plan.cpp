@@ -8,9 +8,12 @@
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
 #include "analyze/decompose.hpp"
+#include "analyze/determinism.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
+#include "analyze/recursion.hpp"
 #include "analyze/refusal.hpp"
+#include "analyze/set_operation.hpp"
 #include "analyze/stage.hpp"
 #include "catalog/inner_relation.hpp"
 
@@ -127,13 +130,32 @@ choose_strategy(ViewPlan *plan)
 		plan->keyed_input = nullptr;
 		plan->input = nullptr;
 	}
+	if (query->setOperations)
+	{
+		reason = plan_set_operation(plan);
+		if (reason == nullptr)
+		{
+			plan->strategy = Strategy::kAggregate;
+			return;
+		}
+	}
+	if (is_recursive_content(query))
+	{
+		reason = plan_recursion(plan);
+		if (reason == nullptr)
+		{
+			plan->strategy = Strategy::kRecursive;
+			return;
+		}
+	}
 	plan->reason = reason;
 	plan->strategy = Strategy::kKeyed;
 	reason = plan_keyed(plan);
 	if (reason)
 	{
 		plan->strategy = Strategy::kRecompute;
-		plan->reason = reason;
+		if (query->cteList == NIL)
+			plan->reason = reason;
 	}
 }
 
@@ -206,6 +228,12 @@ plan_query(ViewPlan *plan, Query *query)
 	(void) bases_walker((Node *) plan->query, &bases);
 	plan->needs_environment = environment_walker((Node *) plan->query, nullptr);
 	choose_strategy(plan);
+	if (plan->exact_floats && plan->strategy != Strategy::kAggregate)
+	{
+		/* State is exact by itself. */
+		use_exact_floats(plan->query);
+		choose_strategy(plan);
+	}
 	plan->top_k = reads_inner_in_order(plan->query);
 	foreach (lc, plan->only_bases)
 		if (list_member_oid(bases.reads_tree, lfirst_oid(lc)))
@@ -282,7 +310,9 @@ analyze_view(Oid view, MemoryContext parent)
 	}
 	plan->query = plan->whole;
 	set_key(plan);
+	plan->exact_floats = inners != NIL;
 	plan_query(plan, rest);
+	plan->may_tie = plan->top_k && !is_order_independent(plan->whole);
 	MemoryContextSwitchTo(old);
 	return plan;
 }

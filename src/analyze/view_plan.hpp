@@ -17,6 +17,7 @@ enum class Strategy : char
 {
 	kLinear,    /* select-project-join: the delta of the query is the delta of the view */
 	kAggregate, /* groups over a select-project-join input, kept in state */
+	kRecursive, /* the content of WITH RECURSIVE, by rounds over what changed */
 	kKeyed,     /* touched keys are evaluated again */
 	kRecompute  /* the query is evaluated again and compared */
 };
@@ -45,10 +46,20 @@ enum class AggregateKind : char
 	kAvgInt,     /* avg(int2, int4) */
 	kSumNumeric, /* sum(int8, numeric) */
 	kAvgNumeric, /* avg(int8, numeric) */
+	kVarNumeric, /* variance and stddev of integers and numeric */
+	kFloatSum,   /* sum(float4, float8) */
+	kFloatOne,   /* avg, variance, stddev of float4 and float8 */
+	kFloatTwo,   /* corr, covar, regr */
+	kSumInterval,
+	kAvgInterval,
+	kSumMoney,
 	kMin,
 	kMax,
 	kBoolAnd,
-	kBoolOr
+	kBoolOr,
+	kBitAnd, /* of integers, as the two below */
+	kBitOr,
+	kBitXor
 };
 
 /* One distinct aggregate call of the query. */
@@ -57,15 +68,19 @@ struct AggregateSpec
 	AggregateKind kind;
 	Aggref *aggref;
 	AttrNumber argument; /* column of the input block, 0: none */
+	AttrNumber second;   /* another argument, 0: none */
 	AttrNumber filter;   /* boolean column of the input block, 0: none */
 	AttrNumber state;    /* its first column in the state table */
 	int nstate;          /* number of its state columns */
 	Oid argtype;
 	int16 typlen;
 	bool typbyval;
-	Oid compare; /* min, max: btree comparison function of the argument */
+	Oid compare;    /* min, max: btree comparison function of the argument */
+	bool one_image; /* min, max: equal values look the same */
 	Oid collation;
 };
+
+struct Recursion;
 
 struct ViewPlan
 {
@@ -76,7 +91,9 @@ struct ViewPlan
 	Query *query; /* the same, or what is left of it over inner relations */
 	List *inners; /* OIDs of the view's inner relations (catalog/inner_relation.hpp), in order */
 	Strategy strategy;
-	bool top_k;             /* a LIMIT of an inner relation, which has an index in its order */
+	bool top_k;   /* a LIMIT of an inner relation, which has an index in its order */
+	bool may_tie; /* rows at the limit of top_k may tie, and the query choose one or the other */
+	bool exact_floats;      /* sums of floats in `whole` are exact ones */
 	const char *reason;     /* why it is not incremental, for people; null where it is */
 	List *bases;            /* OIDs of the relations it reads, each once */
 	List *only_bases;       /* those of them it reads without their descendants (FROM ONLY) */
@@ -96,12 +113,15 @@ struct ViewPlan
 	 */
 	ViewPlan *keyed_input;
 
+	Recursion *recursion; /* kRecursive */
+
 	/* kAggregate */
 	int ngroup; /* number of group columns, the first columns of the input */
 	int naggregates;
 	AggregateSpec *aggregates;
-	List *finalize; /* target list over (keys, aggregate results), varno OUTER_VAR */
-	Node *having;   /* qual over the same, or null */
+	List *finalize;     /* target list over (keys, aggregate results), varno OUTER_VAR */
+	Node *having;       /* qual over the same, or null */
+	Node *multiplicity; /* how many rows of the view a group is (int8), over the same; null: one */
 
 	/*
 	 * kAggregate: the input block restricted to touched groups. kKeyed: the whole query restricted to

@@ -84,23 +84,58 @@ each_row(const Delta *delta, RowCallback callback, void *arg)
 		return;
 
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple);
-	for (int i = 0; i < delta->set->nentries; i++)
+	ZParts parts = read_parts(delta->set);
+	while (const ZSet *part = next_part(&parts))
+		for (int i = 0; i < part->nentries; i++)
+		{
+			ZEntry *entry = &part->entries[i];
+
+			if (entry->weight == 0)
+				continue;
+			ExecStoreMinimalTuple(entry->row, slot, false);
+			callback(arg, slot, entry->weight);
+		}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+namespace
+{
+
+/* Adds the rows of a part to the store, which is made for the first one. */
+int64
+store_part(const ZSet *part, TupleTableSlot *slot, TupleDesc weighted, Consolidation *c,
+		   Tuplestorestate **store)
+{
+	int natts = part->desc->natts;
+	int64 nrows = 0;
+
+	for (int i = 0; i < part->nentries; i++)
 	{
-		ZEntry *entry = &delta->set->entries[i];
+		ZEntry *entry = &part->entries[i];
 
 		if (entry->weight == 0)
 			continue;
+		if (!*store)
+			*store = tuplestore_begin_heap(false, false, work_mem);
 		ExecStoreMinimalTuple(entry->row, slot, false);
-		callback(arg, slot, entry->weight);
+		slot_getallattrs(slot);
+		memcpy(c->values, slot->tts_values, sizeof(Datum) * natts);
+		memcpy(c->nulls, slot->tts_isnull, sizeof(bool) * natts);
+		c->values[natts] = Int64GetDatum(entry->weight);
+		c->nulls[natts] = false;
+		tuplestore_putvalues(*store, weighted, c->values, c->nulls);
+		nrows++;
 	}
-	ExecDropSingleTupleTableSlot(slot);
+	return nrows;
 }
+
+} // namespace
 
 Tuplestorestate *
 weighted_store(const Delta *delta, const Bitmapset *used, TupleDesc weighted, int64 *nrows)
 {
 	int natts = delta->desc->natts;
-	Consolidation c = {make_zset(delta->desc, CurrentMemoryContext), used,
+	Consolidation c = {make_large_zset(delta->desc, CurrentMemoryContext), used,
 					   (Datum *) palloc(sizeof(Datum) * (natts + 1)),
 					   (bool *) palloc(sizeof(bool) * (natts + 1))};
 	Tuplestorestate *store = nullptr;
@@ -108,24 +143,11 @@ weighted_store(const Delta *delta, const Bitmapset *used, TupleDesc weighted, in
 
 	*nrows = 0;
 	each_row(delta, consolidate_row, &c);
-	for (int i = 0; i < c.set->nentries; i++)
-	{
-		ZEntry *entry = &c.set->entries[i];
-
-		if (entry->weight == 0)
-			continue;
-		if (!store)
-			store = tuplestore_begin_heap(false, false, work_mem);
-		ExecStoreMinimalTuple(entry->row, slot, false);
-		slot_getallattrs(slot);
-		memcpy(c.values, slot->tts_values, sizeof(Datum) * natts);
-		memcpy(c.nulls, slot->tts_isnull, sizeof(bool) * natts);
-		c.values[natts] = Int64GetDatum(entry->weight);
-		c.nulls[natts] = false;
-		tuplestore_putvalues(store, weighted, c.values, c.nulls);
-		(*nrows)++;
-	}
+	ZParts parts = read_parts(c.set);
+	while (const ZSet *part = next_part(&parts))
+		*nrows += store_part(part, slot, weighted, &c, &store);
 	ExecDropSingleTupleTableSlot(slot);
+	clear_zset(c.set);
 	return store;
 }
 

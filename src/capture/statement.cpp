@@ -55,6 +55,15 @@ forget_transaction(XactEvent event, void *unused)
 	pending.applied = FirstCommandId;
 }
 
+void
+end_change(Change *change)
+{
+	if (change->copied && change->old_rows)
+		tuplestore_end(change->old_rows);
+	if (change->copied && change->new_rows)
+		tuplestore_end(change->new_rows);
+}
+
 /* Level a nested transaction's entries move to when it ends, by commit; they go by abort. */
 void
 end_subtransaction(SubXactEvent event, SubTransactionId sub, SubTransactionId parent, void *unused)
@@ -68,7 +77,10 @@ end_subtransaction(SubXactEvent event, SubTransactionId sub, SubTransactionId pa
 			pending.open = list_delete_first(pending.open);
 		foreach (lc, pending.changes)
 			if (((Change *) lfirst(lc))->nest_level >= level)
+			{
+				end_change((Change *) lfirst(lc));
 				pending.changes = foreach_delete_current (pending.changes, lc);
+			}
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
@@ -102,7 +114,7 @@ bool
 reaches_by_tree(const Change *change, Oid relid, bool with_descendants)
 {
 	/* TRUNCATE fires the triggers of each table, and INSERT reaches partitions only. */
-	if (change->truncated || (!change->old_rows && !get_rel_relispartition(relid)))
+	if (change->exact || change->truncated || (!change->old_rows && !get_rel_relispartition(relid)))
 		return false;
 	return is_descendant(relid, change->relid) ||
 		   (with_descendants && share_descendant(relid, change->relid));
@@ -112,6 +124,8 @@ reaches_by_tree(const Change *change, Oid relid, bool with_descendants)
 bool
 mixes_relations(const Change *change, Oid relid, bool with_descendants)
 {
+	if (change->exact)
+		return false;
 	if (change->relid != relid)
 		return !is_descendant(change->relid, relid) && !get_rel_relispartition(relid);
 	return !with_descendants && change->old_rows && find_inheritance_children(relid, NoLock) != NIL;
@@ -321,6 +335,7 @@ add_change(TriggerData *trigger, RowsLifetime lifetime)
 	change->truncated = TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event);
 	change->old_rows = trigger->tg_oldtable;
 	change->new_rows = trigger->tg_newtable;
+	change->copied = copy;
 	if (copy && change->old_rows)
 		change->old_rows = copy_store(change->old_rows, change->desc);
 	if (copy && change->new_rows)
@@ -350,6 +365,15 @@ take_changes()
 	pending.changes = NIL;
 	pending.applied = GetCurrentCommandId(false) + 1;
 	return changes;
+}
+
+void
+end_changes(List *changes)
+{
+	ListCell *lc;
+
+	foreach (lc, changes)
+		end_change((Change *) lfirst(lc));
 }
 
 MemoryContext
@@ -478,6 +502,7 @@ delta_of(Oid relid, List *changes, bool with_descendants)
 			table_close(rel, NoLock);
 		}
 		delta->reset |= change->truncated;
+		delta->many |= change->exact;
 		if (mixes_relations(change, relid, with_descendants))
 		{
 			delta->reset = true;

@@ -17,7 +17,10 @@ struct Change
 	Tuplestorestate *old_rows; /* or null */
 	Tuplestorestate *new_rows; /* or null */
 	bool truncated;
+	bool copied;    /* the rows are the change's own */
 	int nest_level; /* of the (sub)transaction */
+	bool
+		exact; /* read from the write-ahead log: rows of this relation alone, of any number of statements */
 
 	/* Filled at the first call of touches_columns(). */
 	bool compared;
@@ -67,6 +70,9 @@ bool is_descendant(Oid relid, Oid ancestor);
 
 /* The pending changes (List of Change), which are then no longer pending. */
 List *take_changes();
+
+/* Frees the rows that the changes have of their own. */
+void end_changes(List *changes);
 
 /* The memory context of the pending batch, in which its changes are. Reset it when the batch is done. */
 MemoryContext batch_context();

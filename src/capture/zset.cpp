@@ -1,11 +1,15 @@
 /*
  * zset.cpp - a multiset of rows with integer weights, consolidated by image.
  *
- * A chained hash table over an array of entries. Nothing is freed before the
- * memory context goes; a set lives as long as one batch.
+ * A chained hash table over an array of entries. A set lives as long as one
+ * batch. When a large set outgrows its memory, its entries go to a spill, where
+ * they are in order of the hash of the columns that cluster them, and the table
+ * begins anew: it then adds up what comes close together. What a part holds is
+ * put in a table of the same kind, until that is full and the hash changes.
  */
 #include "capture/zset.hpp"
 #include "capture/image.hpp"
+#include "capture/spill.hpp"
 
 namespace tw::capture
 {
@@ -15,13 +19,8 @@ namespace
 
 constexpr int kFirstCapacity = 4;
 
-/* Bytes of the tuple that make up its image. */
-const unsigned char *
-image_bytes(MinimalTuple tuple, int *length)
-{
-	*length = tuple->t_len - offsetof(MinimalTupleData, t_infomask2);
-	return (const unsigned char *) tuple + offsetof(MinimalTupleData, t_infomask2);
-}
+/* What an entry takes beside its row, of which allocation wastes some. */
+constexpr Size kEntryBytes = sizeof(ZEntry) * 3 / 2 + sizeof(int32) * 3;
 
 void
 grow(ZSet *set)
@@ -62,6 +61,80 @@ hash_tuple(MinimalTuple tuple)
 	return hash_bytes(bytes, length);
 }
 
+MinimalTuple
+copy_tuple(MinimalTuple tuple)
+{
+	MinimalTuple copy = (MinimalTuple) palloc(tuple->t_len);
+
+	memcpy(copy, tuple, tuple->t_len);
+	return copy;
+}
+
+void
+empty_table(ZSet *set)
+{
+	for (int i = 0; i < set->nentries; i++)
+		pfree(set->entries[i].row);
+	set->nentries = 0;
+	set->used = 0;
+	memset(set->buckets, -1, sizeof(int32) * ((Size) set->mask + 1));
+}
+
+/* Where the row stands among the parts: a hash of the columns that cluster the set. */
+int64
+rank_of(const ZSet *set, const ZEntry *entry, TupleTableSlot *slot, TupleDesc clustered)
+{
+	Datum values[INDEX_MAX_KEYS];
+	bool nulls[INDEX_MAX_KEYS];
+
+	if (!clustered)
+		return entry->hash;
+	ExecStoreMinimalTuple(entry->row, slot, false);
+	slot_getallattrs(slot);
+	for (int i = 0; i < set->ncluster; i++)
+	{
+		values[i] = slot->tts_values[set->cluster[i] - 1];
+		nulls[i] = slot->tts_isnull[set->cluster[i] - 1];
+	}
+
+	MinimalTuple key = form_image(clustered, values, nulls);
+	int64 rank = hash_tuple(key);
+
+	pfree(key);
+	return rank;
+}
+
+void
+spill_entries(ZSet *set)
+{
+	MemoryContext old = MemoryContextSwitchTo(set->context);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(set->desc, &TTSOpsMinimalTuple);
+	TupleDesc clustered = nullptr;
+
+	if (!set->spill)
+		set->spill = make_spill(set->context, set->owner);
+	if (set->ncluster > 0 && set->ncluster <= INDEX_MAX_KEYS)
+	{
+		clustered = CreateTemplateTupleDesc(set->ncluster);
+		for (int i = 0; i < set->ncluster; i++)
+			TupleDescCopyEntry(clustered, i + 1, set->desc, set->cluster[i]);
+	}
+	for (int i = 0; i < set->nentries; i++)
+	{
+		const ZEntry *entry = &set->entries[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (entry->weight != 0)
+			spill_put(set->spill, rank_of(set, entry, slot, clustered), entry->row, entry->weight,
+					  nullptr);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	if (clustered)
+		FreeTupleDesc(clustered);
+	empty_table(set);
+	MemoryContextSwitchTo(old);
+}
+
 /* Takes over the tuple, which is in the set's context. */
 int
 add_tuple(ZSet *set, MinimalTuple tuple, int64 weight)
@@ -75,6 +148,8 @@ add_tuple(ZSet *set, MinimalTuple tuple, int64 weight)
 		pfree(tuple);
 		return entry - set->entries;
 	}
+	if (set->used > set->limit)
+		spill_entries(set);
 	if (set->nentries == set->capacity)
 		grow(set);
 
@@ -85,10 +160,29 @@ add_tuple(ZSet *set, MinimalTuple tuple, int64 weight)
 	entry->hash = hash;
 	entry->next = set->buckets[bucket];
 	set->buckets[bucket] = set->nentries;
+	set->used += tuple->t_len + tuple->t_len / 2 + kEntryBytes;
 	return set->nentries++;
 }
 
 } // namespace
+
+const unsigned char *
+image_bytes(MinimalTuple tuple, int *length)
+{
+	*length = tuple->t_len - offsetof(MinimalTupleData, t_infomask2);
+	return (const unsigned char *) tuple + offsetof(MinimalTupleData, t_infomask2);
+}
+
+MinimalTuple
+tuple_of_image(void *varlena)
+{
+	Size length = VARSIZE_ANY_EXHDR(varlena);
+	MinimalTuple tuple = (MinimalTuple) palloc0(offsetof(MinimalTupleData, t_infomask2) + length);
+
+	tuple->t_len = offsetof(MinimalTupleData, t_infomask2) + length;
+	memcpy((char *) tuple + offsetof(MinimalTupleData, t_infomask2), VARDATA_ANY(varlena), length);
+	return tuple;
+}
 
 MinimalTuple
 form_image(TupleDesc desc, const Datum *values, const bool *nulls)
@@ -137,7 +231,7 @@ ZSet *
 make_zset(TupleDesc desc, MemoryContext context)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
-	ZSet *set = (ZSet *) palloc(sizeof(ZSet));
+	ZSet *set = (ZSet *) palloc0(sizeof(ZSet));
 
 	set->context = context;
 	set->desc = desc;
@@ -145,10 +239,38 @@ make_zset(TupleDesc desc, MemoryContext context)
 	set->capacity = kFirstCapacity;
 	set->entries = (ZEntry *) palloc(sizeof(ZEntry) * kFirstCapacity);
 	set->mask = kFirstCapacity * 2 - 1;
+	set->limit = SIZE_MAX;
 	set->buckets = (int32 *) palloc(sizeof(int32) * (set->mask + 1));
 	memset(set->buckets, -1, sizeof(int32) * (set->mask + 1));
 	MemoryContextSwitchTo(old);
 	return set;
+}
+
+ZSet *
+make_large_zset(TupleDesc desc, MemoryContext context, int ncluster, const AttrNumber *cluster)
+{
+	ZSet *set = make_zset(desc, context);
+
+	set->limit = hash_memory();
+	set->owner = CurrentResourceOwner;
+	set->ncluster = ncluster;
+	set->cluster = cluster;
+	return set;
+}
+
+void
+end_zset(ZSet *set)
+{
+	if (set->spill)
+		end_spill(set->spill);
+	set->spill = nullptr;
+}
+
+void
+clear_zset(ZSet *set)
+{
+	end_zset(set);
+	empty_table(set);
 }
 
 int
@@ -208,13 +330,130 @@ zset_order(const ZSet *set)
 	return order;
 }
 
-bool
-zset_is_empty(const ZSet *set)
+ZParts
+read_parts(ZSet *set)
 {
-	for (int i = 0; i < set->nentries; i++)
-		if (set->entries[i].weight != 0)
-			return false;
-	return true;
+	if (set->spill)
+	{
+		if (set->nentries > 0)
+			spill_entries(set);
+		spill_rewind(set->spill);
+	}
+	return {set, nullptr, nullptr, false};
+}
+
+namespace
+{
+
+/* Fills the part with what comes next; false if that is nothing. */
+bool
+fill_part(ZParts *parts)
+{
+	ZSet *part = parts->part;
+	MemoryContext old = MemoryContextSwitchTo(part->context);
+	int64 rank = 0;
+	Spilled row;
+
+	if (parts->ahead)
+	{
+		rank = parts->ahead->rank;
+		add_tuple(part, parts->ahead->image, parts->ahead->weight);
+		parts->ahead = nullptr;
+	}
+	while (spill_next(parts->set->spill, &row))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (part->used > parts->set->limit && row.rank != rank)
+		{
+			parts->ahead = (Spilled *) palloc(sizeof(Spilled));
+			*parts->ahead = row;
+			break;
+		}
+		rank = row.rank;
+		add_tuple(part, row.image, row.weight);
+	}
+	MemoryContextSwitchTo(old);
+	return part->nentries > 0;
+}
+
+} // namespace
+
+ZSet *
+next_part(ZParts *parts)
+{
+	ZSet *set = parts->set;
+
+	if (parts->done)
+		return nullptr;
+	if (!set->spill)
+	{
+		parts->done = true;
+		return set;
+	}
+
+	/* The row ahead is in the last part's memory. */
+	MemoryContext used = parts->part ? parts->part->context : nullptr;
+	MemoryContext context = AllocSetContextCreate(set->context, "tailwater rows",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	parts->part = make_zset(set->desc, context);
+	if (parts->ahead)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		Spilled *ahead = (Spilled *) palloc(sizeof(Spilled));
+
+		*ahead = *parts->ahead;
+		ahead->image = copy_tuple(ahead->image);
+		parts->ahead = ahead;
+		MemoryContextSwitchTo(old);
+	}
+	if (used)
+		MemoryContextDelete(used);
+	if (fill_part(parts))
+		return parts->part;
+	MemoryContextDelete(context);
+	parts->done = true;
+	return nullptr;
+}
+
+void
+zset_add_all(ZSet *set, ZSet *from, int64 factor)
+{
+	ZParts parts = read_parts(from);
+	MemoryContext old = MemoryContextSwitchTo(set->context);
+
+	while (const ZSet *part = next_part(&parts))
+		for (int i = 0; i < part->nentries; i++)
+			if (part->entries[i].weight != 0)
+				(void) add_tuple(set, copy_tuple(part->entries[i].row),
+								 part->entries[i].weight * factor);
+	MemoryContextSwitchTo(old);
+}
+
+int64
+zset_size(ZSet *set)
+{
+	ZParts parts = read_parts(set);
+	int64 size = 0;
+
+	while (const ZSet *part = next_part(&parts))
+		for (int i = 0; i < part->nentries; i++)
+			size += std::abs(part->entries[i].weight);
+	return size;
+}
+
+bool
+zset_is_empty(ZSet *set)
+{
+	ZParts parts = read_parts(set);
+	bool empty = true;
+
+	while (const ZSet *part = empty ? next_part(&parts) : nullptr)
+		for (int i = 0; empty && i < part->nentries; i++)
+			empty = part->entries[i].weight == 0;
+	if (parts.part && !parts.done)
+		MemoryContextDelete(parts.part->context);
+	return empty;
 }
 
 } // namespace tw::capture

@@ -6,6 +6,16 @@
  * equal rows add up; a row whose weight becomes 0 stays as an entry of weight
  * 0 and is skipped when reading. Entries keep the order of their first
  * occurrence.
+ *
+ * A set made by make_zset() is in memory, and its entries can be numbered. One
+ * made by make_large_zset() may outgrow the memory of a hash table; it is then
+ * sorted in temporary files, and read in parts that are sets in memory:
+ *
+ *     ZParts parts = read_parts(set);
+ *     while (const ZSet *part = next_part(&parts))
+ *         ...
+ *
+ * As long as it is small the set itself is its only part.
  */
 #pragma once
 
@@ -31,6 +41,23 @@ struct ZSet
 	int capacity;
 	int32 *buckets;
 	uint32 mask;
+	Size used;  /* bytes of rows and entries */
+	Size limit; /* of `used`, beyond which entries are spilled */
+
+	/* a large set */
+	ResourceOwner owner;       /* of temporary files */
+	struct Spill *spill;       /* null: all is in memory */
+	int ncluster;              /* rows that agree in these columns are in one part; */
+	const AttrNumber *cluster; /* none: rows that agree in all */
+};
+
+/* Reads a set part by part; nothing may be added to the set any more. */
+struct ZParts
+{
+	ZSet *set;
+	ZSet *part;            /* the last one */
+	struct Spilled *ahead; /* a row that belongs to the next part, or null */
+	bool done;
 };
 
 /* Receives a row and its weight; the row is valid during the call only. */
@@ -39,7 +66,29 @@ using RowCallback = void (*)(void *arg, TupleTableSlot *row, int64 weight);
 /* A new, empty set of rows of the descriptor; all it allocates is in context. */
 ZSet *make_zset(TupleDesc desc, MemoryContext context);
 
-/* Adds `weight` copies of the row in the slot, whose columns are those of the set. Returns its entry's number. */
+/* The same for a set that may be large; parts keep rows together that agree in the columns (attribute numbers, which must live as long). */
+ZSet *make_large_zset(TupleDesc desc, MemoryContext context, int ncluster = 0,
+					  const AttrNumber *cluster = nullptr);
+
+/* Removes the set's temporary files; its memory goes with its context. Not needed after an error. */
+void end_zset(ZSet *set);
+
+/* Removes all rows. */
+void clear_zset(ZSet *set);
+
+/* Parts come in an order that all sessions share. One reader at a time. */
+ZParts read_parts(ZSet *set);
+
+/* The next part, valid until the one after it; null after the last. */
+ZSet *next_part(ZParts *parts);
+
+/* Adds the rows of a set to another, their weights times `factor`. */
+void zset_add_all(ZSet *set, ZSet *from, int64 factor);
+
+/* The sum of the weights without their signs. */
+int64 zset_size(ZSet *set);
+
+/* Adds `weight` copies of the row in the slot, whose columns are those of the set. Returns its entry's number, which means something in a set in memory only. */
 int zset_add(ZSet *set, TupleTableSlot *slot, int64 weight);
 
 /* The same for values and nulls. */
@@ -55,10 +104,14 @@ ZEntry *zset_find(ZSet *set, Datum *values, bool *nulls);
 int *zset_order(const ZSet *set);
 
 /* True if every weight is 0. */
-bool zset_is_empty(const ZSet *set);
+bool zset_is_empty(ZSet *set);
 
 /* A minimal tuple in the current memory context whose bytes are the row's image. */
 MinimalTuple form_image(TupleDesc desc, const Datum *values, const bool *nulls);
+
+/* The bytes of a minimal tuple that make up its image, and a tuple made of them, which are in a varlena. */
+const unsigned char *image_bytes(MinimalTuple tuple, int *length);
+MinimalTuple tuple_of_image(void *varlena);
 
 /* An order of images without meaning, the same in all sessions: < 0, 0, > 0. */
 int compare_images(MinimalTuple a, MinimalTuple b);

@@ -73,3 +73,15 @@ CREATE TABLE tailwater_internal.version (
 	snapshot pg_catalog.pg_snapshot NOT NULL,
 	lsn pg_catalog.pg_lsn NOT NULL,
 	committed_at timestamptz NOT NULL);
+
+-- How far the deferred views are: they are as the snapshot sees the database,
+-- and the write-ahead log was decoded up to the position. One row.
+CREATE TABLE tailwater_internal.frontier (
+	snapshot pg_catalog.pg_snapshot NOT NULL,
+	lsn pg_catalog.pg_lsn NOT NULL,
+	advanced_at timestamptz NOT NULL);
+
+-- Deferred views that the maintainer is to compute as a whole.
+CREATE TABLE tailwater_internal.rebuild (
+	view oid PRIMARY KEY,
+	since timestamptz NOT NULL);

@@ -5,13 +5,17 @@
  * give the touched keys; the rows that these keys had before go, and the rows
  * that the restricted query gives come. What is equal in both cancels in the
  * set. A view itself holds its rows of before; those of the input of an
- * aggregate are given by the restricted query under the old snapshot. Keys are told apart by equality, not by image, since the restricted
- * query is joined with them. Keys with a null in them are rare and joined by a
+ * aggregate are given by the restricted query under the old snapshot. Keys are
+ * told apart by equality, not by image, since the restricted query is joined
+ * with them. Keys beyond memory are spilled in order of their hash, and are told
+ * apart and evaluated a part at a time. Keys with a null in them are rare and joined by a
  * condition that cannot use indexes, so they are kept and run apart.
  */
 #include "exec/keyed.hpp"
 #include "analyze/block.hpp"
 #include "analyze/touch.hpp"
+#include "capture/spill.hpp"
+#include "exec/data_error.hpp"
 
 namespace tw::exec
 {
@@ -64,6 +68,10 @@ struct KeySet
 	Tuplestorestate *stores[2];
 	int64 counts[2];
 	bool buckets[kKeyBuckets]; /* of the keys' hashes */
+	MemoryContext context;
+	ResourceOwner owner;
+	Size used;             /* bytes in the table */
+	capture::Spill *spill; /* keys beyond memory, some of them more than once; or null */
 };
 
 KeySet *
@@ -96,7 +104,46 @@ make_key_set(const KeyedOperator *op)
 										false);
 	set->stores[0] = tuplestore_begin_heap(false, false, work_mem);
 	set->stores[1] = tuplestore_begin_heap(false, false, work_mem);
+	set->context = CurrentMemoryContext;
+	set->owner = CurrentResourceOwner;
 	return set;
+}
+
+/* Adds the key in the slot to the spill, unless it is in the table. */
+void
+spill_key(KeySet *set)
+{
+	uint32 hash;
+
+	if (LookupTupleHashEntry(set->table, set->slot, nullptr, &hash))
+		return;
+	if (!set->spill)
+		set->spill = capture::make_spill(set->context, set->owner);
+
+	MinimalTuple image = capture::form_image(set->op->keys, set->slot->tts_values,
+											 set->slot->tts_isnull);
+	capture::spill_put(set->spill, hash, image, 1, nullptr);
+	pfree(image);
+	set->buckets[hash % kKeyBuckets] = true;
+}
+
+/* Adds the key in the slot to the table, and if it is new to a store. */
+void
+store_key(KeySet *set)
+{
+	bool isnew;
+	int which = 0;
+	TupleHashEntry entry = LookupTupleHashEntry(set->table, set->slot, &isnew, nullptr);
+
+	if (!isnew)
+		return;
+	for (int i = 0; i < set->op->keys->natts; i++)
+		if (set->slot->tts_isnull[i])
+			which = 1;
+	set->used += entry->firstTuple->t_len * 2 + sizeof(TupleHashEntryData) * 2;
+	set->buckets[TupleHashTableHash(set->table, set->slot) % kKeyBuckets] = true;
+	tuplestore_puttupleslot(set->stores[which], set->slot);
+	set->counts[which]++;
 }
 
 /* A RowCallback: the columns of the row that are keys. */
@@ -105,8 +152,6 @@ add_key(void *arg, TupleTableSlot *row, int64 weight)
 {
 	KeySet *set = static_cast<KeySet *>(arg);
 	const ViewPlan *plan = set->op->plan;
-	bool isnew;
-	int which = 0;
 
 	ExecClearTuple(set->slot);
 	for (int i = 0; i < plan->nrestrict; i++)
@@ -115,16 +160,12 @@ add_key(void *arg, TupleTableSlot *row, int64 weight)
 
 		set->slot->tts_values[i] = row->tts_values[column];
 		set->slot->tts_isnull[i] = row->tts_isnull[column];
-		if (row->tts_isnull[column])
-			which = 1;
 	}
 	ExecStoreVirtualTuple(set->slot);
-	(void) LookupTupleHashEntry(set->table, set->slot, &isnew, nullptr);
-	if (!isnew)
-		return;
-	set->buckets[TupleHashTableHash(set->table, set->slot) % kKeyBuckets] = true;
-	tuplestore_puttupleslot(set->stores[which], set->slot);
-	set->counts[which]++;
+	if (set->used > capture::hash_memory())
+		spill_key(set);
+	else
+		store_key(set);
 }
 
 /* A RowCallback that only notes that there is a row. */
@@ -143,30 +184,6 @@ used_columns(const ViewPlan *plan, Oid relid)
 		if (plan->points[i].relid == relid)
 			used = bms_add_members(used, plan->points[i].used);
 	return used;
-}
-
-bool
-may_fail(Oid function, void *unused)
-{
-	return !get_func_leakproof(function);
-}
-
-/*
- * True if evaluating the query's expressions could raise an error. Comparisons
- * that order or equate values do not, nor do leakproof functions.
- */
-bool
-may_fail_walker(Node *node, void *unused)
-{
-	if (node == nullptr)
-		return false;
-	if (IsA(node, Query))
-		return pg::walk_query((Query *) node, may_fail_walker, unused, 0);
-	if (IsA(node, OpExpr) && get_op_btree_interpretation(((OpExpr *) node)->opno) != NIL)
-		return may_fail_walker((Node *) ((OpExpr *) node)->args, unused);
-	if (check_functions_in_node(node, may_fail, nullptr))
-		return true;
-	return pg::walk_expression(node, may_fail_walker, unused);
 }
 
 const CachedTouch *
@@ -191,7 +208,7 @@ touch_of(KeyedOperator *op, int point, List *changed)
 	for (int i = 0; i < op->plan->nrestrict; i++)
 		if (!bms_is_member(op->plan->restrict_columns[i], known))
 			touch->followed = false;
-	touch->may_fail = query && may_fail_walker((Node *) query, nullptr);
+	touch->may_fail = query && can_fail((Node *) query);
 	touch->point = point;
 	touch->changed = list_copy(changed);
 	if (query)
@@ -294,57 +311,74 @@ evaluate_keys(const KeyedOperator *op, const KeySet *keys, ZSet *out)
 	}
 }
 
+/* Keys that were spilled, in order of their hash. */
+struct SpilledKeys
+{
+	capture::Spill *spill;
+	TupleTableSlot *key;
+	capture::Spilled ahead;
+	bool done;
+};
+
+/* Moves keys to the set until it is full. Equal keys have the same hash and come together. */
+void
+next_keys(SpilledKeys *spilled, KeySet *set)
+{
+	int64 rank = spilled->ahead.rank;
+
+	while (!spilled->done && (set->used <= capture::hash_memory() || spilled->ahead.rank == rank))
+	{
+		rank = spilled->ahead.rank;
+		ExecStoreMinimalTuple(spilled->ahead.image, spilled->key, true);
+		ExecCopySlot(set->slot, spilled->key);
+		store_key(set);
+		spilled->done = !capture::spill_next(spilled->spill, &spilled->ahead);
+	}
+	ExecClearTuple(set->slot);
+}
+
+/* Evaluates the keys beyond memory. */
+void
+evaluate_spilled_keys(const KeyedOperator *op, KeySet *keys, ZSet *out)
+{
+	SpilledKeys spilled = {keys->spill,
+						   MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple),
+						   {},
+						   false};
+
+	capture::spill_rewind(keys->spill);
+	spilled.done = !capture::spill_next(keys->spill, &spilled.ahead);
+	while (!spilled.done)
+	{
+		MemoryContext context = AllocSetContextCreate(keys->context, "tailwater key part",
+													  ALLOCSET_DEFAULT_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(context);
+		KeySet *part = make_key_set(op);
+
+		MemoryContextSwitchTo(old);
+		next_keys(&spilled, part);
+		MemoryContextSwitchTo(context);
+		evaluate_keys(op, part, out);
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+	}
+	ExecDropSingleTupleTableSlot(spilled.key);
+	capture::end_spill(keys->spill);
+	keys->spill = nullptr;
+}
+
+void
+evaluate_all_keys(const KeyedOperator *op, KeySet *keys, ZSet *out)
+{
+	evaluate_keys(op, keys, out);
+	if (keys->spill)
+		evaluate_spilled_keys(op, keys, out);
+}
+
 } // namespace
 
 namespace
 {
-
-/*
- * Runs fn() so that an error about data in it can be survived; returns false
- * then. Touch queries look at rows that the view's query leaves out, and a
- * restriction by a computed key may be evaluated before such rows are left
- * out: both may fail where the query itself never would.
- */
-template <typename Fn>
-bool
-survive_data_errors(bool may_fail, Fn &&fn)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool succeeded = true;
-
-	if (!may_fail)
-	{
-		fn();
-		return true;
-	}
-	BeginInternalSubTransaction(nullptr);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		PushActiveSnapshot(GetActiveSnapshot());
-		fn();
-		PopActiveSnapshot();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		ErrorData *error = CopyErrorData();
-
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-			error->sqlerrcode != ERRCODE_CARDINALITY_VIOLATION)
-			PG_RE_THROW();
-		FlushErrorState();
-		FreeErrorData(error);
-		RollbackAndReleaseCurrentSubTransaction();
-		succeeded = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return succeeded;
-}
 
 bool
 run_touch(const CachedTouch *touch, NamedStore *stores, int nstores, RowCallback callback,
@@ -366,9 +400,7 @@ keys_may_fail(const ViewPlan *plan)
 
 		/* Arms of a set operation compute the column each in its own way. */
 		if (plan->query->setOperations ||
-			may_fail_walker((Node *) list_nth_node(TargetEntry, plan->query->targetList, column)
-								->expr,
-							nullptr))
+			can_fail((Node *) list_nth_node(TargetEntry, plan->query->targetList, column)->expr))
 			return true;
 	}
 	return false;
@@ -442,10 +474,9 @@ run_keyed(KeyedOperator *op, List *deltas, ZSet *out)
 	if (keys && keys->counts[0] + keys->counts[1] > 0)
 	{
 		lock_keys(op, keys);
-		if (!survive_data_errors(op->keys_may_fail, [&]() { evaluate_keys(op, keys, out); }))
+		if (!survive_data_errors(op->keys_may_fail, [&]() { evaluate_all_keys(op, keys, out); }))
 		{
-			for (int i = 0; i < out->nentries; i++)
-				out->entries[i].weight = 0;
+			capture::clear_zset(out);
 			return Touched::kEverything;
 		}
 	}

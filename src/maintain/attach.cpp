@@ -8,11 +8,14 @@
  * rights the owner of the view has.
  */
 #include "maintain/maintain.hpp"
+#include "analyze/recursion.hpp"
 #include "maintain/batch.hpp"
 #include "maintain/content.hpp"
+#include "maintain/deferred.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
 #include "analyze/decompose.hpp"
+#include "analyze/determinism.hpp"
 #include "analyze/stage.hpp"
 #include "catalog/inner_relation.hpp"
 #include "catalog/internal_table.hpp"
@@ -20,6 +23,7 @@
 #include "capture/image.hpp"
 #include "capture/statement.hpp"
 #include "capture/triggers.hpp"
+#include "decode/frontier.hpp"
 #include "feed/log.hpp"
 #include "state/writer.hpp"
 #include "worker/shmem.hpp"
@@ -152,15 +156,31 @@ check_base(Oid base)
 						"table, or use a plain materialized view with REFRESH."));
 }
 
+List *
+without_inner_relations(List *tables)
+{
+	List *others = NIL;
+	ListCell *lc;
+
+	foreach (lc, tables)
+		if (catalog::view_of(lfirst_oid(lc)) == lfirst_oid(lc))
+			others = lappend_oid(others, lfirst_oid(lc));
+	return others;
+}
+
+/* From now on changes of the tables are captured: by triggers, or in the write-ahead log. */
 void
-create_base_triggers(List *tables)
+capture_changes(List *tables, catalog::Mode mode)
 {
 	ListCell *lc;
 
 	foreach (lc, tables)
-	{
 		check_base(lfirst_oid(lc));
-		if (!catalog::is_maintained(lfirst_oid(lc)))
+	if (mode == catalog::Mode::kDeferred)
+		log_whole_rows(without_inner_relations(tables));
+	foreach (lc, tables)
+	{
+		if (mode == catalog::Mode::kImmediate && !catalog::is_maintained(lfirst_oid(lc)))
 			(void) capture::create_triggers(lfirst_oid(lc));
 		invalidate(lfirst_oid(lc));
 	}
@@ -220,16 +240,20 @@ find_key_index(const ViewPlan *plan)
 	return index;
 }
 
-/* Rows of a keyed view are looked up by the touched keys. */
+/* Rows of a keyed view are looked up by the touched keys, those of a recursive one by what its step joins. */
 void
 ensure_touch_index(const ViewPlan *plan)
 {
 	List *columns = NIL;
 
-	if (plan->strategy != Strategy::kKeyed)
+	if (plan->strategy == Strategy::kRecursive)
+		columns = plan->recursion->joined;
+	else if (plan->strategy != Strategy::kKeyed)
 		return;
 	for (int i = 0; i < plan->nrestrict; i++)
 		columns = lappend_int(columns, plan->restrict_columns[i]);
+	if (columns == NIL)
+		return;
 	catalog::ensure_planner_index(plan->view,
 								  ChooseRelationName(get_rel_name(plan->view), nullptr, "tw_touch",
 													 get_rel_namespace(plan->view), false),
@@ -326,7 +350,7 @@ rebuild(const ViewRuntime *view, Publish publish)
 	PushCopiedSnapshot(GetLatestSnapshot());
 	UpdateActiveSnapshotCommandId();
 
-	ZSet *out = capture::make_zset(view->desc, CurrentMemoryContext);
+	ZSet *out = make_view_delta(view, CurrentMemoryContext);
 	if (publish == Publish::kNo)
 	{
 		make_room(view);
@@ -335,6 +359,7 @@ rebuild(const ViewRuntime *view, Publish publish)
 	}
 	recompute(view, out);
 	int64 changed = apply_to_view(view, out, publish);
+	capture::clear_zset(out);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	leave_environment(&environment);
@@ -368,9 +393,12 @@ fill(const ViewPlan *plan)
 
 	PushCopiedSnapshot(GetLatestSnapshot());
 	UpdateActiveSnapshotCommandId();
-	exec::run_query(exec::make_cached_query((Query *) copyObject(plan->query), CurrentMemoryContext,
-											&stale),
-					nullptr, 0, exec::WeightColumn::kNone, fill_row, &filling);
+	/* Float sums are exact where state will keep them. */
+	Query *query = (Query *) copyObject(has_ties(plan) ? plan->whole : plan->query);
+	if (plan->exact_floats)
+		analyze::use_exact_floats(query);
+	exec::run_query(exec::make_cached_query(query, CurrentMemoryContext, &stale), nullptr, 0,
+					exec::WeightColumn::kNone, fill_row, &filling);
 	PopActiveSnapshot();
 	FreeBulkInsertState(filling.bulk);
 	table_finish_bulk_insert(filling.writer->rel, TABLE_INSERT_SKIP_FSM);
@@ -393,6 +421,52 @@ rebuild_dependents(Oid view)
 	}
 }
 
+/* True if an immediate view reads the table. */
+bool
+needs_triggers(Oid table)
+{
+	ListCell *lc;
+
+	foreach (lc, read_internal("base", 1, table, 2))
+	{
+		catalog::LiveView live;
+
+		if (catalog::find_live_view(lfirst_oid(lc), &live) &&
+			live.mode == catalog::Mode::kImmediate)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The content of the deferred views that read this one cannot be derived from
+ * its changes any more: how they are told is about to change.
+ */
+void
+rebuild_deferred_readers(Oid view)
+{
+	ListCell *lc;
+
+	foreach (lc, read_internal("base", 1, view, 2))
+	{
+		catalog::LiveView live;
+
+		if (!catalog::find_live_view(lfirst_oid(lc), &live) ||
+			live.mode != catalog::Mode::kDeferred)
+			continue;
+		Oid reader = catalog::view_of(lfirst_oid(lc));
+		LockRelationOid(reader, ShareRowExclusiveLock);
+		decode::mark_for_rebuild(reader);
+	}
+}
+
+/* Locks that let nothing of the view's tables change that its content depends on. */
+LOCKMODE
+base_lock(catalog::Mode mode)
+{
+	return mode == catalog::Mode::kDeferred ? AccessShareLock : ShareRowExclusiveLock;
+}
+
 void
 drop_unused_triggers(List *tables)
 {
@@ -404,7 +478,7 @@ drop_unused_triggers(List *tables)
 
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
 			continue;
-		if (read_internal("base", 1, table, 2) == NIL && !catalog::is_maintained(table))
+		if (!needs_triggers(table) && !catalog::is_maintained(table))
 			capture::drop_triggers(table);
 		invalidate(table);
 	}
@@ -452,7 +526,9 @@ remove_attachment(Oid view)
 
 	tables = list_concat_unique_oid(tables, remove_inner_relations(view));
 	delete_internal("attachment", 1, view);
+	delete_internal("rebuild", 1, view);
 	CommandCounterIncrement();
+	rebuild_deferred_readers(view);
 	foreach (lc, logs)
 		if (OidIsValid(lfirst_oid(lc)))
 			feed::drop_log(lfirst_oid(lc));
@@ -511,21 +587,22 @@ create_reading_indexes(const ViewPlan *plan, List *inners)
 
 /* Fills an inner relation, whose own inputs are filled. */
 void
-attach_inner_relation(const ViewPlan *plan)
+attach_inner_relation(const ViewPlan *plan, catalog::Mode mode)
 {
-	List *tables = tables_of(plan, ShareRowExclusiveLock);
+	List *tables = tables_of(plan, base_lock(mode));
+	bool filled = mode == catalog::Mode::kDeferred || plan->strategy != Strategy::kAggregate;
 
-	if (plan->strategy != Strategy::kAggregate)
+	if (filled)
 		(void) fill(plan);
 	create_state(plan);
 	Oid key_index = find_key_index(plan);
 	ensure_touch_index(plan);
 	catalog::set_inner_key(plan->view, key_index, key_list(plan));
 	record_bases(plan->view, tables);
-	create_base_triggers(tables);
+	capture_changes(tables, mode);
 	invalidate(plan->view);
 	CommandCounterIncrement();
-	if (plan->strategy == Strategy::kAggregate)
+	if (!filled)
 		(void) rebuild(get_runtime(plan->view), Publish::kNo);
 }
 
@@ -565,7 +642,7 @@ choose_inner_relations(Oid view, Oid owner)
 
 /* Makes and fills the inner relations of a view that has none. */
 void
-create_inner_relations(Oid view, Oid owner)
+create_inner_relations(Oid view, Oid owner, catalog::Mode mode)
 {
 	List *inners = choose_inner_relations(view, owner);
 	ListCell *lc;
@@ -577,7 +654,7 @@ create_inner_relations(Oid view, Oid owner)
 		ViewPlan *plan = analyze_as(owner, lfirst_oid(lc));
 
 		create_reading_indexes(plan, inners);
-		attach_inner_relation(plan);
+		attach_inner_relation(plan, mode);
 	}
 	create_reading_indexes(analyze_as(owner, view), inners);
 }
@@ -623,22 +700,22 @@ runtime_of(Oid view)
 int64
 attach(Oid view, catalog::Mode mode, bool feed)
 {
-	if (mode == catalog::Mode::kDeferred)
-		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("deferred maintenance is not available yet"),
-				errhint("Use tailwater.maintain = immediate."));
+	bool deferred = mode == catalog::Mode::kDeferred;
+
+	if (deferred)
+		check_decoding();
 
 	Relation rel = table_open(view, AccessExclusiveLock);
 	Oid owner = rel->rd_rel->relowner;
 	bool populated = RelationIsPopulated(rel);
 	table_close(rel, NoLock);
-	create_inner_relations(view, owner);
+	create_inner_relations(view, owner, mode);
 	ViewPlan *plan = analyze_as(owner, view);
 
 	announce(plan);
-	List *tables = tables_of(plan, ShareRowExclusiveLock);
+	List *tables = tables_of(plan, base_lock(mode));
 	/* The state of groups comes with the content; everything else is filled at once. */
-	bool filled = !populated && plan->strategy != Strategy::kAggregate;
+	bool filled = !populated && (deferred || plan->strategy != Strategy::kAggregate);
 	int64 rows = filled ? fill(plan) : 0;
 	create_state(plan);
 	Oid key_index = find_key_index(plan);
@@ -648,10 +725,17 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	record_attachment(plan, mode, log, key_index);
 	worker::note_log_written(); /* so that the view has a first position at once */
 	record_bases(view, tables);
-	create_base_triggers(tables);
+	capture_changes(tables, mode);
 	CommandCounterIncrement();
+	rebuild_deferred_readers(view);
+	if (deferred)
+	{
+		/* The maintainer takes over where this transaction ends, whatever was written meanwhile. */
+		decode::mark_for_rebuild(view);
+		worker::want_maintainer_at_commit();
+	}
 	/* The first content is not a change: positions begin after it. */
-	if (!filled)
+	else if (!filled)
 		rows = rebuild(runtime_of(view), Publish::kNo);
 	mark_populated(view);
 	rebuild_dependents(view);
@@ -685,12 +769,18 @@ refresh(Oid view)
 	const ViewRuntime *runtime = runtime_of(view);
 	ListCell *lc;
 
-	(void) tables_of(runtime->plan, ShareRowExclusiveLock);
+	LOCKMODE lock = base_lock(runtime->info.mode);
+	(void) tables_of(runtime->plan, lock);
 	foreach (lc, catalog::inner_relations(view))
-		(void) tables_of(runtime_of(lfirst_oid(lc))->plan, ShareRowExclusiveLock);
+		(void) tables_of(runtime_of(lfirst_oid(lc))->plan, lock);
 	foreach (lc, catalog::inner_relations(view))
 		(void) rebuild(runtime_of(lfirst_oid(lc)), Publish::kNo);
 	int64 changed = rebuild(runtime_of(view), Publish::kYes);
+	if (runtime_of(view)->info.mode == catalog::Mode::kDeferred)
+	{
+		decode::mark_for_rebuild(view);
+		rebuild_deferred_readers(view);
+	}
 	rebuild_dependents(view);
 	return changed;
 }
@@ -726,24 +816,33 @@ query_altered(Oid view)
 	CommandCounterIncrement();
 
 	/* The log stays, and so do positions in the feed; the rest is made anew. */
+	bool deferred = info.mode == catalog::Mode::kDeferred;
+	if (deferred)
+		LockRelationOid(view, ShareRowExclusiveLock);
+
 	List *before = list_difference_oid(remove_parts(view), catalog::inner_relations(view));
 	before = list_concat_unique_oid(before, remove_inner_relations(view));
-	create_inner_relations(view, owner_of(view));
+	create_inner_relations(view, owner_of(view), info.mode);
 	invalidate(view);
 	CommandCounterIncrement();
 
 	ViewPlan *plan = analyze_as(owner_of(view), view);
-	List *tables = tables_of(plan, ShareRowExclusiveLock);
+	List *tables = tables_of(plan, base_lock(info.mode));
 	create_state(plan);
 	ensure_touch_index(plan);
 	CommandCounterIncrement();
 	const ViewRuntime *runtime = runtime_of(view);
 	rebuild_key_index(runtime);
 	record_bases(view, tables);
-	create_base_triggers(tables);
+	capture_changes(tables, info.mode);
 	drop_unused_triggers(list_difference_oid(before, tables));
 	invalidate(view);
 	CommandCounterIncrement();
+	if (deferred)
+	{
+		decode::mark_for_rebuild(view);
+		return;
+	}
 	(void) rebuild(runtime_of(view), Publish::kYes);
 	rebuild_dependents(view);
 }
@@ -770,18 +869,17 @@ verify(Oid view)
 {
 	const ViewRuntime *runtime = runtime_of(view);
 	Environment environment = enter_environment(runtime->plan->owner, Settings::kPinned);
-	ZSet *difference = capture::make_zset(runtime->desc, CurrentMemoryContext);
-	int64 rows = 0;
+	ZSet *difference = capture::make_large_zset(runtime->desc, CurrentMemoryContext);
 	ListCell *lc;
 
 	PushCopiedSnapshot(GetTransactionSnapshot());
 	UpdateActiveSnapshotCommandId();
-	evaluate_whole(runtime, difference);
+	evaluate_whole(runtime->plan, difference);
 	read_view(runtime, -1, difference);
 	PopActiveSnapshot();
 	leave_environment(&environment);
-	for (int i = 0; i < difference->nentries; i++)
-		rows += Abs(difference->entries[i].weight);
+	int64 rows = capture::zset_size(difference);
+	capture::clear_zset(difference);
 	/* What the view will be computed from must be right, too. */
 	foreach (lc, runtime->plan->inners)
 		rows += verify(lfirst_oid(lc));

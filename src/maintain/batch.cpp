@@ -65,6 +65,8 @@ any_reset(List *deltas)
 bool
 probe(const ViewRuntime *view, List *deltas, ZSet *out)
 {
+	if (view->recursion)
+		return state::run_recursion(view->recursion, deltas, out) == exec::Touched::kSomeKeys;
 	if (view->keyed)
 		return exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kSomeKeys;
 	exec::run_delta(view->input, deltas, collect_weighted_row, out);
@@ -91,15 +93,18 @@ check_isolation(const ViewRuntime *view, List *deltas)
 		return;
 
 	TupleDesc desc = probe_descriptor(view);
-	ZSet *before = capture::make_zset(desc, CurrentMemoryContext);
-	ZSet *after = capture::make_zset(desc, CurrentMemoryContext);
+	ZSet *before = capture::make_large_zset(desc, CurrentMemoryContext);
+	ZSet *after = capture::make_large_zset(desc, CurrentMemoryContext);
 
 	/* This also takes the locks on touched keys: what is committed afterwards does not concern them. */
 	bool rows = !any_reset(deltas) && probe(view, deltas, before);
 	Snapshot fixed = GetActiveSnapshot();
 	Snapshot now = GetLatestSnapshot();
 	if (now->xmax == fixed->xmax && now->xcnt == fixed->xcnt)
+	{
+		capture::end_zset(before);
 		return;
+	}
 	if (!rows)
 		state::serialization_failure();
 	PushCopiedSnapshot(now);
@@ -109,14 +114,11 @@ check_isolation(const ViewRuntime *view, List *deltas)
 	if (!comparable)
 		state::serialization_failure();
 
-	Delta negated = {};
-	negated.desc = desc;
-	negated.set = after;
-	for (int i = 0; i < after->nentries; i++)
-		after->entries[i].weight = -after->entries[i].weight;
-	capture::each_row(&negated, collect_weighted_row, before);
+	capture::zset_add_all(before, after, -1);
 	if (!capture::zset_is_empty(before))
 		state::serialization_failure();
+	capture::end_zset(before);
+	capture::end_zset(after);
 }
 
 /*
@@ -138,7 +140,7 @@ needs_netting(const ViewRuntime *view, List *deltas)
 	if (view->plan->input->noccurrences > 1)
 		return true;
 	foreach (lc, deltas)
-		if (list_length(((Delta *) lfirst(lc))->parts) > 2)
+		if (((Delta *) lfirst(lc))->many || list_length(((Delta *) lfirst(lc))->parts) > 2)
 			return true;
 	return false;
 }
@@ -151,8 +153,8 @@ fold_input(const ViewRuntime *view, List *deltas, ZSet *out)
 
 	if (view->keyed || needs_netting(view, deltas))
 	{
-		ZSet *input = capture::make_zset(ExecTypeFromTL(view->plan->input->query->targetList),
-										 CurrentMemoryContext);
+		ZSet *input = capture::make_large_zset(ExecTypeFromTL(view->plan->input->query->targetList),
+											   CurrentMemoryContext);
 		Delta net = {};
 
 		if (!probe(view, deltas, input))
@@ -160,6 +162,7 @@ fold_input(const ViewRuntime *view, List *deltas, ZSet *out)
 		net.desc = input->desc;
 		net.set = input;
 		capture::each_row(&net, state::add_input, groups);
+		capture::clear_zset(input);
 	}
 	else
 		exec::run_delta(view->input, deltas, state::add_input, groups);
@@ -176,15 +179,13 @@ recompute_alone(const ViewRuntime *view, ZSet *out)
 	recompute(view, out);
 }
 
-ZSet *
-compute_delta(const ViewRuntime *view, List *deltas)
+void
+compute_delta(const ViewRuntime *view, List *deltas, ZSet *out)
 {
-	ZSet *out = capture::make_zset(view->desc, CurrentMemoryContext);
-
 	if (any_reset(deltas))
 	{
 		recompute(view, out);
-		return out;
+		return;
 	}
 	switch (view->plan->strategy)
 	{
@@ -195,6 +196,10 @@ compute_delta(const ViewRuntime *view, List *deltas)
 			if (!fold_input(view, deltas, out))
 				recompute_alone(view, out);
 			break;
+		case Strategy::kRecursive:
+			if (state::run_recursion(view->recursion, deltas, out) == exec::Touched::kEverything)
+				recompute(view, out);
+			break;
 		case Strategy::kKeyed:
 		case Strategy::kRecompute:
 			if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
@@ -203,7 +208,6 @@ compute_delta(const ViewRuntime *view, List *deltas)
 		default:
 			elog(ERROR, "unknown strategy of materialized view %u", view->info.view);
 	}
-	return out;
 }
 
 /* False where the view reads none of the columns that the statement changed in its base table. */
@@ -243,7 +247,8 @@ changes_seen(const ViewRuntime *view, Oid base, List *changes)
 	return seen;
 }
 
-/* Deltas of the view's inputs: from the captured changes, and from live views done before. */
+} // namespace
+
 List *
 input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 {
@@ -267,9 +272,8 @@ input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 	return deltas;
 }
 
-/* Maintains one view; returns its own delta. */
 Delta *
-maintain_view(const ViewRuntime *view, List *deltas)
+maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context)
 {
 	Environment environment = enter_environment(view->plan->owner, view->plan->needs_environment
 																	   ? Settings::kPinned
@@ -278,19 +282,24 @@ maintain_view(const ViewRuntime *view, List *deltas)
 	UpdateActiveSnapshotCommandId();
 	check_isolation(view, deltas);
 
-	ZSet *out = compute_delta(view, deltas);
+	ZSet *out = make_view_delta(view, context);
+	compute_delta(view, deltas, out);
 	(void) apply_to_view(view, out, Publish::kYes);
 	CommandCounterIncrement();
 	leave_environment(&environment);
 
-	Delta *delta = (Delta *) palloc0(sizeof(Delta));
+	Delta *delta = (Delta *) MemoryContextAllocZero(context, sizeof(Delta));
 	delta->relid = view->info.view;
 	delta->desc = view->desc;
 	delta->set = out;
 	return delta;
 }
 
-} // namespace
+ZSet *
+make_view_delta(const ViewRuntime *view, MemoryContext context)
+{
+	return capture::make_large_zset(view->desc, context, view->plan->nkey, view->plan->key);
+}
 
 int64
 apply_to_view(const ViewRuntime *view, ZSet *delta, Publish publish)
@@ -300,7 +309,8 @@ apply_to_view(const ViewRuntime *view, ZSet *delta, Publish publish)
 
 	state::Writer *writer = state::open_writer(view->writer);
 	bool is_first = publish == Publish::kNo;
-	state::Packing packing = is_first && view->plan->strategy == Strategy::kAggregate
+	state::Packing packing = is_first && view->plan->strategy == Strategy::kAggregate &&
+									 !delta->spill
 								 ? state::first_packing(delta->nentries)
 								 : state::Packing::kFull;
 	LogState log;
@@ -319,6 +329,9 @@ void
 run_batch(List *changes)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "tailwater maintenance",
+												  ALLOCSET_DEFAULT_SIZES);
+	/* Of one view; of its delta, until that is known to be of use. */
+	MemoryContext working = AllocSetContextCreate(context, "tailwater view",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	List *relids = NIL;
@@ -342,10 +355,19 @@ run_batch(List *changes)
 			PushCopiedSnapshot(exec::maintenance_snapshot());
 			begun = true;
 		}
-		Delta *delta = maintain_view(view, deltas);
-		if (!capture::zset_is_empty(delta->set))
+
+		bool is_input = views_of_base(view->info.view) != NIL;
+		MemoryContextSwitchTo(working);
+		Delta *delta = maintain_view(view, deltas, is_input ? context : working);
+		MemoryContextSwitchTo(context);
+		if (is_input && !capture::zset_is_empty(delta->set))
 			view_deltas = lappend(view_deltas, delta);
+		else
+			capture::end_zset(delta->set);
+		MemoryContextReset(working);
 	}
+	foreach (lc, view_deltas)
+		capture::end_zset(((Delta *) lfirst(lc))->set);
 	if (begun)
 		PopActiveSnapshot();
 	MemoryContextSwitchTo(old);

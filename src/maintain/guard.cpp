@@ -14,8 +14,8 @@
  * guard: rows are told apart by the base row's or the group row's own lock.
  * Keyed views have the pair locks too, and lock the touched keys (exec/keyed.cpp);
  * one lock on the view as a whole separates those who change some keys from
- * those who must evaluate everything again. Views that are always evaluated
- * again take only that lock.
+ * those who must evaluate everything again. Recursive views and views that are
+ * always evaluated again take only that lock.
  *
  * The locks are taken before the statement locks any row, for all tables that it
  * is known to write (by writable CTEs and foreign key actions too), in the
@@ -101,7 +101,8 @@ needs_guard(const ViewRuntime *view)
 	Strategy strategy = view->plan->strategy;
 
 	return strategy == Strategy::kKeyed || strategy == Strategy::kRecompute ||
-		   view->plan->keyed_input || view->plan->input->noccurrences > 1;
+		   strategy == Strategy::kRecursive || view->plan->keyed_input ||
+		   view->plan->input->noccurrences > 1;
 }
 
 void
@@ -112,7 +113,7 @@ guard_write(const ViewRuntime *view, List *written)
 
 	if (!needs_guard(view) || written == NIL)
 		return;
-	if (plan->strategy == Strategy::kRecompute)
+	if (plan->strategy == Strategy::kRecompute || plan->strategy == Strategy::kRecursive)
 	{
 		guard_recompute(view);
 		return;

@@ -10,6 +10,7 @@
 #include "exec/stream.hpp"
 #include "feed/log.hpp"
 #include "state/aggregate.hpp"
+#include "state/recursion.hpp"
 #include "state/writer.hpp"
 
 namespace tw::maintain
@@ -26,6 +27,7 @@ struct ViewRuntime
 	exec::Stream *input;                 /* of plan->input */
 	exec::CachedQuery *whole;            /* the whole query */
 	state::AggregateOperator *aggregate; /* kAggregate */
+	state::RecursionOperator *recursion; /* kRecursive */
 	exec::KeyedOperator *keyed;          /* kKeyed, or of the keyed input of groups */
 	Oid state;
 	TupleDesc desc;             /* of the view */

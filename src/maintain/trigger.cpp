@@ -4,6 +4,7 @@
 #include "maintain/trigger.hpp"
 #include "maintain/batch.hpp"
 #include "maintain/reach.hpp"
+#include "maintain/serializable.hpp"
 #include "capture/statement.hpp"
 
 namespace tw::maintain
@@ -116,7 +117,9 @@ after_statement(TriggerData *trigger)
 	if (!run_now)
 		return;
 
-	run_batch(capture::take_changes());
+	List *changes = capture::take_changes();
+	run_batch(changes);
+	capture::end_changes(changes);
 	MemoryContextReset(capture::batch_context());
 }
 
@@ -138,7 +141,10 @@ void
 start_executor(QueryDesc *query, int eflags)
 {
 	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY))
+	{
 		guard_statement(query->plannedstmt);
+		note_reads(query->plannedstmt, query->snapshot);
+	}
 	if (previous_start)
 		previous_start(query, eflags);
 	else

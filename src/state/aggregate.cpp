@@ -1,7 +1,9 @@
 /*
  * aggregate.cpp - keeps the groups of an aggregate operator in a state table.
  *
- * A batch is first gathered in memory, one entry for each touched group. Then
+ * A batch is first gathered in memory, one entry for each touched group; when
+ * memory is full, rows of further groups are spilled, in the order in which
+ * groups are taken, and each such group is put together when its turn comes. Then
  * each group's row in the state table is read, the difference added, and the
  * row written back; the view's old and new row follow from the two states by
  * the finalization. A group without rows has no state row, except that a query
@@ -10,7 +12,10 @@
  * Concurrency: two writers of one group meet at its state row. The second one
  * waits for the first, reads the row again and adds its difference to that.
  * Two writers that both find no row for a new group meet at a lock on the
- * group's hash and look again. A group whose extreme left is locked before its
+ * group's hash, which is held only while one of them looks for a row that is not
+ * committed yet, and inserts: a transaction that creates many groups keeps no
+ * lock for each. Who finds such a row waits for the transaction and looks
+ * again. A group whose extreme left is locked before its
  * rows are read again, under a snapshot taken after that; whoever changes the
  * group's base rows later adds to what is stored now. All writers take groups
  * in one order, so that they do not deadlock; neighbours in the index follow
@@ -18,6 +23,7 @@
  */
 #include "state/aggregate.hpp"
 #include "state/accumulator.hpp"
+#include "state/groups.hpp"
 #include "state/row_hash.hpp"
 #include "exec/snapshot.hpp"
 #include "state/writer.hpp"
@@ -45,19 +51,10 @@ struct AggregateOperator
 	TupleTableSlot *output;  /* of the view */
 	ProjectionInfo *projection;
 	ExprState *having;
+	ExprState *multiplicity;
 
 	exec::CachedQuery *restricted;
 	exec::CachedQuery *restricted_nulls;
-};
-
-struct Groups
-{
-	AggregateOperator *op;
-	MemoryContext context;
-	ZSet *keys;           /* weight: change of the number of rows */
-	Accumulator *changes; /* keys->capacity x naggregates */
-	int capacity;
-	MemoryContext per_row;
 };
 
 namespace
@@ -74,7 +71,7 @@ struct StateRow
 /* A group whose rows must be read again; its state row is locked. */
 struct Reread
 {
-	int group;
+	MinimalTuple keys;
 	StateRow old;
 };
 
@@ -221,7 +218,7 @@ merge_group(Groups *groups, int group, StateRow *row)
 	return known;
 }
 
-/* Adds the view's row for a state row to the set, unless HAVING rejects it. */
+/* Adds the view's rows for a state row to the set, unless HAVING rejects them. */
 void
 emit(AggregateOperator *op, const StateRow *row, int64 weight, ZSet *out)
 {
@@ -245,6 +242,14 @@ emit(AggregateOperator *op, const StateRow *row, int64 weight, ZSet *out)
 	op->econtext->ecxt_outertuple = grouped;
 	if (op->having && !ExecQual(op->having, op->econtext))
 		return;
+	if (op->multiplicity)
+	{
+		bool isnull;
+
+		weight *= DatumGetInt64(ExecEvalExprSwitchContext(op->multiplicity, op->econtext, &isnull));
+		if (weight == 0)
+			return;
+	}
 	capture::zset_add(out, ExecProject(op->projection), weight);
 }
 
@@ -260,9 +265,9 @@ stored_slot(Writer *writer, const StateRow *row)
 	return ExecStoreVirtualTuple(slot);
 }
 
-/* Until the end of the transaction nobody else creates a group of this hash. */
-void
-lock_new_group(AggregateOperator *op, const Datum *values, const bool *nulls)
+/* The lock under which a group of this hash is created. */
+LOCKTAG
+new_group_tag(AggregateOperator *op, const Datum *values, const bool *nulls)
 {
 	LOCKTAG tag;
 	AttrNumber columns[INDEX_MAX_KEYS * 4];
@@ -272,7 +277,7 @@ lock_new_group(AggregateOperator *op, const Datum *values, const bool *nulls)
 		columns[i] = i + 1;
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, op->plan->view,
 						 (uint32) row_hash(op->keys, columns, n, values, nulls), pg::kGroupLock);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	return tag;
 }
 
 /* Finds a group's state row by its keys, which head the arrays. */
@@ -328,6 +333,7 @@ struct Fold
 	Writer *writer;
 	ZSet *out;
 	List *rereads;
+	MemoryContext reread; /* of `rereads` */
 	MemoryContext batch;
 	MemoryContext group; /* reset after each group */
 };
@@ -338,7 +344,7 @@ begin_fold(Groups *groups, Writer *writer, ZSet *out)
 	MemoryContext group = AllocSetContextCreate(CurrentMemoryContext, "tailwater group",
 												ALLOCSET_DEFAULT_SIZES);
 
-	return {groups, groups->op, writer, out, NIL, CurrentMemoryContext, group};
+	return {groups, groups->op, writer, out, NIL, nullptr, CurrentMemoryContext, group};
 }
 
 /* Locks a group's row for reading its rows again; false where it is gone. */
@@ -359,10 +365,16 @@ lock_for_reread(Fold *fold, int group, StateRow *row)
 	if (locked != TM_Ok)
 		serialization_failure();
 
-	MemoryContext old = MemoryContextSwitchTo(fold->batch);
+	if (!fold->reread)
+		fold->reread = AllocSetContextCreate(fold->batch, "tailwater groups to read again",
+											 ALLOCSET_DEFAULT_SIZES);
+
+	MemoryContext old = MemoryContextSwitchTo(fold->reread);
+	MinimalTuple keys = fold->groups->keys->entries[group].row;
 	Reread *reread = (Reread *) palloc(sizeof(Reread));
 
-	reread->group = group;
+	reread->keys = (MinimalTuple) palloc(keys->t_len);
+	memcpy(reread->keys, keys, keys->t_len);
 	reread->old = read_row(fold->writer->found, RelationGetDescr(fold->writer->rel));
 	fold->rereads = lappend(fold->rereads, reread);
 	MemoryContextSwitchTo(old);
@@ -415,39 +427,64 @@ insert_group(Fold *fold, int group, const Datum *keys, const bool *nulls, Packin
 	emit(fold->op, &row, +1, fold->out);
 }
 
+/*
+ * Creates the group unless somebody else has done so, or is about to: then it
+ * must be looked at again.
+ */
+FoldResult
+create_group(Fold *fold, int group, TupleTableSlot *keys)
+{
+	const Datum *values = keys->tts_values;
+	const bool *nulls = keys->tts_isnull;
+	LOCKTAG tag = new_group_tag(fold->op, values, nulls);
+	SnapshotData dirty;
+	StateRow other;
+
+	InitDirtySnapshot(dirty);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	if (find_row(fold->op, fold->writer, GetLatestSnapshot(), values, nulls, &other))
+	{
+		if (IsolationUsesXactSnapshot())
+			serialization_failure();
+		(void) LockRelease(&tag, ExclusiveLock, false);
+		return FoldResult::kLookAgain;
+	}
+	if (find_row(fold->op, fold->writer, &dirty, values, nulls, &other))
+	{
+		TransactionId busy = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+
+		(void) LockRelease(&tag, ExclusiveLock, false);
+		if (TransactionIdIsValid(busy))
+			XactLockTableWait(busy, nullptr, nullptr, XLTW_None);
+		return FoldResult::kLookAgain;
+	}
+	insert_group(fold, group, values, nulls, Packing::kFull);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	return FoldResult::kDone;
+}
+
 void
 fold_group(Fold *fold, int group, TupleTableSlot *keys)
 {
 	ZEntry *entry = &fold->groups->keys->entries[group];
-	bool locked = false;
 
 	ExecStoreMinimalTuple(entry->row, keys, false);
 	slot_getallattrs(keys);
 	for (;;)
 	{
+		FoldResult done;
 		StateRow old;
 
 		CHECK_FOR_INTERRUPTS();
 		if (find_row(fold->op, fold->writer, GetActiveSnapshot(), keys->tts_values,
 					 keys->tts_isnull, &old))
-		{
-			if (fold_known_group(fold, group, &old) == FoldResult::kDone)
-				return;
-			exec::renew_snapshot();
-			continue;
-		}
-		if (entry->weight == 0 && fold->op->plan->ngroup > 0)
+			done = fold_known_group(fold, group, &old);
+		else if (entry->weight == 0 && fold->op->plan->ngroup > 0)
 			return; /* rows that came and went within the batch */
-		if (locked)
-		{
-			if (IsolationUsesXactSnapshot() && find_row(fold->op, fold->writer, GetLatestSnapshot(),
-														keys->tts_values, keys->tts_isnull, &old))
-				serialization_failure();
-			insert_group(fold, group, keys->tts_values, keys->tts_isnull, Packing::kFull);
+		else
+			done = create_group(fold, group, keys);
+		if (done == FoldResult::kDone)
 			return;
-		}
-		lock_new_group(fold->op, keys->tts_values, keys->tts_isnull);
-		locked = true;
 		exec::renew_snapshot();
 	}
 }
@@ -472,13 +509,17 @@ compare_groups(const void *left, const void *right)
 	return capture::compare_images(a->entry->row, b->entry->row);
 }
 
-/* The groups that change, in the order in which all sessions fold them. */
+enum class Which
+{
+	kChanging,
+	kAll
+};
+
+/* The groups, in the order in which all sessions fold them. */
 OrderedGroup *
-order_groups(Groups *groups, TupleTableSlot *keys, int *n)
+order_groups(Groups *groups, Which which, TupleTableSlot *keys, int *n)
 {
 	int nentries = groups->keys->nentries;
-	bool by_value = keys->tts_tupleDescriptor->natts > 0 &&
-					TupleDescAttr(keys->tts_tupleDescriptor, 0)->attbyval;
 	OrderedGroup *ordered = (OrderedGroup *) MemoryContextAllocHuge(CurrentMemoryContext,
 																	sizeof(OrderedGroup) *
 																		(Size) Max(nentries, 1));
@@ -486,19 +527,10 @@ order_groups(Groups *groups, TupleTableSlot *keys, int *n)
 	*n = 0;
 	for (int i = 0; i < nentries; i++)
 	{
-		OrderedGroup *group = &ordered[*n];
-		bool isnull = true;
-
-		if (group_is_noop(groups, i))
+		if (which == Which::kChanging && group_is_noop(groups, i))
 			continue;
-		*group = {PG_INT64_MIN, &groups->keys->entries[i], i};
-		if (by_value)
-		{
-			ExecStoreMinimalTuple(group->entry->row, keys, false);
-			Datum first = slot_getattr(keys, 1, &isnull);
-			if (!isnull)
-				group->first = (int64) first;
-		}
+		ordered[*n] = {group_rank(groups->keys->entries[i].row, keys), &groups->keys->entries[i],
+					   i};
 		(*n)++;
 	}
 	if (*n > 1)
@@ -537,6 +569,9 @@ read_groups_again(Fold *fold, TupleTableSlot *keys)
 {
 	Groups *fresh = begin_groups(fold->op);
 	int n = fold->op->plan->nrestrict;
+
+	fresh->limit = SIZE_MAX; /* they are few */
+
 	TupleDesc desc = CreateTemplateTupleDesc(n);
 	Tuplestorestate *stores[2] = {tuplestore_begin_heap(false, false, work_mem),
 								  tuplestore_begin_heap(false, false, work_mem)};
@@ -549,7 +584,7 @@ read_groups_again(Fold *fold, TupleTableSlot *keys)
 	{
 		Reread *reread = (Reread *) lfirst(lc);
 
-		ExecStoreMinimalTuple(fold->groups->keys->entries[reread->group].row, keys, false);
+		ExecStoreMinimalTuple(reread->keys, keys, false);
 		slot_getallattrs(keys);
 		int which = has_null(keys, n) ? 1 : 0;
 		tuplestore_putvalues(stores[which], desc, keys->tts_values, keys->tts_isnull);
@@ -587,6 +622,55 @@ reread_groups(Fold *fold, TupleTableSlot *keys)
 		(void) update_row(fold->writer, &reread->old.tid, stored_slot(fold->writer, &now));
 		replace_row(fold, &reread->old, &now);
 	}
+}
+
+/* Reads the groups again that wait for it, if they are many or all groups have been seen. */
+void
+settle_rereads(Fold *fold, TupleTableSlot *keys, Size limit)
+{
+	if (fold->rereads == NIL || MemoryContextMemAllocated(fold->reread, true) < limit)
+		return;
+
+	MemoryContext old = MemoryContextSwitchTo(fold->reread);
+	reread_groups(fold, keys);
+	MemoryContextSwitchTo(old);
+	fold->rereads = NIL;
+	MemoryContextReset(fold->reread);
+}
+
+/* ---- groups beyond memory ---- */
+
+bool
+comes_first(const SpilledGroups *spilled, const OrderedGroup *group)
+{
+	if (spilled->done)
+		return false;
+	if (spilled->ahead.rank != group->first)
+		return spilled->ahead.rank < group->first;
+	return capture::compare_images(spilled->ahead.image, group->entry->row) < 0;
+}
+
+void
+fold_one(Fold *fold, Groups *groups, int group, TupleTableSlot *keys)
+{
+	Groups *all = fold->groups;
+
+	fold->groups = groups;
+	MemoryContextSwitchTo(fold->group);
+	fold_group(fold, group, keys);
+	MemoryContextSwitchTo(fold->batch);
+	MemoryContextReset(fold->group);
+	fold->groups = all;
+}
+
+void
+fold_next_spilled(Fold *fold, SpilledGroups *spilled, TupleTableSlot *keys)
+{
+	Groups *single = next_spilled(spilled);
+
+	if (!group_is_noop(single, 0))
+		fold_one(fold, single, 0, keys);
+	leave_spilled(spilled);
 }
 
 } // namespace
@@ -643,6 +727,9 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 		op->having = ExecInitQual(make_ands_implicit(
 									  expression_planner((Expr *) copyObject(plan->having))),
 								  nullptr);
+	if (plan->multiplicity)
+		op->multiplicity = ExecInitExpr(expression_planner((Expr *) copyObject(plan->multiplicity)),
+										nullptr);
 	op->restricted = exec::make_cached_query(plan->restricted, plan->context, stale);
 	op->restricted_nulls = exec::make_cached_query(plan->restricted_nulls, plan->context, stale);
 	MemoryContextSwitchTo(old);
@@ -652,9 +739,12 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 Groups *
 begin_groups(AggregateOperator *op)
 {
-	Groups *groups = (Groups *) palloc(sizeof(Groups));
+	Groups *groups = (Groups *) palloc0(sizeof(Groups));
 
 	groups->op = op;
+	groups->plan = op->plan;
+	groups->limit = capture::hash_memory();
+	groups->owner = CurrentResourceOwner;
 	groups->context = CurrentMemoryContext;
 	groups->keys = capture::make_zset(op->keys, CurrentMemoryContext);
 	groups->capacity = groups->keys->capacity;
@@ -671,6 +761,11 @@ add_input(void *arg, TupleTableSlot *row, int64 weight)
 	MemoryContext old = MemoryContextSwitchTo(groups->context);
 
 	slot_getallattrs(row);
+	if (is_full(groups) && spill_input(groups, row, weight))
+	{
+		MemoryContextSwitchTo(old);
+		return;
+	}
 
 	int group = capture::zset_add_values(groups->keys, row->tts_values, row->tts_isnull, weight);
 	if (groups->keys->capacity > groups->capacity)
@@ -688,14 +783,9 @@ add_input(void *arg, TupleTableSlot *row, int64 weight)
 	for (int i = 0; i < plan->naggregates; i++)
 	{
 		const AggregateSpec *spec = &plan->aggregates[i];
-		int argument = spec->argument - 1;
 
-		if (spec->filter &&
-			(row->tts_isnull[spec->filter - 1] || !DatumGetBool(row->tts_values[spec->filter - 1])))
-			continue;
-		accumulate(spec, &groups->op->compares[i], &changes[i],
-				   spec->argument ? row->tts_values[argument] : (Datum) 0,
-				   spec->argument ? row->tts_isnull[argument] : false, weight);
+		accumulate(spec, &groups->op->compares[i], &changes[i], row->tts_values, row->tts_isnull,
+				   weight);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -707,24 +797,55 @@ fold_groups(Groups *groups, ZSet *out)
 	Fold fold = begin_fold(groups, nullptr, out);
 	TupleTableSlot *keys = MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple);
 
+	Size limit = capture::hash_memory() / 2;
 	int n;
-	OrderedGroup *ordered = order_groups(groups, keys, &n);
+	OrderedGroup *ordered = order_groups(groups, Which::kChanging, keys, &n);
+	SpilledGroups spilled = begin_spilled(groups);
 
-	if (n > 0)
+	if (n > 0 || !spilled.done)
 		fold.writer = open_writer(op->writer);
 	for (int i = 0; i < n; i++)
 	{
-		MemoryContextSwitchTo(fold.group);
-		fold_group(&fold, ordered[i].group, keys);
-		MemoryContextSwitchTo(fold.batch);
-		MemoryContextReset(fold.group);
+		while (comes_first(&spilled, &ordered[i]))
+		{
+			fold_next_spilled(&fold, &spilled, keys);
+			settle_rereads(&fold, keys, limit);
+		}
+		fold_one(&fold, groups, ordered[i].group, keys);
+		settle_rereads(&fold, keys, limit);
 	}
-	if (fold.rereads != NIL)
-		reread_groups(&fold, keys);
+	while (!spilled.done)
+	{
+		fold_next_spilled(&fold, &spilled, keys);
+		settle_rereads(&fold, keys, limit);
+	}
+	settle_rereads(&fold, keys, 0);
+	end_spilled(&spilled);
 	if (fold.writer)
 		close_writer(fold.writer);
 	ExecDropSingleTupleTableSlot(keys);
 }
+
+namespace
+{
+
+void
+store_group(Fold *fold, Groups *groups, int group, TupleTableSlot *keys, Packing packing)
+{
+	Groups *all = fold->groups;
+
+	CHECK_FOR_INTERRUPTS();
+	ExecStoreMinimalTuple(groups->keys->entries[group].row, keys, false);
+	slot_getallattrs(keys);
+	fold->groups = groups;
+	MemoryContextSwitchTo(fold->group);
+	insert_group(fold, group, keys->tts_values, keys->tts_isnull, packing);
+	MemoryContextSwitchTo(fold->batch);
+	MemoryContextReset(fold->group);
+	fold->groups = all;
+}
+
+} // namespace
 
 void
 store_groups(Groups *groups, ZSet *out)
@@ -735,17 +856,20 @@ store_groups(Groups *groups, ZSet *out)
 
 	if (op->plan->ngroup == 0 && groups->keys->nentries == 0)
 		(void) capture::zset_add_values(groups->keys, nullptr, nullptr, 0);
-	for (int i = 0; i < groups->keys->nentries; i++)
+	/* Neighbours in the index become neighbours in state table and view: who changes many finds them together. */
+	int n;
+	OrderedGroup *ordered = order_groups(groups, Which::kAll, keys, &n);
+	Packing packing = groups->spill ? Packing::kFull : first_packing(n);
+	for (int i = 0; i < n; i++)
+		store_group(&fold, groups, ordered[i].group, keys, packing);
+
+	SpilledGroups spilled = begin_spilled(groups);
+	while (!spilled.done)
 	{
-		CHECK_FOR_INTERRUPTS();
-		ExecStoreMinimalTuple(groups->keys->entries[i].row, keys, false);
-		slot_getallattrs(keys);
-		MemoryContextSwitchTo(fold.group);
-		insert_group(&fold, i, keys->tts_values, keys->tts_isnull,
-					 first_packing(groups->keys->nentries));
-		MemoryContextSwitchTo(fold.batch);
-		MemoryContextReset(fold.group);
+		store_group(&fold, next_spilled(&spilled), 0, keys, packing);
+		leave_spilled(&spilled);
 	}
+	end_spilled(&spilled);
 	close_writer(fold.writer);
 	ExecDropSingleTupleTableSlot(keys);
 }

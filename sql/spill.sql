@@ -1,0 +1,86 @@
+-- Statements whose deltas, groups and keys are larger than work_mem.
+\getenv top PG_ABS_SRCDIR
+\set oracle :top /sql/oracle.inc
+\i :oracle
+SET client_min_messages = warning;
+SET work_mem = '64kB';
+SET hash_mem_multiplier = 1;
+CREATE TABLE dim (id int PRIMARY KEY, name text, region int);
+CREATE TABLE fact (id int PRIMARY KEY, dim int, grp int, amount numeric, label text, tag int);
+INSERT INTO dim SELECT i, 'dim ' || i, i % 7 FROM generate_series(0, 99) i;
+
+CREATE MATERIALIZED VIEW by_key WITH (tailwater.maintain = immediate) AS
+	SELECT id, amount, label FROM fact WHERE amount >= 0;
+CREATE MATERIALIZED VIEW bag WITH (tailwater.maintain = immediate) AS
+	SELECT grp % 1000 AS grp, label FROM fact;
+CREATE MATERIALIZED VIEW groups WITH (tailwater.maintain = immediate) AS
+	SELECT grp, count(*) AS n, sum(amount) AS total, min(label) AS low, max(amount) AS high FROM fact GROUP BY grp;
+CREATE MATERIALIZED VIEW text_groups WITH (tailwater.maintain = immediate) AS
+	SELECT label, count(*) AS n, avg(amount) AS mean FROM fact GROUP BY label HAVING count(*) < 4;
+CREATE MATERIALIZED VIEW joined WITH (tailwater.maintain = immediate) AS
+	SELECT f.id, d.name, f.amount FROM fact f JOIN dim d ON d.id = f.dim;
+CREATE MATERIALIZED VIEW joined_groups WITH (tailwater.maintain = immediate) AS
+	SELECT d.region, f.grp, min(f.amount) AS low, count(*) AS n FROM fact f JOIN dim d ON d.id = f.dim GROUP BY 1, 2;
+CREATE MATERIALIZED VIEW ranked WITH (tailwater.maintain = immediate) AS
+	SELECT id, grp, rank() OVER (PARTITION BY grp ORDER BY amount, id) AS place FROM fact;
+CREATE MATERIALIZED VIEW outer_joined WITH (tailwater.maintain = immediate) AS
+	SELECT d.id, d.name, f.id AS fact, f.amount FROM fact f LEFT JOIN dim d ON d.id = f.dim;
+CREATE MATERIALIZED VIEW above WITH (tailwater.maintain = immediate) AS
+	SELECT n, count(*) AS groups, sum(total) AS total FROM groups GROUP BY n;
+CREATE MATERIALIZED VIEW everything WITH (tailwater.maintain = immediate) AS
+	SELECT (SELECT count(*) FROM fact f WHERE f.amount > avg(g.amount)) AS above_mean FROM fact g;
+
+INSERT INTO fact SELECT i, i % 110, i % 4999, (i * 37) % 1000, 'label ' || i % 6007, i FROM generate_series(1, 20000) i;
+SELECT wrong_views();
+
+-- other values of the same groups, other groups, other keys
+UPDATE fact SET amount = amount + 1;
+SELECT wrong_views();
+UPDATE fact SET grp = grp + 1, label = 'label ' || (id * 3) % 6007;
+SELECT wrong_views();
+UPDATE fact SET id = 50000 - id;
+SELECT wrong_views();
+UPDATE dim SET name = name || '!', region = region + 1;
+SELECT wrong_views();
+
+-- nothing that a view reads; rows that come and go in one statement
+UPDATE fact SET tag = tag + 1;
+WITH gone AS (DELETE FROM fact WHERE id <= 39000 RETURNING *)
+	INSERT INTO fact SELECT id + 100000, dim, grp, amount, label, tag FROM gone;
+SELECT wrong_views();
+
+-- extremes leave, groups vanish, in one transaction with small statements between
+BEGIN;
+DELETE FROM fact WHERE amount > 500;
+INSERT INTO fact VALUES (-1, 1, 1, 1, 'label 1', 1), (-2, 2, 5000, 2000, 'other', 1);
+DELETE FROM fact WHERE grp % 2 = 0;
+SAVEPOINT s;
+UPDATE fact SET amount = -amount;
+ROLLBACK TO s;
+UPDATE fact SET amount = 1000 - amount WHERE id % 3 = 0;
+COMMIT;
+SELECT wrong_views();
+
+-- a fixed snapshot
+DROP MATERIALIZED VIEW everything;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+INSERT INTO fact SELECT i, i % 110, i % 4999, i % 1000, 'label ' || i % 6007, i FROM generate_series(200001, 212000) i;
+COMMIT;
+SELECT wrong_views();
+REFRESH MATERIALIZED VIEW groups;
+REFRESH MATERIALIZED VIEW joined;
+TRUNCATE fact;
+SELECT wrong_views();
+SELECT count(*) FROM above;
+
+-- a transaction may create more groups than there are locks
+RESET work_mem;
+CREATE TABLE seen (id int);
+CREATE MATERIALIZED VIEW ids WITH (tailwater.maintain = immediate) AS SELECT DISTINCT id FROM seen;
+INSERT INTO seen SELECT i FROM generate_series(1, 40000) i;
+BEGIN;
+DO $$ BEGIN FOR i IN 40001 .. 41000 LOOP INSERT INTO seen VALUES (i); END LOOP; END $$;
+SELECT count(*) < 100 FROM pg_locks WHERE pid = pg_backend_pid();
+COMMIT;
+SELECT count(*) FROM ids;
+SELECT wrong_views();
