@@ -8,6 +8,7 @@
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
 #include "analyze/decompose.hpp"
+#include "analyze/determinism.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
 #include "analyze/recursion.hpp"
@@ -219,6 +220,12 @@ plan_query(ViewPlan *plan, Query *query)
 	(void) bases_walker((Node *) plan->query, &bases);
 	plan->needs_environment = environment_walker((Node *) plan->query, nullptr);
 	choose_strategy(plan);
+	if (plan->exact_floats && plan->strategy != Strategy::kAggregate)
+	{
+		/* State is exact by itself. */
+		use_exact_floats(plan->query);
+		choose_strategy(plan);
+	}
 	plan->top_k = reads_inner_in_order(plan->query);
 	foreach (lc, plan->only_bases)
 		if (list_member_oid(bases.reads_tree, lfirst_oid(lc)))
@@ -295,7 +302,9 @@ analyze_view(Oid view, MemoryContext parent)
 	}
 	plan->query = plan->whole;
 	set_key(plan);
+	plan->exact_floats = inners != NIL;
 	plan_query(plan, rest);
+	plan->may_tie = plan->top_k && !is_order_independent(plan->whole);
 	MemoryContextSwitchTo(old);
 	return plan;
 }
