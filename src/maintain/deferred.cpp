@@ -201,7 +201,7 @@ run_deferred(DeferredBatch *batch)
 	ListCell *lc;
 
 	check_formats(batch->changes);
-	exec::fix_snapshot(batch->snapshot);
+	exec::fix_snapshot(batch->snapshot, batch->before);
 	foreach (lc, by_level(batch->what.views))
 	{
 		Oid oid = lfirst_oid(lc);
