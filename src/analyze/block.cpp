@@ -119,6 +119,12 @@ relations_in(Node *from)
 	return relations;
 }
 
+bool
+reads_tables(Query *query)
+{
+	return reads_tables_walker((Node *) query, nullptr);
+}
+
 const char *
 not_linear_from(Query *query)
 {

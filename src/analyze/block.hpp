@@ -26,6 +26,9 @@ const char *not_linear_from(Query *query);
 /* Why the whole query is not linear, or null where it is. */
 const char *not_linear(Query *query);
 
+/* True if the query reads tables, directly or in what it contains. */
+bool reads_tables(Query *query);
+
 /* Makes a block of a linear query, which it takes over. */
 Block *make_block(Query *query);
 

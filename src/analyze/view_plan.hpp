@@ -87,8 +87,11 @@ struct ViewPlan
 	MemoryContext context;
 	Oid view;
 	Oid owner;
-	Query *query; /* the whole query, rewritten, CTEs inlined */
+	Query *whole; /* the view's query, rewritten, CTEs inlined */
+	Query *query; /* the same, or what is left of it over inner relations */
+	List *inners; /* OIDs of the view's inner relations (catalog/inner_relation.hpp), in order */
 	Strategy strategy;
+	bool top_k;             /* a LIMIT of an inner relation, which has an index in its order */
 	const char *reason;     /* why it is not incremental, for people; null where it is */
 	List *bases;            /* OIDs of the relations it reads, each once */
 	List *only_bases;       /* those of them it reads without their descendants (FROM ONLY) */
@@ -151,6 +154,18 @@ constexpr const char *kWeightName = "tw_weight";
  * parent. Raises 0A000 for what cannot be maintained. Runs as the view's owner.
  */
 ViewPlan *analyze_view(Oid view, MemoryContext parent);
+
+/*
+ * Makes the hidden relations that keep parts of the view's query, where that
+ * makes it cheaper to follow; create makes one for a part, given its number and
+ * columns. The view has none yet. They are filled by the caller, who asks
+ * whether_inner_pays() when their keys are known.
+ */
+using CreateRelation = Oid (*)(Oid view, int number, TupleDesc desc);
+void create_inner_relations(Oid view, CreateRelation create);
+
+/* True if the view is followed at lower cost with its inner relations than without. */
+bool whether_inner_pays(Oid view);
 
 /* The view's query, rewritten under the owner's rights as REFRESH does; relations are locked for reading. */
 Query *rewritten_query(Relation view);

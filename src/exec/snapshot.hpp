@@ -10,8 +10,9 @@ namespace tw::exec
 
 /*
  * The snapshot maintenance reads under: what is committed now, or the
- * transaction's own where its isolation level fixes one; with all this
- * transaction has done so far. The caller pushes a copy of it.
+ * transaction's own where its isolation level fixes one, or the one given to
+ * fix_snapshot(); with all this transaction has done so far. The caller pushes
+ * a copy of it.
  */
 Snapshot maintenance_snapshot();
 
@@ -21,6 +22,9 @@ Snapshot maintenance_snapshot();
  * evaluate everything again. The caller pushes a copy of it.
  */
 Snapshot old_snapshot();
+
+/* From now on maintenance reads under this registered snapshot; null: no more. */
+void fix_snapshot(Snapshot snapshot);
 
 /* Replaces the active snapshot by a newer one, after waiting for a lock. */
 void renew_snapshot();

@@ -26,7 +26,11 @@ SELECT v.view,
 	a.attached_at,
 	CASE WHEN a.log <> 0 THEN pg_catalog.pg_total_relation_size(a.log::oid) END AS log_size,
 	(SELECT coalesce(sum(pg_catalog.pg_total_relation_size(s.relation::oid)), 0)::bigint
-		FROM tailwater_internal.state s WHERE s.view = a.view) AS state_size,
+		FROM (SELECT s.view, s.relation FROM tailwater_internal.state s
+			UNION ALL SELECT i.view, i.relation FROM tailwater_internal.inner_relation i
+			UNION ALL SELECT i.view, s.relation FROM tailwater_internal.inner_relation i
+				JOIN tailwater_internal.state s ON s.view = i.relation) s
+		WHERE s.view = a.view) AS state_size,
 	pg_catalog.pg_stat_get_tuples_inserted(v.view) + pg_catalog.pg_stat_get_tuples_updated(v.view)
 		+ pg_catalog.pg_stat_get_tuples_deleted(v.view) AS rows_applied,
 	CASE WHEN pg_catalog.has_table_privilege(v.view, 'SELECT') THEN e.message END AS last_error

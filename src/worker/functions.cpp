@@ -8,6 +8,7 @@
  */
 #include "worker/shmem.hpp"
 #include "worker/shared_state.hpp"
+#include "maintain/deferred.hpp"
 
 namespace tw::worker
 {
@@ -93,9 +94,18 @@ tailwater_sync(PG_FUNCTION_ARGS)
 
 	if (query)
 		tw::worker::release_snapshot(query);
-	bool covered = tw::worker::wait_until_covered(deadline);
+	bool deferred = tw::maintain::deferred_views() != NIL;
+	InvalidateCatalogSnapshot();
+	bool maintained = !deferred || tw::worker::wait_until_maintained(deadline);
+	bool covered = maintained && tw::worker::wait_until_covered(deadline);
 	if (query)
 		tw::worker::take_new_snapshot(query);
+	if (!maintained)
+		ereport(ERROR, errcode(ERRCODE_QUERY_CANCELED),
+				errmsg("deferred views do not cover the latest commits yet"),
+				errdetail("The timeout of tailwater.sync() has passed."),
+				errhint("Look for last_error in tailwater.views, for \"tailwater maintainer\" in "
+						"pg_stat_activity, and into the server's log."));
 	if (!covered)
 		ereport(ERROR, errcode(ERRCODE_QUERY_CANCELED),
 				errmsg("no version covers the latest commits yet"),

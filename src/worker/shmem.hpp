@@ -37,6 +37,12 @@ int64 published_version();
  */
 bool wait_until_covered(TimestampTz deadline);
 
+/* This transaction attaches a deferred view: at its commit the database gets a maintainer. */
+void want_maintainer_at_commit();
+
+/* Waits until the deferred views cover everything that committed before the call; false: not by the deadline. */
+bool wait_until_maintained(TimestampTz deadline);
+
 /* At commit of this transaction the launcher looks at a database again: start or stop its workers. */
 void review_at_commit(Oid database);
 
