@@ -236,9 +236,13 @@ mark(Node_ *node, Class cls, Class below_groups)
 		return;
 	}
 	foreach (lc, node->inputs)
-		mark((Node_ *) lfirst(lc),
-			 is_groups(node) && ((Node_ *) lfirst(lc))->kind != Kind::kSetOp ? below_groups : cls,
-			 below_groups);
+	{
+		Node_ *input = (Node_ *) lfirst(lc);
+		/* Nested set operations are kept as one. */
+		bool is_part = node->kind == Kind::kSetOp && input->kind == Kind::kSetOp;
+
+		mark(input, is_groups(node) && !is_part ? below_groups : cls, below_groups);
+	}
 }
 
 Oid

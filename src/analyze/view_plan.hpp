@@ -70,6 +70,7 @@ struct AggregateSpec
 	AttrNumber argument; /* column of the input block, 0: none */
 	AttrNumber second;   /* another argument, 0: none */
 	AttrNumber filter;   /* boolean column of the input block, 0: none */
+	int distinct;        /* which of the plan's distinct inputs it takes, from 1; 0: all rows */
 	AttrNumber state;    /* its first column in the state table */
 	int nstate;          /* number of its state columns */
 	Oid argtype;
@@ -78,6 +79,18 @@ struct AggregateSpec
 	Oid compare;    /* min, max: btree comparison function of the argument */
 	bool one_image; /* min, max: equal values look the same */
 	Oid collation;
+};
+
+/*
+ * The distinct values that some aggregates of a grouped view take: groups of
+ * their own, by the view's group columns and the argument, kept in a state table of
+ * their own.
+ */
+struct DistinctInput
+{
+	AttrNumber argument; /* columns of the input block */
+	AttrNumber filter;   /* 0: none */
+	struct ViewPlan *plan;
 };
 
 struct Recursion;
@@ -117,6 +130,8 @@ struct ViewPlan
 	int ngroup; /* number of group columns, the first columns of the input */
 	int naggregates;
 	AggregateSpec *aggregates;
+	int ndistinct;
+	DistinctInput *distinct;
 	List *finalize;     /* target list over (keys, aggregate results), varno OUTER_VAR */
 	Node *having;       /* qual over the same, or null */
 	Node *multiplicity; /* how many rows of the view a group is (int8), over the same; null: one */
