@@ -11,9 +11,24 @@
 namespace tw::exec
 {
 
+namespace
+{
+
+Snapshot fixed = nullptr;
+
+} // namespace
+
+void
+fix_snapshot(Snapshot snapshot)
+{
+	fixed = snapshot;
+}
+
 Snapshot
 maintenance_snapshot()
 {
+	if (fixed)
+		return fixed;
 	return IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot();
 }
 

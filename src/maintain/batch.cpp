@@ -12,6 +12,7 @@
 #include "maintain/content.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
+#include "maintain/key_guard.hpp"
 #include "capture/statement.hpp"
 #include "feed/log.hpp"
 #include "state/apply.hpp"
@@ -140,7 +141,7 @@ needs_netting(const ViewRuntime *view, List *deltas)
 	if (view->plan->input->noccurrences > 1)
 		return true;
 	foreach (lc, deltas)
-		if (list_length(((Delta *) lfirst(lc))->parts) > 2)
+		if (((Delta *) lfirst(lc))->many || list_length(((Delta *) lfirst(lc))->parts) > 2)
 			return true;
 	return false;
 }
@@ -247,7 +248,8 @@ changes_seen(const ViewRuntime *view, Oid base, List *changes)
 	return seen;
 }
 
-/* Deltas of the view's inputs: from the captured changes, and from live views done before. */
+} // namespace
+
 List *
 input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 {
@@ -271,7 +273,6 @@ input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 	return deltas;
 }
 
-/* Maintains one view; returns its own delta, which is in the memory context. */
 Delta *
 maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context)
 {
@@ -280,6 +281,8 @@ maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context)
 																	   : Settings::kAsTheyAre);
 
 	UpdateActiveSnapshotCommandId();
+	if (guard_keys(view, deltas) == Guarded::kSomething)
+		exec::renew_snapshot();
 	check_isolation(view, deltas);
 
 	ZSet *out = make_view_delta(view, context);
@@ -294,8 +297,6 @@ maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context)
 	delta->set = out;
 	return delta;
 }
-
-} // namespace
 
 ZSet *
 make_view_delta(const ViewRuntime *view, MemoryContext context)

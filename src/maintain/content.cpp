@@ -2,6 +2,7 @@
  * content.cpp - what a view should hold, against what it holds.
  */
 #include "maintain/content.hpp"
+#include "exec/snapshot.hpp"
 #include "state/writer.hpp"
 
 namespace tw::maintain
@@ -26,11 +27,8 @@ void
 lock_groups(Oid relid)
 {
 	LockRelationOid(relid, ShareRowExclusiveLock);
-	if (IsolationUsesXactSnapshot())
-		return;
-	PopActiveSnapshot();
-	PushCopiedSnapshot(GetLatestSnapshot());
-	UpdateActiveSnapshotCommandId();
+	if (!IsolationUsesXactSnapshot())
+		exec::renew_snapshot();
 }
 
 /* Removes all rows of a state table or view, in this transaction's sight. */
@@ -55,6 +53,12 @@ rebuild_aggregate(const ViewRuntime *view, ZSet *out)
 {
 	state::Groups *groups = state::begin_groups(view->aggregate);
 
+	ListCell *lc;
+	foreach (lc, view->part_states)
+	{
+		lock_groups(lfirst_oid(lc));
+		empty_table(lfirst_oid(lc));
+	}
 	lock_groups(view->state);
 	empty_table(view->state);
 	exec::run_whole(view->input, state::add_input, groups);
@@ -67,6 +71,16 @@ void
 evaluate(const ViewRuntime *view, ZSet *out)
 {
 	exec::run_query(view->whole, nullptr, 0, exec::WeightColumn::kNone, collect_row, out);
+}
+
+void
+evaluate_whole(const ViewRuntime *view, ZSet *out)
+{
+	bool stale = false;
+
+	exec::run_query(exec::make_cached_query((Query *) copyObject(view->plan->whole),
+											CurrentMemoryContext, &stale),
+					nullptr, 0, exec::WeightColumn::kNone, collect_row, out);
 }
 
 void

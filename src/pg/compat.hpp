@@ -231,6 +231,15 @@ mutate_expression(Node *node, Node *(*mutator)(Node *, Context *), Context *cont
 								   context);
 }
 
+template <typename Context>
+Query *
+mutate_query(Query *query, Node *(*mutator)(Node *, Context *), Context *context, int flags)
+{
+	return query_tree_mutator(query,
+							  reinterpret_cast<MutatorCallback>(reinterpret_cast<void *>(mutator)),
+							  context, flags);
+}
+
 } // namespace tw::pg
 
 namespace tw::pg
@@ -283,6 +292,7 @@ constexpr bool kIntervalsAreFinite = PG_VERSION_NUM < 170000;
 constexpr uint16 kGroupLock = 0x7477;
 constexpr uint16 kGuardLock = 0x7478;
 constexpr uint16 kKeyLock = 0x7479;
+constexpr uint16 kJoinKeyLock = 0x747f;
 
 } // namespace tw::pg
 
@@ -491,5 +501,64 @@ fire_triggers_of_moves(ModifyTableState *)
 {
 }
 #endif
+
+} // namespace tw::pg
+
+namespace tw::pg
+{
+
+/* ---- logical decoding ---- */
+
+inline void
+create_ephemeral_slot(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	ReplicationSlotCreate(name, true, RS_EPHEMERAL, false, false, false);
+#else
+	ReplicationSlotCreate(name, true, RS_EPHEMERAL, false);
+#endif
+}
+
+inline void
+acquire_slot(const char *name)
+{
+#if PG_VERSION_NUM >= 180000
+	ReplicationSlotAcquire(name, false, false);
+#else
+	ReplicationSlotAcquire(name, false);
+#endif
+}
+
+/* True if the server has removed WAL that the slot needs, or had to give it up for another reason. */
+inline bool
+slot_is_invalidated(const ReplicationSlotPersistentData *slot)
+{
+#if PG_VERSION_NUM >= 160000
+	return slot->invalidated != RS_INVAL_NONE || XLogRecPtrIsInvalid(slot->restart_lsn);
+#else
+	return XLogRecPtrIsInvalid(slot->restart_lsn);
+#endif
+}
+
+/* The old and the new row of a decoded change; null where there is none. */
+inline HeapTuple
+decoded_old_tuple(const ReorderBufferChange *change)
+{
+#if PG_VERSION_NUM >= 170000
+	return change->data.tp.oldtuple;
+#else
+	return change->data.tp.oldtuple ? &change->data.tp.oldtuple->tuple : nullptr;
+#endif
+}
+
+inline HeapTuple
+decoded_new_tuple(const ReorderBufferChange *change)
+{
+#if PG_VERSION_NUM >= 170000
+	return change->data.tp.newtuple;
+#else
+	return change->data.tp.newtuple ? &change->data.tp.newtuple->tuple : nullptr;
+#endif
+}
 
 } // namespace tw::pg

@@ -25,6 +25,7 @@
 #include "feed/version.hpp"
 #include "catalog/live_view.hpp"
 #include "ddl/revive.hpp"
+#include "maintain/deferred.hpp"
 #include "settings.hpp"
 
 extern "C" PGDLLEXPORT void tailwater_sequencer_main(Datum arg);
@@ -176,6 +177,17 @@ exists_unversioned()
 	return found;
 }
 
+/* Tells the launcher whether the database needs a maintainer. */
+void
+look_for_deferred_views()
+{
+	if (!slot->maintainer_wanted && maintain::deferred_views() != NIL)
+	{
+		slot->maintainer_wanted = true;
+		publish_state(SequencerState::kRunning);
+	}
+}
+
 /* Writes the next version with the active snapshot. */
 void
 insert_version()
@@ -241,6 +253,8 @@ sequence()
 		newest_known = true;
 		pg_atomic_write_u64(&slot->newest, newest);
 	}
+	if (present && checks != checks_done)
+		look_for_deferred_views();
 	bool needed = present && (commits != commits_done || exists_unversioned());
 	if (needed)
 	{
@@ -357,6 +371,9 @@ sequencer_main(Oid database)
 		leave_as_absent();
 	publish_state(SequencerState::kRunning);
 	ddl::revive_views();
+	if (begin())
+		look_for_deferred_views();
+	commit();
 
 	/* Check for commits that were left without a version; prune what has grown old meanwhile. */
 	commits_done = pg_atomic_read_u64(&slot->commits);
