@@ -23,6 +23,7 @@
  */
 #include "worker/shared_state.hpp"
 #include "worker/shmem.hpp"
+#include "catalog/inner_relation.hpp"
 #include "catalog/view_list.hpp"
 #include "decode/frontier.hpp"
 #include "decode/gather.hpp"
@@ -605,7 +606,8 @@ wait_for_restart()
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		foreach (lc, maintain::deferred_views())
-			catalog::put_error(lfirst_oid(lc), "wal_level is lower than \"logical\"");
+			catalog::put_error(catalog::view_of(lfirst_oid(lc)),
+							   "wal_level is lower than \"logical\"");
 		PopActiveSnapshot();
 	}
 	CommitTransactionCommand();
