@@ -11,12 +11,6 @@ namespace tw::analyze
 {
 
 /*
- * Replaces CTEs by subqueries and join alias variables by what they stand for,
- * at all levels. Returns the changed query; recursive CTEs stay.
- */
-Query *normalize(Query *query);
-
-/*
  * Why the FROM and WHERE of the query are not linear in its base tables, or
  * null where they are. Its target list, grouping and ordering are not looked at.
  */

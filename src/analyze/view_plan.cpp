@@ -11,6 +11,7 @@
 #include "analyze/determinism.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
+#include "analyze/normalize.hpp"
 #include "analyze/recursion.hpp"
 #include "analyze/refusal.hpp"
 #include "analyze/set_operation.hpp"
@@ -345,6 +346,23 @@ create_part(void *arg, int number, Query *query)
 	return creation->create(creation->view, number, result_descriptor(query));
 }
 
+/* True if all it reads are groups that inner relations keep: usually far fewer rows than what they are made of. */
+bool
+reads_groups_only(const ViewPlan *plan)
+{
+	ListCell *lc;
+
+	foreach (lc, plan->bases)
+	{
+		catalog::InnerRelation inner;
+
+		if (!catalog::find_inner_relation(lfirst_oid(lc), &inner) ||
+			analyze_view(lfirst_oid(lc), CurrentMemoryContext)->strategy != Strategy::kAggregate)
+			return false;
+	}
+	return true;
+}
+
 /* What it costs to follow a view, from following each row to evaluating everything again. */
 int
 rank_of(const ViewPlan *plan)
@@ -353,7 +371,7 @@ rank_of(const ViewPlan *plan)
 	const Query *query = plan->query;
 
 	if (plan->strategy == Strategy::kRecompute)
-		return plan->top_k ? 1 : 4;
+		return plan->top_k ? 1 : reads_groups_only(plan) ? 3 : 4;
 	if (!keyed)
 		return 0;
 	if (count_unfollowed(keyed) > 0)
