@@ -5,13 +5,16 @@ read; whatever treats equal values as one reads only `safe` columns (schema.py).
 Each q_* function makes one kind of query; WEIGHTS says how often.
 """
 from schema import SAFE, TYPES, sql_type, typed_literal
-from tree import Alt, Many, Opt
+from tree import Alt, Exact, Many, Opt
 
 WEIGHTS = {"simple": 14, "outer": 8, "aggregate": 16, "grouping_sets": 3, "distinct": 5, "distinct_on": 3,
            "set_operation": 8, "window": 6, "top": 5, "exists": 9, "scalar": 6, "lateral": 4, "cte": 5,
            "ordered_aggregate": 6, "document": 4, "recursive": 2, "srf": 2,
            "nested": 6, "top_groups": 5, "compared": 6, "twice": 4, "full": 2}
-SUMMABLE = ("int", "bigint", "num2", "num", "float8")
+SUMMABLE = ("int", "bigint", "num2", "num", "small")
+FLOATS = ("float8", "drift", "float4")
+SPREADS = ("var_pop", "var_samp", "variance", "stddev_pop", "stddev_samp", "stddev")
+PAIRS = ("corr", "covar_pop", "covar_samp", "regr_slope", "regr_intercept", "regr_r2", "regr_sxy", "regr_avgx")
 EXTREMES = ("int", "bigint", "num2", "text", "date", "timestamptz", "float8")
 
 
@@ -67,6 +70,8 @@ class Generator:
             return rng.choice([("upper(%s)" % c.ref, "text", True), ("length(%s)" % c.ref, "int", True),
                                ("%s || coalesce(%s, '-')" % (c.ref, other.ref), "text", True),
                                ("substr(%s, 1, 2)" % c.ref, "text", True), ("left(%s, 1) = 'a'" % c.ref, "bool", True)])
+        if c.type in ("drift", "float4"):
+            return rng.choice([("%s > 0" % c.ref, "bool", True), ("%s::float8" % c.ref, "drift", False)])
         if c.type == "bool":
             return rng.choice([("NOT %s" % c.ref, "bool", True),
                                ("CASE WHEN %s THEN 1 WHEN NOT %s THEN 0 END" % (c.ref, c.ref), "int", True)])
@@ -178,11 +183,29 @@ class Generator:
         forms = [("count(*)", "bigint", True)]
         c = self.pick(scope, *SUMMABLE)
         if c:
-            result = {"int": "bigint", "float8": "float8"}.get(c.type, "num")
-            forms += 2 * [("sum(%s)" % c.ref, result, result in SAFE),
-                          ("avg(%s)" % c.ref, "float8" if c.type == "float8" else "num", c.type == "float8")]
-            if c.type in ("int", "num2"):
-                forms.append(("round(stddev_samp(%s), 6)" % c.ref, "num", False))
+            result = {"int": "bigint", "small": "bigint"}.get(c.type, "num")
+            forms += 2 * [("sum(%s)" % c.ref, result, result in SAFE), ("avg(%s)" % c.ref, "num", False)]
+            forms += [("%s(%s)" % (rng.choice(SPREADS), c.ref), "num", False)]
+            if c.safe:
+                forms.append(("%s(DISTINCT %s)" % (rng.choice(["sum", "avg"]), c.ref), "num", False))
+        c = self.pick(scope, *FLOATS)
+        if c:
+            forms += 2 * [([Exact("sum"), "(%s)" % c.ref], "float4" if c.type == "float4" else "drift", False),
+                          ([Exact("avg"), "(%s)" % c.ref], "drift", False)]
+            forms += [([Exact(rng.choice(SPREADS)), "(%s)" % c.ref], "drift", False),
+                      ("min(%s) + 0" % c.ref, "float4" if c.type == "float4" else "float8", True)]
+            other = self.pick(scope, *FLOATS)
+            forms += [([Exact(rng.choice(PAIRS)), "(%s, %s)" % (c.ref, other.ref)], "drift", False)]
+        c = self.pick(scope, "span")
+        if c:
+            forms += [("sum(%s)" % c.ref, "span", False), ("avg(%s)" % c.ref, "span", False),
+                      ("extract(epoch FROM max(%s))" % c.ref, "num", False)]
+        c = self.pick(scope, "num")
+        if c:
+            forms += [("%s(%s)::float8" % (rng.choice(["min", "max"]), c.ref), "float8", True)]
+        c = self.pick(scope, "int", "small")
+        if c:
+            forms += [("%s(%s)" % (rng.choice(["bit_and", "bit_or", "bit_xor"]), c.ref), c.type, True)]
         c = self.pick(scope, *EXTREMES)
         if c:
             forms += [("min(%s)" % c.ref, c.type, True), ("max(%s)" % c.ref, c.type, True)]
@@ -195,7 +218,7 @@ class Generator:
         if c:
             forms.append(("count(DISTINCT %s)" % c.ref, "bigint", True))
         text, type_, safe = rng.choice(forms)
-        if rng.random() < 0.15 and not text.startswith("round"):
+        if rng.random() < 0.15 and "+ 0" not in text and "::" not in text and "extract" not in text:
             return [text, Opt(" FILTER (WHERE ", self.condition(scope), ")")], type_, safe
         return text, type_, safe
 
@@ -214,6 +237,8 @@ class Generator:
 
     def grouped(self, depth, aggregates, kinds=("JOIN", "JOIN", "JOIN", "LEFT JOIN")):
         rng = self.rng
+        if rng.random() < 0.25:
+            kinds = ("LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "JOIN")
         tree, scope = self.source(depth, kinds=kinds)
         keys = [e for e in (self.expression(scope) for _ in range(rng.choice([0, 1, 1, 1, 2, 3]))) if e[2]]
         chosen = [aggregates(scope) for _ in range(rng.randint(1, 4))]
@@ -225,7 +250,11 @@ class Generator:
         if keys and rng.random() < 0.1:
             items.items = items.items[len(keys):]       # a view that does not show its keys
             columns = columns[len(keys):]
-        return Query(["SELECT ", items, tree, self.where(scope, 0.3), group, having], columns)
+        tests = []
+        if rng.random() < 0.2:
+            inner_tree, _, where = self.subselect(scope, 0)
+            tests = [[rng.choice(["", "NOT "]), "EXISTS (SELECT 1", inner_tree, where, ")"]]
+        return Query(["SELECT ", items, tree, self.where(scope, 0.3, tests), group, having], columns)
 
     def q_aggregate(self, depth):
         return self.grouped(depth, self.aggregate)

@@ -13,6 +13,7 @@
  * that appear here.
  */
 #include "analyze/block.hpp"
+#include "analyze/join_keys.hpp"
 
 namespace tw::analyze
 {
@@ -376,6 +377,7 @@ make_block(Query *query)
 		block->used[i] = (Bitmapset *) list_nth(found.used, i);
 	}
 	block->native_rti = native_relation(query);
+	find_join_keys(block);
 	return block;
 }
 
@@ -538,6 +540,7 @@ become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
 	RangeTblRef *left = makeNode(RangeTblRef);
 	RangeTblRef *right = makeNode(RangeTblRef);
 	Query *arm;
+	Query *negated;
 
 	table->securityQuals = NIL;
 	delta->securityQuals = NIL;
@@ -545,15 +548,20 @@ become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
 
 	arm = union_arm(table, desc, weight_const(1));
 	pg::copy_permissions(arm, table, parent);
-	both->rtable = list_make2(
-		subquery_entry(arm, target_names(arm)),
-		subquery_entry(union_arm(delta, desc,
-								 (Node *) makeFuncExpr(F_INT8UM, INT8OID,
-													   list_make1(makeVar(1, desc->natts, INT8OID,
-																		  -1, 0, 0)),
-													   InvalidOid, InvalidOid,
-													   COERCE_EXPLICIT_CALL)),
-					   target_names(arm)));
+	negated = union_arm(delta, desc,
+						(Node *) makeFuncExpr(F_INT8UM, INT8OID,
+											  list_make1(
+												  makeVar(1, desc->natts, INT8OID, -1, 0, 0)),
+											  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+	/*
+	 * OFFSET 0 keeps the planner from pulling the arm up: it can look rows of the
+	 * union up in an index of the table for each row of another relation only if
+	 * the other arm can be given the condition too, which it can to a subquery but
+	 * not to a tuplestore.
+	 */
+	negated->limitOffset = weight_const(0);
+	both->rtable = list_make2(subquery_entry(arm, target_names(arm)),
+							  subquery_entry(negated, target_names(arm)));
 	left->rtindex = 1;
 	right->rtindex = 2;
 	setop->op = SETOP_UNION;

@@ -11,6 +11,13 @@ namespace tw::analyze
 {
 
 /*
+ * Replaces CTEs by subqueries and join alias variables by what they stand for,
+ * at all levels. A recursive CTE becomes a subquery that owns it and gives its
+ * content. Returns the changed query.
+ */
+Query *normalize(Query *query);
+
+/*
  * Why the FROM and WHERE of the query are not linear in its base tables, or
  * null where they are. Its target list, grouping and ordering are not looked at.
  */

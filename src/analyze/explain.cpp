@@ -213,7 +213,8 @@ class_of(const ViewPlan *plan)
 bool
 is_groups(const Node_ *node)
 {
-	return node->kind == Kind::kAggregate || node->kind == Kind::kDistinct;
+	return node->kind == Kind::kAggregate || node->kind == Kind::kDistinct ||
+		   node->kind == Kind::kSetOp;
 }
 
 /*
@@ -235,7 +236,13 @@ mark(Node_ *node, Class cls, Class below_groups)
 		return;
 	}
 	foreach (lc, node->inputs)
-		mark((Node_ *) lfirst(lc), is_groups(node) ? below_groups : cls, below_groups);
+	{
+		Node_ *input = (Node_ *) lfirst(lc);
+		/* Nested set operations are kept as one. */
+		bool is_part = node->kind == Kind::kSetOp && input->kind == Kind::kSetOp;
+
+		mark(input, is_groups(node) && !is_part ? below_groups : cls, below_groups);
+	}
 }
 
 Oid

@@ -8,8 +8,8 @@
  */
 #include "analyze/key.hpp"
 #include "analyze/block.hpp"
-#include "catalog/inner_relation.hpp"
 #include "analyze/recursion.hpp"
+#include "catalog/inner_relation.hpp"
 
 namespace tw::analyze
 {

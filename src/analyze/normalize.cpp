@@ -1,11 +1,12 @@
 /*
- * normalize.cpp - brings a query into the form that the rest of analysis expects.
+ * normalize.cpp - the same query with less syntax.
  *
- * WITH queries are written where they are read, columns of joins become
- * columns of what is joined, and what EXISTS selects is forgotten, so that it
- * counts as read by nobody.
+ * WITH queries become subqueries in FROM, and columns of a join those of the
+ * relations it joins, so that all that follows sees tables and subqueries only.
  */
-#include "analyze/normalize.hpp"
+#include "analyze/block.hpp"
+#include "analyze/build.hpp"
+#include "analyze/recursion.hpp"
 
 namespace tw::analyze
 {
@@ -19,10 +20,55 @@ struct InlineContext
 	int levels_up;
 };
 
+/* WITH RECURSIVE cte SELECT the columns of the cte FROM cte, to stand `depth` levels below the query that owns it. */
+Query *
+recursive_subquery(CommonTableExpr *cte, int depth)
+{
+	CommonTableExpr *copy = (CommonTableExpr *) copyObject(cte);
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+	/* References to itself stay; what is further out is further away. */
+	IncrementVarSublevelsUp(copy->ctequery, depth, 2);
+	rte->rtekind = RTE_CTE;
+	rte->ctename = pstrdup(cte->ctename);
+	rte->coltypes = list_copy(cte->ctecoltypes);
+	rte->coltypmods = list_copy(cte->ctecoltypmods);
+	rte->colcollations = list_copy(cte->ctecolcollations);
+	rte->eref = makeAlias(cte->ctename, (List *) copyObject(cte->ctecolnames));
+	rte->inFromCl = true;
+
+	Query *query = select_from(rte);
+	query->hasRecursive = true;
+	query->cteList = list_make1(copy);
+	for (int i = 0; i < list_length(cte->ctecoltypes); i++)
+		query->targetList =
+			lappend(query->targetList,
+					makeTargetEntry((Expr *) makeVar(1, i + 1, list_nth_oid(cte->ctecoltypes, i),
+													 list_nth_int(cte->ctecoltypmods, i),
+													 list_nth_oid(cte->ctecolcollations, i), 0),
+									i + 1, pstrdup(strVal(list_nth(cte->ctecolnames, i))), false));
+	return query;
+}
+
+Query *
+inlined_body(const InlineContext *context)
+{
+	CommonTableExpr *cte = context->cte;
+
+	if (cte->cterecursive)
+		return recursive_subquery(cte, context->levels_up + 1);
+
+	Query *body = (Query *) copyObject(cte->ctequery);
+	if (context->levels_up > 0)
+		IncrementVarSublevelsUp((Node *) body, context->levels_up, 1);
+	return body;
+}
+
 bool
 inline_cte_walker(Node *node, InlineContext *context)
 {
-	if (node == nullptr)
+	/* A recursive query's references to itself stay. */
+	if (node == nullptr || (node == (Node *) context->cte && context->cte->cterecursive))
 		return false;
 	if (IsA(node, Query))
 	{
@@ -38,12 +84,8 @@ inline_cte_walker(Node *node, InlineContext *context)
 		if (rte->rtekind == RTE_CTE && strcmp(rte->ctename, context->cte->ctename) == 0 &&
 			rte->ctelevelsup == context->levels_up)
 		{
-			Query *body = (Query *) copyObject(context->cte->ctequery);
-
-			if (context->levels_up > 0)
-				IncrementVarSublevelsUp((Node *) body, context->levels_up, 1);
+			rte->subquery = inlined_body(context);
 			rte->rtekind = RTE_SUBQUERY;
-			rte->subquery = body;
 			rte->security_barrier = false;
 			rte->ctename = nullptr;
 			rte->ctelevelsup = 0;
@@ -57,27 +99,37 @@ inline_cte_walker(Node *node, InlineContext *context)
 	return pg::walk_expression(node, inline_cte_walker, context);
 }
 
-/* A CTE's body counts its levels from the query that owns the CTE; nothing volatile is in it. */
+/*
+ * A CTE's body counts its levels from the query that owns the CTE; nothing
+ * volatile is in it. A recursive one becomes a subquery that owns it and gives
+ * its content, unless the query is that already.
+ */
 void
 inline_ctes(Query *query)
 {
-	List *kept = NIL;
 	ListCell *lc;
 
 	foreach (lc, query->cteList)
 	{
 		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
-
-		if (cte->cterecursive)
-		{
-			kept = lappend(kept, cte);
-			continue;
-		}
-
 		InlineContext context = {cte, -1};
+
+		if (!cte->cterecursive)
+		{
+			(void) inline_cte_walker((Node *) query, &context);
+			query->cteList = foreach_delete_current (query->cteList, lc);
+		}
+	}
+	if (is_recursive_content(query))
+		return;
+	foreach (lc, query->cteList)
+	{
+		InlineContext context = {lfirst_node(CommonTableExpr, lc), -1};
+
 		(void) inline_cte_walker((Node *) query, &context);
 	}
-	query->cteList = kept;
+	query->cteList = NIL;
+	query->hasRecursive = false;
 }
 
 /* EXISTS (SELECT * ...) reads no column: what the query shows does not matter. */

@@ -11,7 +11,6 @@
 #include "analyze/determinism.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
-#include "analyze/normalize.hpp"
 #include "analyze/recursion.hpp"
 #include "analyze/refusal.hpp"
 #include "analyze/set_operation.hpp"
@@ -55,10 +54,34 @@ bases_walker(Node *node, BasesContext *context)
 	return pg::walk_expression(node, bases_walker, context);
 }
 
+/* Output functions that are declared immutable although they look at extra_float_digits, bytea_output or lc_monetary. */
+bool
+prints_by_settings(Oid funcid)
+{
+	switch (funcid)
+	{
+		case F_FLOAT4OUT:
+		case F_FLOAT8OUT:
+		case F_BYTEAOUT:
+		case F_CASH_OUT:
+		case F_POINT_OUT:
+		case F_LSEG_OUT:
+		case F_LINE_OUT:
+		case F_BOX_OUT:
+		case F_PATH_OUT:
+		case F_POLY_OUT:
+		case F_CIRCLE_OUT:
+			return true;
+		default:
+			return false;
+	}
+}
+
 bool
 function_sees_settings(Oid funcid, void *unused)
 {
-	return funcid >= FirstNormalObjectId || func_volatile(funcid) != PROVOLATILE_IMMUTABLE;
+	return funcid >= FirstNormalObjectId || func_volatile(funcid) != PROVOLATILE_IMMUTABLE ||
+		   prints_by_settings(funcid);
 }
 
 bool
@@ -72,6 +95,8 @@ environment_walker(Node *node, void *unused)
 		return true;
 	if (IsA(node, CoerceToDomain))
 		return true; /* its constraints may call anything */
+	if (IsA(node, XmlExpr))
+		return true; /* maps values to XML by their types */
 	return pg::walk_expression(node, environment_walker, unused);
 }
 
@@ -117,10 +142,11 @@ choose_strategy(ViewPlan *plan)
 		plan->input = make_block((Query *) copyObject(query));
 		return;
 	}
-	if (query->hasAggs || query->groupClause != NIL || query->distinctClause != NIL ||
-		query->havingQual)
+	bool groups = query->hasAggs || query->groupClause != NIL || query->distinctClause != NIL ||
+				  query->havingQual;
+	if (groups || query->setOperations)
 	{
-		reason = plan_aggregate(plan);
+		reason = groups ? plan_aggregate(plan) : plan_set_operation(plan);
 		if (reason == nullptr && !rather_keyed(plan))
 		{
 			plan->strategy = Strategy::kAggregate;
@@ -130,15 +156,6 @@ choose_strategy(ViewPlan *plan)
 			reason = plan->reason;
 		plan->keyed_input = nullptr;
 		plan->input = nullptr;
-	}
-	if (query->setOperations)
-	{
-		reason = plan_set_operation(plan);
-		if (reason == nullptr)
-		{
-			plan->strategy = Strategy::kAggregate;
-			return;
-		}
 	}
 	if (is_recursive_content(query))
 	{
@@ -155,7 +172,7 @@ choose_strategy(ViewPlan *plan)
 	if (reason)
 	{
 		plan->strategy = Strategy::kRecompute;
-		if (query->cteList == NIL)
+		if (!reads_recursion(query))
 			plan->reason = reason;
 	}
 }
@@ -201,8 +218,11 @@ whole_query(Oid view, Oid *owner)
 	Relation rel = table_open(view, AccessShareLock);
 	Query *query = rewritten_query(rel);
 
+	Refusal refusal = find_refusal(query);
+
 	*owner = rel->rd_rel->relowner;
-	check_maintainable(query, nullptr);
+	if (refusal.construct)
+		raise_refusal(refusal, nullptr);
 	table_close(rel, NoLock);
 	return normalize(query);
 }

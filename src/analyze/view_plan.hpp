@@ -22,6 +22,21 @@ enum class Strategy : char
 	kRecompute  /* the query is evaluated again and compared */
 };
 
+/* A column by which rows of an occurrence find those of another one. */
+struct JoinSide
+{
+	int occurrence;
+	AttrNumber column;
+	Oid hash; /* function; equal values of both sides hash alike */
+};
+
+/* Rows of two occurrences meet only where these columns are equal. */
+struct JoinKey
+{
+	JoinSide sides[2]; /* the lower occurrence first */
+	Oid collation;
+};
+
 /*
  * A query whose delta is linear in each of its base tables. Its occurrences
  * are the base tables in its FROM, in depth-first order through subqueries; a
@@ -36,6 +51,10 @@ struct Block
 		*used; /* by occurrence: columns read, as attnum - FirstLowInvalidHeapAttributeNumber */
 	Index
 		native_rti; /* range table index of the only relation of a flat query; 0: use the planner */
+
+	/* At most one for each pair of occurrences, of tables that occur once. */
+	int njoin_keys;
+	JoinKey *join_keys;
 };
 
 enum class AggregateKind : char
@@ -70,6 +89,7 @@ struct AggregateSpec
 	AttrNumber argument; /* column of the input block, 0: none */
 	AttrNumber second;   /* another argument, 0: none */
 	AttrNumber filter;   /* boolean column of the input block, 0: none */
+	int distinct;        /* which of the plan's distinct inputs it takes, from 1; 0: all rows */
 	AttrNumber state;    /* its first column in the state table */
 	int nstate;          /* number of its state columns */
 	Oid argtype;
@@ -78,6 +98,18 @@ struct AggregateSpec
 	Oid compare;    /* min, max: btree comparison function of the argument */
 	bool one_image; /* min, max: equal values look the same */
 	Oid collation;
+};
+
+/*
+ * The distinct values that some aggregates of a grouped view take: groups of
+ * their own, by the view's group columns and the argument, kept in a state table of
+ * their own.
+ */
+struct DistinctInput
+{
+	AttrNumber argument; /* columns of the input block */
+	AttrNumber filter;   /* 0: none */
+	struct ViewPlan *plan;
 };
 
 struct Recursion;
@@ -119,6 +151,8 @@ struct ViewPlan
 	int ngroup; /* number of group columns, the first columns of the input */
 	int naggregates;
 	AggregateSpec *aggregates;
+	int ndistinct;
+	DistinctInput *distinct;
 	List *finalize;     /* target list over (keys, aggregate results), varno OUTER_VAR */
 	Node *having;       /* qual over the same, or null */
 	Node *multiplicity; /* how many rows of the view a group is (int8), over the same; null: one */

@@ -17,14 +17,21 @@ namespace tw::exec
 Snapshot maintenance_snapshot();
 
 /*
+ * From now on maintenance reads under this registered snapshot; null: no more.
+ * `before` shows all relations as they were when the views were last
+ * maintained; null: there is none.
+ */
+void fix_snapshot(Snapshot snapshot, Snapshot before = nullptr);
+
+/* True if old_snapshot() was asked for in this process. */
+bool old_snapshot_is_wanted();
+
+/*
  * A snapshot that differs from the active one in that it sees all relations as
  * they were before the batch, live views included. Null where there is none: then
  * evaluate everything again. The caller pushes a copy of it.
  */
 Snapshot old_snapshot();
-
-/* From now on maintenance reads under this registered snapshot; null: no more. */
-void fix_snapshot(Snapshot snapshot);
 
 /* Replaces the active snapshot by a newer one, after waiting for a lock. */
 void renew_snapshot();

@@ -260,24 +260,34 @@ ensure_touch_index(const ViewPlan *plan)
 								  columns);
 }
 
+/* The state table of an operator of the view: 0 for its groups, then its distinct inputs. */
 void
-create_state(const ViewPlan *plan)
+create_state_table(const ViewPlan *plan, int number)
 {
-	if (plan->strategy != Strategy::kAggregate)
-		return;
-
-	Oid table = catalog::create_internal_table(psprintf("state_%u", plan->view),
-											   state::state_descriptor(plan));
+	char *name = number == 0 ? psprintf("state_%u", plan->view)
+							 : psprintf("state_%u_%d", plan->view, number);
+	Oid table = catalog::create_internal_table(name, state::state_descriptor(plan));
 	List *columns = NIL;
-	Datum values[3] = {ObjectIdGetDatum(plan->view), Int32GetDatum(0), ObjectIdGetDatum(table)};
+	Datum values[3] = {ObjectIdGetDatum(plan->view), Int32GetDatum(number),
+					   ObjectIdGetDatum(table)};
 	bool nulls[3] = {false, false, false};
 
 	for (int i = 1; i <= plan->ngroup; i++)
 		columns = lappend_int(columns, i);
 	if (columns != NIL)
-		(void) catalog::create_lookup_index(table, psprintf("state_%u_key", plan->view), columns,
+		(void) catalog::create_lookup_index(table, psprintf("%s_key", name), columns,
 											catalog::Uniqueness::kUnique);
 	insert_internal("state", values, nulls);
+}
+
+void
+create_state(const ViewPlan *plan)
+{
+	if (plan->strategy != Strategy::kAggregate)
+		return;
+	create_state_table(plan, 0);
+	for (int i = 0; i < plan->ndistinct; i++)
+		create_state_table(plan->distinct[i].plan, i + 1);
 }
 
 void
@@ -586,7 +596,7 @@ create_reading_indexes(const ViewPlan *plan, List *inners)
 	}
 }
 
-/* Fills an inner relation, whose own inputs are filled. */
+/* Fills an inner relation, whose own inputs are filled. In a deferred view the maintainer makes the state of groups. */
 void
 attach_inner_relation(const ViewPlan *plan, catalog::Mode mode)
 {

@@ -54,6 +54,12 @@ rebuild_aggregate(const ViewRuntime *view, ZSet *out)
 {
 	state::Groups *groups = state::begin_groups(view->aggregate);
 
+	ListCell *lc;
+	foreach (lc, view->part_states)
+	{
+		lock_groups(lfirst_oid(lc));
+		empty_table(lfirst_oid(lc));
+	}
 	lock_groups(view->state);
 	empty_table(view->state);
 	exec::run_whole(view->input, state::add_input, groups);

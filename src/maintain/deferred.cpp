@@ -65,20 +65,26 @@ is_live(Oid relation, Mode mode)
 		   live.mode == mode;
 }
 
-/* Locks the views and their inputs, in the order of OIDs; views are written, the rest is read. */
-void
-lock_views(List *views)
+/*
+ * Locks the views, which are written, and their inputs, which are read, without
+ * waiting. Returns the first relation that is not to be had, if there is one.
+ */
+BusyRelation
+try_lock_views(List *views)
 {
 	List *inputs = NIL;
 	ListCell *lc;
 
 	foreach (lc, views)
-		LockRelationOid(lfirst_oid(lc), RowExclusiveLock);
-	foreach (lc, views)
+	{
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), RowExclusiveLock))
+			return {lfirst_oid(lc), RowExclusiveLock};
 		inputs = list_concat_unique_oid(inputs, inputs_of(lfirst_oid(lc)));
-	list_sort(inputs, list_oid_cmp);
+	}
 	foreach (lc, inputs)
-		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+			return {lfirst_oid(lc), AccessShareLock};
+	return {InvalidOid, NoLock};
 }
 
 List *
@@ -195,14 +201,14 @@ run_deferred(DeferredBatch *batch)
 	ListCell *lc;
 
 	check_formats(batch->changes);
-	exec::fix_snapshot(batch->snapshot);
+	exec::fix_snapshot(batch->snapshot, batch->before);
 	foreach (lc, by_level(batch->what.views))
 	{
 		Oid oid = lfirst_oid(lc);
 		const ViewRuntime *view = get_runtime(oid);
 		List *deltas;
 
-		batch->current = oid;
+		batch->current = catalog::view_of(oid);
 		if (!view)
 			continue;
 		if (list_member_oid(batch->what.rebuild, oid))
@@ -216,6 +222,8 @@ run_deferred(DeferredBatch *batch)
 		PopActiveSnapshot();
 		if (!capture::zset_is_empty(delta->set))
 			view_deltas = lappend(view_deltas, delta);
+		else
+			capture::end_zset(delta->set);
 	}
 	exec::fix_snapshot(nullptr);
 	return view_deltas;
@@ -234,7 +242,8 @@ changed_inputs(const ViewRuntime *view, List *view_deltas)
 	return changed;
 }
 
-void
+/* Returns the deltas of all views, those it was given first. */
+List *
 run_immediate(DeferredBatch *batch, List *view_deltas)
 {
 	List *changed = NIL;
@@ -250,7 +259,7 @@ run_immediate(DeferredBatch *batch, List *view_deltas)
 
 		if (written == NIL)
 			continue;
-		batch->current = oid;
+		batch->current = catalog::view_of(oid);
 		guard_write(view, written);
 		view = get_runtime(oid);
 		if (!view)
@@ -264,6 +273,7 @@ run_immediate(DeferredBatch *batch, List *view_deltas)
 		view_deltas = lappend(view_deltas, delta);
 		batch->feeds_itself |= list_member_oid(batch->what.relevant, oid);
 	}
+	return view_deltas;
 }
 
 bool
@@ -329,27 +339,29 @@ deferred_views()
 	return views;
 }
 
-DeferredViews
-lock_deferred_views(List *without)
+BusyRelation
+try_lock_deferred_views(List *without, DeferredViews *what)
 {
-	DeferredViews what = {};
-
-	/* Views may come and go while locks are waited for. */
+	*what = {};
+	/* Views may have come and gone before they were locked. */
 	for (;;)
 	{
-		what.views = wanted_views(without);
-		lock_views(what.views);
-		if (equal(what.views, wanted_views(without)))
+		what->views = wanted_views(without);
+
+		BusyRelation busy = try_lock_views(what->views);
+		if (OidIsValid(busy.relation))
+			return busy;
+		if (equal(what->views, wanted_views(without)))
 			break;
 	}
 	/* A view is computed as a whole with its inner relations. */
 	List *marked = decode::marked_views();
 	ListCell *lc;
-	foreach (lc, what.views)
+	foreach (lc, what->views)
 		if (list_member_oid(marked, catalog::view_of(lfirst_oid(lc))))
-			what.rebuild = lappend_oid(what.rebuild, lfirst_oid(lc));
-	what.relevant = relevant_relations(what.views);
-	return what;
+			what->rebuild = lappend_oid(what->rebuild, lfirst_oid(lc));
+	what->relevant = relevant_relations(what->views);
+	return {InvalidOid, NoLock};
 }
 
 void
@@ -360,7 +372,10 @@ run_deferred_batch(DeferredBatch *batch)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 
-	run_immediate(batch, run_deferred(batch));
+	ListCell *lc;
+
+	foreach (lc, run_immediate(batch, run_deferred(batch)))
+		capture::end_zset(((Delta *) lfirst(lc))->set);
 	batch->current = InvalidOid;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -419,7 +434,7 @@ log_whole_rows(List *tables)
 					errhint("Use tailwater.maintain = immediate."));
 		if ((relkind != RELKIND_RELATION && relkind != RELKIND_MATVIEW &&
 			 relkind != RELKIND_PARTITIONED_TABLE) ||
-			logs_whole_rows(table))
+			logs_whole_rows(table) || catalog::view_of(table) != table)
 			continue;
 		LockRelationOid(table, ShareRowExclusiveLock);
 		set_identity_full(table);

@@ -75,6 +75,7 @@ relation_changed(Datum unused, Oid relid)
 		while ((entry = (RuntimeEntry *) hash_seq_search(&seq)) != nullptr)
 			if (entry->runtime &&
 				(!OidIsValid(relid) || entry->view == relid || entry->runtime->state == relid ||
+				 list_member_oid(entry->runtime->part_states, relid) ||
 				 entry->runtime->info.log == relid ||
 				 list_member_oid(entry->runtime->tables, relid)))
 			{
@@ -131,16 +132,17 @@ read_views_of_base(Oid relid)
 }
 
 Oid
-read_state_table(Oid view)
+read_state_table(Oid view, int32 number)
 {
 	Oid table = catalog::internal_relation("state");
 	Relation rel = table_open(table, AccessShareLock);
-	ScanKeyData key;
+	ScanKeyData keys[2];
 	Oid state = InvalidOid;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(number));
 	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("state_pkey"), true,
-										  nullptr, 1, &key);
+										  nullptr, 2, keys);
 	HeapTuple tup = systable_getnext(scan);
 	if (HeapTupleIsValid(tup))
 	{
@@ -196,6 +198,22 @@ tables_of(const analyze::ViewPlan *plan)
 	return tables;
 }
 
+void
+add_distinct_operators(ViewRuntime *runtime)
+{
+	for (int i = 0; i < runtime->plan->ndistinct; i++)
+	{
+		const analyze::ViewPlan *part = runtime->plan->distinct[i].plan;
+		Oid state = read_state_table(runtime->info.view, i + 1);
+
+		runtime->part_states = lappend_oid(runtime->part_states, state);
+		state::set_distinct_operator(runtime->aggregate, i,
+									 state::make_aggregate_operator(part, state, only_index(state),
+																	ExecTypeFromTL(part->finalize),
+																	&runtime->stale));
+	}
+}
+
 ViewRuntime *
 build_runtime(const catalog::LiveView *info)
 {
@@ -227,10 +245,11 @@ build_runtime(const catalog::LiveView *info)
 	runtime->ties = make_tie_queries(plan, plan->context, &runtime->stale);
 	if (plan->strategy == analyze::Strategy::kAggregate)
 	{
-		runtime->state = read_state_table(info->view);
+		runtime->state = read_state_table(info->view, 0);
 		runtime->aggregate = state::make_aggregate_operator(plan, runtime->state,
 															only_index(runtime->state),
 															runtime->desc, &runtime->stale);
+		add_distinct_operators(runtime);
 	}
 	if (plan->strategy == analyze::Strategy::kRecursive)
 		runtime->recursion = state::make_recursion_operator(plan, runtime->writer, runtime->desc,

@@ -48,6 +48,7 @@ struct ViewRuntime
 	state::RecursionOperator *recursion; /* kRecursive */
 	exec::KeyedOperator *keyed;          /* kKeyed, or of the keyed input of groups */
 	Oid state;
+	List *part_states;          /* OIDs of the state tables of its distinct inputs */
 	TupleDesc desc;             /* of the view */
 	state::WriterCache *writer; /* of the view */
 	feed::LogCache *log;        /* where it has a log */

@@ -27,6 +27,7 @@
 #include "catalog/view_list.hpp"
 #include "decode/frontier.hpp"
 #include "decode/gather.hpp"
+#include "decode/old_state.hpp"
 #include "decode/reader.hpp"
 #include "exec/snapshot.hpp"
 #include "maintain/deferred.hpp"
@@ -138,13 +139,16 @@ remember_frontier(const feed::StoredSnapshot *snapshot, XLogRecPtr lsn)
 
 /* ---- errors ---- */
 
+/* Views that are not to be tried yet; somebody who waits in sync() has each tried once. */
 List *
-views_to_leave_out()
+views_to_leave_out(uint64 requests)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	static uint64 requests_tried = 0;
+	TimestampTz now = requests == requests_tried ? GetCurrentTimestamp() : DT_NOEND;
 	List *views = NIL;
 	ListCell *lc;
 
+	requests_tried = requests;
 	foreach (lc, failures)
 		if (((Failure *) lfirst(lc))->retry_at > now)
 			views = lappend_oid(views, ((Failure *) lfirst(lc))->view);
@@ -354,11 +358,45 @@ store_progress(Round *round)
 	decode::store_frontier(PointerGetDatum(round->seen), covered_position(round));
 }
 
-/* Takes locks, snapshot and position, and decodes. */
+/*
+ * Begins the round's transaction and takes its locks. Where somebody is in the
+ * way, waits for him with nothing locked, and begins again.
+ */
+void
+begin_round(Round *round)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	for (;;)
+	{
+		bool present = begin();
+
+		MemoryContextSwitchTo(context);
+		List *attached = present ? maintain::deferred_views() : NIL;
+		if (attached == NIL)
+		{
+			CommitTransactionCommand();
+			leave();
+		}
+		forget_dropped_failures(attached);
+		round->left_out = views_to_leave_out(round->rounds);
+
+		maintain::BusyRelation busy = maintain::try_lock_deferred_views(round->left_out,
+																		&round->batch.what);
+		if (!OidIsValid(busy.relation))
+			return;
+		CommitTransactionCommand();
+		StartTransactionCommand();
+		LockRelationOid(busy.relation, busy.lock);
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(context);
+	}
+}
+
+/* Takes the snapshot and the position, and decodes. */
 void
 prepare_round(Round *round)
 {
-	round->batch.what = maintain::lock_deferred_views(round->left_out);
 	round->batch.snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	PushActiveSnapshot(round->batch.snapshot);
 	round->seen = (feed::StoredSnapshot *) DatumGetPointer(
@@ -369,6 +407,23 @@ prepare_round(Round *round)
 	decode::begin_gathering(frontier, round->seen, round->batch.what.relevant);
 	decode::decode_up_to(round->upto);
 	round->batch.changes = decode::gathered_changes();
+	round->batch.before = decode::old_state();
+}
+
+/*
+ * The next batch may have to read what this one makes old. Views that were left
+ * out stay where they are, and some learn of this batch from the log only: then
+ * no snapshot shows what all of them are at.
+ */
+void
+keep_old_state(const Round *round)
+{
+	bool common = round->left_out == NIL && replorigin_session_origin == DoNotReplicateId;
+
+	if (exec::old_snapshot_is_wanted() && common)
+		decode::keep_old_state(round->batch.snapshot, GetTopTransactionIdIfAny());
+	else
+		decode::drop_old_state();
 }
 
 bool
@@ -388,6 +443,7 @@ run_batch(Round *round)
 	{
 		maintain::run_deferred_batch(&round->batch);
 		store_progress(round);
+		keep_old_state(round);
 		PopActiveSnapshot();
 		UnregisterSnapshot(round->batch.snapshot);
 		CommitTransactionCommand();
@@ -442,6 +498,7 @@ end_idle_round(const Round *round)
 		remember_frontier(round->seen, covered);
 		unconfirmed = covered;
 	}
+	keep_old_state(round);
 	PopActiveSnapshot();
 	UnregisterSnapshot(round->batch.snapshot);
 	CommitTransactionCommand();
@@ -461,16 +518,8 @@ run_round()
 	round.rounds = pg_atomic_read_u64(&slot->rounds);
 	pg_read_barrier();
 	pgstat_report_activity(STATE_RUNNING, "maintaining deferred views");
-	bool present = begin();
 	MemoryContextSwitchTo(context);
-	List *attached = present ? maintain::deferred_views() : NIL;
-	if (attached == NIL)
-	{
-		CommitTransactionCommand();
-		leave();
-	}
-	forget_dropped_failures(attached);
-	round.left_out = views_to_leave_out();
+	begin_round(&round);
 	replorigin_session_origin = maintain::deferred_views_feed_themselves() ? InvalidRepOriginId
 																		   : DoNotReplicateId;
 	prepare_round(&round);
@@ -598,6 +647,8 @@ maintainer_main(Oid database)
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	allow_own_plugin();
+	/* Whoever else is part of a deadlock is not to be the one who fails. */
+	SetConfigOption("deadlock_timeout", "50ms", PGC_SUSET, PGC_S_OVERRIDE);
 	if (wal_level < WAL_LEVEL_LOGICAL)
 		wait_for_restart();
 	open_slot();
