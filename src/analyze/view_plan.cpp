@@ -293,9 +293,11 @@ plan_undivided(Oid view)
 
 /* The parts of the view's query, of which it has one at least, and what is left. */
 Query *
-divided_query(Query *query, List *inners, List **parts)
+divided_query(Query *query, Oid view, List *inners, List **parts)
 {
-	return decompose((Query *) copyObject(query), find_part, inners, parts);
+	Cutting cutting = {find_part, inners, true, catalog::cut_places(view)};
+
+	return decompose((Query *) copyObject(query), &cutting, parts);
 }
 
 } // namespace
@@ -313,8 +315,9 @@ analyze_view(Oid view, MemoryContext parent)
 	List *inners = catalog::inner_relations(is_inner ? inner.view : view);
 	ViewPlan *plan = make_plan(view, owner, context);
 	List *parts = NIL;
-	Query *rest = inners == NIL ? (Query *) copyObject(whole)
-								: divided_query(whole, inners, &parts);
+	Query *rest = inners == NIL
+					  ? (Query *) copyObject(whole)
+					  : divided_query(whole, is_inner ? inner.view : view, inners, &parts);
 
 	if (is_inner)
 	{
@@ -407,10 +410,13 @@ create_inner_relations(Oid view, CreateRelation create)
 {
 	ViewPlan *plan = plan_undivided(view);
 	Creation creation = {view, create};
+	Cutting cutting = {create_part, &creation, false, NIL};
 	List *parts = NIL;
 
 	if (rank_of(plan) > 0)
-		(void) decompose(plan->whole, create_part, &creation, &parts);
+		(void) decompose(plan->whole, &cutting, &parts);
+	if (parts != NIL)
+		catalog::set_cut_places(view, cutting.places);
 }
 
 bool
