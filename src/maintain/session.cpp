@@ -242,6 +242,7 @@ build_runtime(const catalog::LiveView *info)
 	if (plan->strategy == analyze::Strategy::kAggregate)
 		analyze::use_exact_floats(whole);
 	runtime->whole = exec::make_cached_query(whole, plan->context, &runtime->stale);
+	runtime->ties = make_tie_queries(plan, plan->context, &runtime->stale);
 	if (plan->strategy == analyze::Strategy::kAggregate)
 	{
 		runtime->state = read_state_table(info->view, 0);
