@@ -79,7 +79,7 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid = 't'::regclass;
 CREATE MATERIALIZED VIEW zoned WITH (tailwater.maintain = immediate) AS SELECT id, at::date AS d, to_char(at, 'YYYY-MM-DD HH24:MI TZ') AS c, at::text AS s FROM t;
 CREATE MATERIALIZED VIEW called WITH (tailwater.maintain = immediate) AS SELECT users_immutable(x) AS x, count(*) FROM t GROUP BY users_immutable(x);
 CREATE MATERIALIZED VIEW searched WITH (tailwater.maintain = immediate) AS SELECT id FROM t WHERE to_tsvector(name) @@ to_tsquery('wave');
-CREATE MATERIALIZED VIEW formatted WITH (tailwater.maintain = immediate) AS SELECT format('%s-%s', id, x) AS f, concat(name, at, x) AS c FROM t;
+CREATE MATERIALIZED VIEW formatted WITH (tailwater.maintain = immediate) AS SELECT format('%s-%s', id, x) AS f, concat(name, at, x) AS c, pg_typeof(x) AS type FROM t;
 INSERT INTO t VALUES (1, 1, '2020-01-01 23:30+00', 'waves'), (2, 1, '2020-06-01 00:00+00', NULL);
 SET TimeZone = 'Asia/Tokyo';
 SET DateStyle = 'German';

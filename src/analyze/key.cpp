@@ -633,4 +633,20 @@ equality_is_image(Node *expr)
 		OidFunctionCall1Coll(proc, collation, ObjectIdGetDatum(entry->btree_opintype)));
 }
 
+bool
+equality_is_image_in(Query *query, Node *expr)
+{
+	while (IsA(expr, Var) && ((Var *) expr)->varlevelsup == 0 && ((Var *) expr)->varattno > 0)
+	{
+		Var *var = (Var *) expr;
+		RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
+
+		if (rte->rtekind != RTE_SUBQUERY || rte->subquery->setOperations)
+			break;
+		query = rte->subquery;
+		expr = (Node *) get_tle_by_resno(query->targetList, var->varattno)->expr;
+	}
+	return equality_is_image(expr);
+}
+
 } // namespace tw::analyze

@@ -7,6 +7,7 @@
 #include "analyze/view_plan.hpp"
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
+#include "analyze/determinism.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
 #include "analyze/recursion.hpp"
@@ -191,6 +192,7 @@ analyze_view(Oid view, MemoryContext parent)
 	BasesContext bases = {plan, NIL};
 	(void) bases_walker((Node *) plan->query, &bases);
 	plan->needs_environment = environment_walker((Node *) plan->query, nullptr);
+	use_exact_floats(plan->query);
 	set_key(plan);
 	choose_strategy(plan);
 	ListCell *lc;

@@ -67,6 +67,7 @@ struct AggregateSpec
 {
 	AggregateKind kind;
 	Aggref *aggref;
+	Oid function;        /* the server's aggregate */
 	AttrNumber argument; /* column of the input block, 0: none */
 	AttrNumber second;   /* another argument, 0: none */
 	AttrNumber filter;   /* boolean column of the input block, 0: none */
@@ -100,7 +101,7 @@ struct ViewPlan
 	MemoryContext context;
 	Oid view;
 	Oid owner;
-	Query *query; /* the whole query, rewritten, CTEs inlined */
+	Query *query; /* the whole query, rewritten, CTEs inlined, sums of floats exact */
 	Strategy strategy;
 	const char *reason;     /* why it is not incremental, for people; null where it is */
 	List *bases;            /* OIDs of the relations it reads, each once */

@@ -44,13 +44,17 @@ survive_data_errors(bool may_fail, Fn &&fn)
 	{
 		MemoryContextSwitchTo(context);
 		ErrorData *error = CopyErrorData();
+		bool is_data_error = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION ||
+							 error->sqlerrcode == ERRCODE_CARDINALITY_VIOLATION;
 
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-			error->sqlerrcode != ERRCODE_CARDINALITY_VIOLATION)
-			PG_RE_THROW();
+		/* Nobody else ends the subtransaction: left open, it would outlive the user's statement. */
 		FlushErrorState();
-		FreeErrorData(error);
 		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (!is_data_error)
+			ReThrowError(error);
+		FreeErrorData(error);
 		succeeded = false;
 	}
 	PG_END_TRY();
