@@ -9,7 +9,8 @@ from tree import Alt, Exact, Many, Opt
 
 WEIGHTS = {"simple": 14, "outer": 8, "aggregate": 16, "grouping_sets": 3, "distinct": 5, "distinct_on": 3,
            "set_operation": 8, "window": 6, "top": 5, "exists": 9, "scalar": 6, "lateral": 4, "cte": 5,
-           "ordered_aggregate": 6, "document": 4, "recursive": 2, "srf": 2}
+           "ordered_aggregate": 6, "document": 4, "recursive": 2, "srf": 2,
+           "nested": 6, "top_groups": 5, "compared": 6, "twice": 4, "full": 2}
 SUMMABLE = ("int", "bigint", "num2", "num", "small")
 FLOATS = ("float8", "drift", "float4")
 SPREADS = ("var_pop", "var_samp", "variance", "stddev_pop", "stddev_samp", "stddev")
@@ -438,6 +439,118 @@ class Generator:
         self.relations = relations
         hint = self.rng.choice(["", "", "MATERIALIZED ", "NOT MATERIALIZED "])
         return Query(["WITH ", name, " AS ", Opt(hint), "(", inner.tree, ") ", outer.tree], outer.columns)
+
+    def columns_of(self, query, alias):
+        return [Col(alias + "." + n, t, s) for n, t, s in query.columns]
+
+    def q_nested(self, depth):
+        """Groups over a subquery that is itself grouped, distinct, a set operation, a window or a limit."""
+        rng = self.rng
+        kind = rng.choice(["aggregate", "aggregate", "aggregate", "grouping_sets", "distinct", "set_operation", "window",
+                           "top", "distinct_on", "ordered_aggregate", "top_groups"])
+        inner = getattr(self, "q_" + kind)(0)
+        alias = self.alias("n")
+        scope = self.columns_of(inner, alias)
+        source = [" FROM (", inner.tree, ") AS ", alias]
+        if rng.random() < 0.3:
+            right, _, columns = self.relation(0)
+            on = self.join_condition(scope, columns)
+            if on:
+                source += [rng.choice([" JOIN ", " JOIN ", " LEFT JOIN "]), right, " ON ", on]
+                scope = scope + columns
+        keys = [e for e in (self.expression(scope) for _ in range(rng.choice([0, 1, 1, 2]))) if e[2]]
+        items, columns = self.items(keys + [self.aggregate(scope) for _ in range(rng.randint(1, 3))])
+        group = [" GROUP BY ", Many([k[0] for k in keys])] if keys else ""
+        return Query(["SELECT ", items, source, self.where(scope, 0.3), group], columns)
+
+    def q_top_groups(self, depth):
+        """The first of some groups, in an order that leaves no choice."""
+        rng = self.rng
+        inner = self.q_aggregate(0) if rng.random() < 0.8 else self.q_grouping_sets(0)
+        alias = self.alias("n")
+        safe = [c for c in self.columns_of(inner, alias) if c.safe]
+        if not safe:
+            return inner
+        rng.shuffle(safe)
+        items, columns = self.items([(c.ref, c.type, True) for c in safe])
+        items.least = len(items.items)
+        order = ", ".join(c.ref + rng.choice(["", " DESC", " NULLS FIRST", " DESC NULLS LAST"]) for c in safe)
+        limit = rng.choice([" LIMIT %d", " LIMIT %d OFFSET 1", " FETCH FIRST %d ROWS WITH TIES"]) % rng.randint(1, 5)
+        return Query(["SELECT ", items, " FROM (", inner.tree, ") AS ", alias, " ORDER BY ", order, limit], columns)
+
+    def one_value(self, scope, depth):
+        """A scalar subquery: (tree, type); connected with the scope or not."""
+        rng = self.rng
+        inner_tree, inner, where = self.subselect(scope, 0)
+        if rng.random() < 0.4:
+            where = self.where(inner, 0.3)
+        c = self.pick(inner, "int", "bigint", "num2")
+        if c and rng.random() < 0.7:
+            value, type_ = rng.choice([("max(%s)", "int"), ("min(%s)", "int"), ("avg(%s)", "int"), ("sum(%s)", "int"),
+                                       ("coalesce(max(%s), 2)", "int"), ("0.5 * sum(%s)", "int"), ("count(%s)", "int")])
+            value = value % c.ref
+        else:
+            value, type_ = "count(*)", "int"
+        return ["(SELECT ", value, inner_tree, where, ")"], type_
+
+    def q_compared(self, depth):
+        """Conditions that compare with scalar subqueries, in WHERE, in HAVING, under groups or not."""
+        rng = self.rng
+        tree, scope = self.source(depth, most=2)
+        numbers = [c for c in scope if c.type in ("int", "bigint", "num2")]
+        if not numbers:
+            return self.q_simple(depth)
+        operators = ["<", ">", "=", "<>", ">="]
+        tests = []
+        for _ in range(rng.choice([1, 1, 2])):
+            value, _ = self.one_value(scope, 0)
+            test = [rng.choice(numbers).ref, " ", rng.choice(operators), " ", value]
+            tests.append(test if rng.random() < 0.85 else ["(", test, " OR ", self.condition(scope), ")"])
+        if rng.random() < 0.4:
+            inner_tree, inner, where = self.subselect(scope, 0)
+            a = self.pick(scope, *SAFE)
+            b = a and self.pick(inner, a.type, safe=True)
+            if b:
+                group = [" GROUP BY ", b.ref, " HAVING count(*) ", rng.choice(["< 3", "> 1"])]
+                tests.append([a.ref, " IN (SELECT ", b.ref, inner_tree,
+                              self.where(inner, 0.2) if rng.random() < 0.7 else where, group, ")"])
+        where = self.where(scope, 0.2, tests)
+        if rng.random() < 0.5:
+            items, columns = self.items(self.some(scope, 4))
+            return Query(["SELECT ", items, tree, where], columns)
+        keys = [e for e in (self.expression(scope) for _ in range(rng.choice([0, 1, 1, 2]))) if e[2]]
+        items, columns = self.items(keys + [self.aggregate(scope) for _ in range(rng.randint(1, 3))])
+        having = ""
+        if rng.random() < 0.4:
+            inner_tree, inner = self.source(0, most=1)
+            having = [" HAVING count(*) ", rng.choice(operators), " (SELECT count(*) / 3", inner_tree, ")"]
+        return Query(["SELECT ", items, tree, where, [" GROUP BY ", Many([k[0] for k in keys])] if keys else "",
+                      having], columns)
+
+    def q_twice(self, depth):
+        """WITH read twice: joined with itself, or compared with its own extreme."""
+        rng = self.rng
+        inner = rng.choice([self.q_aggregate, self.q_aggregate, self.q_distinct, self.q_top_groups])(0)
+        name = self.alias("w")
+        left, right = self.columns_of(inner, "l"), self.columns_of(inner, "r")
+        on = self.join_condition(left, right)
+        safe = [c for c in left if c.safe and c.type in EXTREMES]
+        hint = rng.choice(["", "MATERIALIZED ", "NOT MATERIALIZED "])
+        head = ["WITH ", name, " AS ", hint, "(", inner.tree, ") "]
+        if safe and rng.random() < 0.6:
+            c = rng.choice(safe)
+            items, columns = self.items(self.some(left, 3))
+            return Query([head, "SELECT ", items, " FROM ", name, " AS l WHERE ", c.ref, rng.choice([" = ", " < "]),
+                          "(SELECT ", rng.choice(["max", "min"]), "(", c.ref[2:], ") FROM ", name, ")"], columns)
+        if not on:
+            return inner
+        items, columns = self.items(self.some(left + right, 4))
+        return Query([head, "SELECT ", items, " FROM ", name, " AS l JOIN ", name, " AS r ON ", on], columns)
+
+    def q_full(self, depth):
+        tree, scope = self.source(0, 2, 3, ("FULL JOIN",))
+        items, columns = self.items(self.some(scope, 4))
+        return Query(["SELECT ", items, tree, self.where(scope, 0.2)], columns)
 
     def q_recursive(self, depth):
         """What is reached along the rows of a table: as a set, or up to a depth with all the ways there."""

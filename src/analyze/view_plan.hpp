@@ -22,6 +22,21 @@ enum class Strategy : char
 	kRecompute  /* the query is evaluated again and compared */
 };
 
+/* A column by which rows of an occurrence find those of another one. */
+struct JoinSide
+{
+	int occurrence;
+	AttrNumber column;
+	Oid hash; /* function; equal values of both sides hash alike */
+};
+
+/* Rows of two occurrences meet only where these columns are equal. */
+struct JoinKey
+{
+	JoinSide sides[2]; /* the lower occurrence first */
+	Oid collation;
+};
+
 /*
  * A query whose delta is linear in each of its base tables. Its occurrences
  * are the base tables in its FROM, in depth-first order through subqueries; a
@@ -36,6 +51,10 @@ struct Block
 		*used; /* by occurrence: columns read, as attnum - FirstLowInvalidHeapAttributeNumber */
 	Index
 		native_rti; /* range table index of the only relation of a flat query; 0: use the planner */
+
+	/* At most one for each pair of occurrences, of tables that occur once. */
+	int njoin_keys;
+	JoinKey *join_keys;
 };
 
 enum class AggregateKind : char
@@ -101,8 +120,11 @@ struct ViewPlan
 	MemoryContext context;
 	Oid view;
 	Oid owner;
-	Query *query; /* the whole query, rewritten, CTEs inlined, sums of floats exact */
+	Query *whole; /* the view's query, rewritten, CTEs inlined, sums of floats exact */
+	Query *query; /* the same, or what is left of it over inner relations */
+	List *inners; /* OIDs of the view's inner relations (catalog/inner_relation.hpp), in order */
 	Strategy strategy;
+	bool top_k;             /* a LIMIT of an inner relation, which has an index in its order */
 	const char *reason;     /* why it is not incremental, for people; null where it is */
 	List *bases;            /* OIDs of the relations it reads, each once */
 	List *only_bases;       /* those of them it reads without their descendants (FROM ONLY) */
@@ -167,6 +189,18 @@ constexpr const char *kWeightName = "tw_weight";
  * parent. Raises 0A000 for what cannot be maintained. Runs as the view's owner.
  */
 ViewPlan *analyze_view(Oid view, MemoryContext parent);
+
+/*
+ * Makes the hidden relations that keep parts of the view's query, where that
+ * makes it cheaper to follow; create makes one for a part, given its number and
+ * columns. The view has none yet. They are filled by the caller, who asks
+ * whether_inner_pays() when their keys are known.
+ */
+using CreateRelation = Oid (*)(Oid view, int number, TupleDesc desc);
+void create_inner_relations(Oid view, CreateRelation create);
+
+/* True if the view is followed at lower cost with its inner relations than without. */
+bool whether_inner_pays(Oid view);
 
 /* The view's query, rewritten under the owner's rights as REFRESH does; relations are locked for reading. */
 Query *rewritten_query(Relation view);

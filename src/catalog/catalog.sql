@@ -57,6 +57,15 @@ CREATE INDEX base_view ON tailwater_internal.base (view);
 CREATE TABLE tailwater_internal.state (
 	view oid, operator int, relation oid NOT NULL, PRIMARY KEY (view, operator));
 
+-- Hidden relations of views whose queries are chains of queries, see src/analyze/decompose.hpp.
+CREATE TABLE tailwater_internal.inner_relation (
+	relation oid PRIMARY KEY,
+	view oid NOT NULL,
+	number int NOT NULL,               -- of the part of the query
+	key_index oid NOT NULL,            -- index by which its rows are found
+	key_columns int2vector NOT NULL);  -- columns that identify a row, empty: its image does
+CREATE UNIQUE INDEX inner_relation_view ON tailwater_internal.inner_relation (view, number);
+
 -- Versions: the changes of version v are the log rows whose xid snapshot(v)
 -- sees and snapshot(v - 1) does not.
 CREATE TABLE tailwater_internal.version (

@@ -17,6 +17,9 @@ namespace tw::exec
  */
 bool can_fail(Node *node);
 
+/* True for errors that the values of a row give rise to, in the server's functions or the user's. */
+bool is_data_error(int sqlstate);
+
 /* Runs fn() so that an error about data in it can be survived; returns false then. */
 template <typename Fn>
 bool
@@ -44,15 +47,13 @@ survive_data_errors(bool may_fail, Fn &&fn)
 	{
 		MemoryContextSwitchTo(context);
 		ErrorData *error = CopyErrorData();
-		bool is_data_error = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION ||
-							 error->sqlerrcode == ERRCODE_CARDINALITY_VIOLATION;
 
-		/* Nobody else ends the subtransaction: left open, it would outlive the user's statement. */
+		/* In any case: nobody above knows of the subtransaction. */
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		if (!is_data_error)
+		if (!is_data_error(error->sqlerrcode))
 			ReThrowError(error);
 		FreeErrorData(error);
 		succeeded = false;

@@ -16,15 +16,15 @@ namespace tw::exec
  */
 Snapshot maintenance_snapshot();
 
+/* From now on maintenance reads under this registered snapshot; null: no more. */
+void fix_snapshot(Snapshot snapshot);
+
 /*
  * A snapshot that differs from the active one in that it sees all relations as
  * they were before the batch, live views included. Null where there is none: then
  * evaluate everything again. The caller pushes a copy of it.
  */
 Snapshot old_snapshot();
-
-/* From now on maintenance reads under this registered snapshot; null: no more. */
-void fix_snapshot(Snapshot snapshot);
 
 /* Replaces the active snapshot by a newer one, after waiting for a lock. */
 void renew_snapshot();

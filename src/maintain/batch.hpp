@@ -19,9 +19,6 @@ namespace tw::maintain
  */
 void run_batch(List *changes);
 
-/* An empty set for a delta of the view, in which rows of one key stay together. */
-capture::ZSet *make_view_delta(const ViewRuntime *view, MemoryContext context);
-
 /*
  * Deltas (List of capture::Delta) of the view's inputs: from the captured
  * changes, and from those live views it reads that were done before. NIL: none
@@ -34,6 +31,9 @@ List *input_deltas(const ViewRuntime *view, List *changes, List *view_deltas);
  * view's delta, which is in the memory context.
  */
 capture::Delta *maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context);
+
+/* An empty set for a delta of the view, in which rows of one key stay together. */
+capture::ZSet *make_view_delta(const ViewRuntime *view, MemoryContext context);
 
 enum class Publish
 {

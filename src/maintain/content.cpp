@@ -74,6 +74,16 @@ evaluate(const ViewRuntime *view, ZSet *out)
 }
 
 void
+evaluate_whole(const ViewRuntime *view, ZSet *out)
+{
+	bool stale = false;
+
+	exec::run_query(exec::make_cached_query((Query *) copyObject(view->plan->whole),
+											CurrentMemoryContext, &stale),
+					nullptr, 0, exec::WeightColumn::kNone, collect_row, out);
+}
+
+void
 make_room(const ViewRuntime *view)
 {
 	constexpr BlockNumber kSmallBlocks = 4096;

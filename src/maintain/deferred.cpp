@@ -17,6 +17,7 @@
 #include "maintain/batch.hpp"
 #include "maintain/guard.hpp"
 #include "maintain/session.hpp"
+#include "catalog/inner_relation.hpp"
 #include "catalog/view_list.hpp"
 #include "capture/statement.hpp"
 #include "decode/frontier.hpp"
@@ -60,24 +61,30 @@ is_live(Oid relation, Mode mode)
 {
 	catalog::LiveView live;
 
-	return get_rel_relkind(relation) == RELKIND_MATVIEW &&
-		   catalog::find_live_view(relation, &live) && live.mode == mode;
+	return catalog::is_maintained(relation) && catalog::find_live_view(relation, &live) &&
+		   live.mode == mode;
 }
 
-/* Locks the views and their inputs, in the order of OIDs; views are written, the rest is read. */
-void
-lock_views(List *views)
+/*
+ * Locks the views, which are written, and their inputs, which are read, without
+ * waiting. Returns the first relation that is not to be had, if there is one.
+ */
+BusyRelation
+try_lock_views(List *views)
 {
 	List *inputs = NIL;
 	ListCell *lc;
 
 	foreach (lc, views)
-		LockRelationOid(lfirst_oid(lc), RowExclusiveLock);
-	foreach (lc, views)
+	{
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), RowExclusiveLock))
+			return {lfirst_oid(lc), RowExclusiveLock};
 		inputs = list_concat_unique_oid(inputs, inputs_of(lfirst_oid(lc)));
-	list_sort(inputs, list_oid_cmp);
+	}
 	foreach (lc, inputs)
-		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+			return {lfirst_oid(lc), AccessShareLock};
+	return {InvalidOid, NoLock};
 }
 
 List *
@@ -98,10 +105,31 @@ relevant_relations(List *views)
 	return relevant;
 }
 
+/* The views with the relations that hold parts of their queries. */
+List *
+with_inner_relations(List *views)
+{
+	List *all = list_copy(views);
+	ListCell *lc;
+
+	foreach (lc, views)
+		all = list_concat_unique_oid(all, catalog::inner_relations(lfirst_oid(lc)));
+	return all;
+}
+
+/* The view that the relation is, or is a part of. */
+Oid
+view_of(Oid relation)
+{
+	catalog::InnerRelation inner;
+
+	return catalog::find_inner_relation(relation, &inner) ? inner.view : relation;
+}
+
 List *
 wanted_views(List *without)
 {
-	List *views = list_difference_oid(deferred_views(), without);
+	List *views = with_inner_relations(list_difference_oid(deferred_views(), without));
 
 	list_sort(views, list_oid_cmp);
 	return views;
@@ -197,7 +225,7 @@ run_deferred(DeferredBatch *batch)
 		const ViewRuntime *view = get_runtime(oid);
 		List *deltas;
 
-		batch->current = oid;
+		batch->current = view_of(oid);
 		if (!view)
 			continue;
 		if (list_member_oid(batch->what.rebuild, oid))
@@ -211,6 +239,8 @@ run_deferred(DeferredBatch *batch)
 		PopActiveSnapshot();
 		if (!capture::zset_is_empty(delta->set))
 			view_deltas = lappend(view_deltas, delta);
+		else
+			capture::end_zset(delta->set);
 	}
 	exec::fix_snapshot(nullptr);
 	return view_deltas;
@@ -229,7 +259,8 @@ changed_inputs(const ViewRuntime *view, List *view_deltas)
 	return changed;
 }
 
-void
+/* Returns the deltas of all views, those it was given first. */
+List *
 run_immediate(DeferredBatch *batch, List *view_deltas)
 {
 	List *changed = NIL;
@@ -245,7 +276,7 @@ run_immediate(DeferredBatch *batch, List *view_deltas)
 
 		if (written == NIL)
 			continue;
-		batch->current = oid;
+		batch->current = view_of(oid);
 		guard_write(view, written);
 		view = get_runtime(oid);
 		if (!view)
@@ -259,6 +290,7 @@ run_immediate(DeferredBatch *batch, List *view_deltas)
 		view_deltas = lappend(view_deltas, delta);
 		batch->feeds_itself |= list_member_oid(batch->what.relevant, oid);
 	}
+	return view_deltas;
 }
 
 bool
@@ -321,23 +353,25 @@ deferred_views()
 	return views;
 }
 
-DeferredViews
-lock_deferred_views(List *without)
+BusyRelation
+try_lock_deferred_views(List *without, DeferredViews *what)
 {
-	DeferredViews what = {};
-
-	/* Views may come and go while locks are waited for. */
+	*what = {};
+	/* Views may have come and gone before they were locked. */
 	for (;;)
 	{
-		what.views = wanted_views(without);
-		lock_views(what.views);
-		if (equal(what.views, wanted_views(without)))
+		what->views = wanted_views(without);
+
+		BusyRelation busy = try_lock_views(what->views);
+		if (OidIsValid(busy.relation))
+			return busy;
+		if (equal(what->views, wanted_views(without)))
 			break;
 	}
-	what.rebuild = list_difference_oid(what.views,
-									   list_difference_oid(what.views, decode::marked_views()));
-	what.relevant = relevant_relations(what.views);
-	return what;
+	List *marked = with_inner_relations(decode::marked_views());
+	what->rebuild = list_difference_oid(what->views, list_difference_oid(what->views, marked));
+	what->relevant = relevant_relations(what->views);
+	return {InvalidOid, NoLock};
 }
 
 void
@@ -348,7 +382,10 @@ run_deferred_batch(DeferredBatch *batch)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 
-	run_immediate(batch, run_deferred(batch));
+	ListCell *lc;
+
+	foreach (lc, run_immediate(batch, run_deferred(batch)))
+		capture::end_zset(((Delta *) lfirst(lc))->set);
 	batch->current = InvalidOid;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -407,7 +444,7 @@ log_whole_rows(List *tables)
 					errhint("Use tailwater.maintain = immediate."));
 		if ((relkind != RELKIND_RELATION && relkind != RELKIND_MATVIEW &&
 			 relkind != RELKIND_PARTITIONED_TABLE) ||
-			logs_whole_rows(table))
+			logs_whole_rows(table) || view_of(table) != table)
 			continue;
 		LockRelationOid(table, ShareRowExclusiveLock);
 		set_identity_full(table);

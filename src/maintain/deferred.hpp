@@ -22,9 +22,16 @@ List *deferred_views();
 /*
  * Locks the views but those in `without`, and all that they read, until the end
  * of the transaction, so that what they stand for does not change before the
- * batch is committed; and looks up what is to be done.
+ * batch is committed; and looks up what is to be done. Does not wait: returns
+ * the relation that somebody else has locked, if there is one. Who then waits
+ * for it with nothing locked can be part of no deadlock.
  */
-DeferredViews lock_deferred_views(List *without);
+struct BusyRelation
+{
+	Oid relation; /* InvalidOid: none */
+	LOCKMODE lock;
+};
+BusyRelation try_lock_deferred_views(List *without, DeferredViews *what);
 
 /* A batch: all deferred views move to the snapshot, and immediate views over them follow. */
 struct DeferredBatch

@@ -10,6 +10,7 @@
  */
 #include "maintain/session.hpp"
 #include "maintain/environment.hpp"
+#include "catalog/inner_relation.hpp"
 #include "capture/statement.hpp"
 
 namespace tw::maintain
@@ -172,7 +173,7 @@ level_of(const analyze::ViewPlan *plan)
 
 	foreach (lc, plan->bases)
 	{
-		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_MATVIEW)
+		if (!catalog::is_maintained(lfirst_oid(lc)))
 			continue;
 		const ViewRuntime *input = get_runtime(lfirst_oid(lc));
 		if (input)
@@ -216,7 +217,11 @@ ViewRuntime *
 build_runtime(const catalog::LiveView *info)
 {
 	Relation rel = table_open(info->view, AccessShareLock);
-	Environment environment = enter_environment(rel->rd_rel->relowner, Settings::kPinned);
+	catalog::InnerRelation inner;
+	Relation owned = table_open(catalog::find_inner_relation(info->view, &inner) ? inner.view
+																				 : info->view,
+								AccessShareLock);
+	Environment environment = enter_environment(owned->rd_rel->relowner, Settings::kPinned);
 	analyze::ViewPlan *plan = analyze::analyze_view(info->view, CurrentMemoryContext);
 	MemoryContext old = MemoryContextSwitchTo(plan->context);
 	ViewRuntime *runtime = (ViewRuntime *) palloc0(sizeof(ViewRuntime));
@@ -256,6 +261,7 @@ build_runtime(const catalog::LiveView *info)
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(plan->context, CacheMemoryContext);
 	leave_environment(&environment);
+	table_close(owned, NoLock);
 	table_close(rel, NoLock);
 	return runtime;
 }

@@ -231,6 +231,15 @@ mutate_expression(Node *node, Node *(*mutator)(Node *, Context *), Context *cont
 								   context);
 }
 
+template <typename Context>
+Query *
+mutate_query(Query *query, Node *(*mutator)(Node *, Context *), Context *context, int flags)
+{
+	return query_tree_mutator(query,
+							  reinterpret_cast<MutatorCallback>(reinterpret_cast<void *>(mutator)),
+							  context, flags);
+}
+
 } // namespace tw::pg
 
 namespace tw::pg
@@ -283,6 +292,7 @@ constexpr bool kIntervalsAreFinite = PG_VERSION_NUM < 170000;
 constexpr uint16 kGroupLock = 0x7477;
 constexpr uint16 kGuardLock = 0x7478;
 constexpr uint16 kKeyLock = 0x7479;
+constexpr uint16 kJoinKeyLock = 0x747f;
 
 } // namespace tw::pg
 

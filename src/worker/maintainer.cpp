@@ -353,11 +353,45 @@ store_progress(Round *round)
 	decode::store_frontier(PointerGetDatum(round->seen), covered_position(round));
 }
 
-/* Takes locks, snapshot and position, and decodes. */
+/*
+ * Begins the round's transaction and takes its locks. Where somebody is in the
+ * way, waits for him with nothing locked, and begins again.
+ */
+void
+begin_round(Round *round)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	for (;;)
+	{
+		bool present = begin();
+
+		MemoryContextSwitchTo(context);
+		List *attached = present ? maintain::deferred_views() : NIL;
+		if (attached == NIL)
+		{
+			CommitTransactionCommand();
+			leave();
+		}
+		forget_dropped_failures(attached);
+		round->left_out = views_to_leave_out();
+
+		maintain::BusyRelation busy = maintain::try_lock_deferred_views(round->left_out,
+																		&round->batch.what);
+		if (!OidIsValid(busy.relation))
+			return;
+		CommitTransactionCommand();
+		StartTransactionCommand();
+		LockRelationOid(busy.relation, busy.lock);
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(context);
+	}
+}
+
+/* Takes the snapshot and the position, and decodes. */
 void
 prepare_round(Round *round)
 {
-	round->batch.what = maintain::lock_deferred_views(round->left_out);
 	round->batch.snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	PushActiveSnapshot(round->batch.snapshot);
 	round->seen = (feed::StoredSnapshot *) DatumGetPointer(
@@ -460,16 +494,8 @@ run_round()
 	round.rounds = pg_atomic_read_u64(&slot->rounds);
 	pg_read_barrier();
 	pgstat_report_activity(STATE_RUNNING, "maintaining deferred views");
-	bool present = begin();
 	MemoryContextSwitchTo(context);
-	List *attached = present ? maintain::deferred_views() : NIL;
-	if (attached == NIL)
-	{
-		CommitTransactionCommand();
-		leave();
-	}
-	forget_dropped_failures(attached);
-	round.left_out = views_to_leave_out();
+	begin_round(&round);
 	replorigin_session_origin = maintain::deferred_views_feed_themselves() ? InvalidRepOriginId
 																		   : DoNotReplicateId;
 	prepare_round(&round);
@@ -596,6 +622,8 @@ maintainer_main(Oid database)
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	allow_own_plugin();
+	/* Whoever else is part of a deadlock is not to be the one who fails. */
+	SetConfigOption("deadlock_timeout", "50ms", PGC_SUSET, PGC_S_OVERRIDE);
 	if (wal_level < WAL_LEVEL_LOGICAL)
 		wait_for_restart();
 	open_slot();

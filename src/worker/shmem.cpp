@@ -488,6 +488,34 @@ wait_until_maintained(TimestampTz deadline)
 	return wait_for_worker(Worker::kMaintainer, deadline);
 }
 
+bool
+find_lag(Lag *out)
+{
+	bool known = false;
+
+	*out = {};
+	if (!shared || RecoveryInProgress())
+		return false;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	DatabaseSlot *slot = find_slot(MyDatabaseId);
+	uint64 covered = slot ? pg_atomic_read_u64(&slot->covered_lsn) : 0;
+	if (covered != 0)
+	{
+		uint64 done = pg_atomic_read_u64(&slot->writes_done);
+		TimestampTz at = (TimestampTz) pg_atomic_read_u64(&slot->covered_at);
+		uint64 writes = pg_atomic_read_u64(&slot->writes);
+		XLogRecPtr now = GetXLogInsertRecPtr();
+
+		known = true;
+		out->transactions = writes > done ? (int64) (writes - done) : 0;
+		/* The server's own records, and views that were written, are not waited for. */
+		out->bytes = out->transactions > 0 && now > covered ? (int64) (now - covered) : 0;
+		out->seconds = out->transactions > 0 ? (GetCurrentTimestamp() - at) / 1e6 : 0;
+	}
+	LWLockRelease(shared->lock);
+	return known;
+}
+
 void
 init_shmem()
 {
