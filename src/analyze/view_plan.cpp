@@ -80,6 +80,7 @@ prints_by_settings(Oid funcid)
 bool
 function_sees_settings(Oid funcid, void *unused)
 {
+	funcid = server_aggregate(funcid);
 	return funcid >= FirstNormalObjectId || func_volatile(funcid) != PROVOLATILE_IMMUTABLE ||
 		   prints_by_settings(funcid);
 }
@@ -211,7 +212,7 @@ find_part(void *arg, int number, Query *query)
 	return list_nth_oid(inners, number);
 }
 
-/* The query of a live view as it was written. */
+/* The query of a live view as it was written, with exact sums of floats. */
 Query *
 whole_query(Oid view, Oid *owner)
 {
@@ -224,7 +225,9 @@ whole_query(Oid view, Oid *owner)
 	if (refusal.construct)
 		raise_refusal(refusal, nullptr);
 	table_close(rel, NoLock);
-	return normalize(query);
+	query = normalize(query);
+	use_exact_floats(query);
+	return query;
 }
 
 /* True if the query is a LIMIT of an inner relation. */
