@@ -51,9 +51,20 @@ CREATE MATERIALIZED VIEW not_linear WITH (tailwater.maintain = immediate) AS
 	WITH RECURSIVE r (n) AS (SELECT n FROM root UNION SELECT e.b FROM r JOIN edge e ON e.a = r.n WHERE NOT EXISTS (SELECT FROM node WHERE id = e.b)) SELECT n FROM r;
 CREATE MATERIALIZED VIEW cycles WITH (tailwater.maintain = immediate) AS
 	WITH RECURSIVE r (n) AS (SELECT n FROM root UNION ALL SELECT e.b FROM r JOIN edge e ON e.a = r.n) CYCLE n SET again USING path SELECT n, again FROM r;
+-- below other operators, beside each other, one in the other, in an expression
+CREATE MATERIALIZED VIEW far WITH (tailwater.maintain = immediate) AS
+	WITH RECURSIVE r (n, depth) AS (SELECT n, 0 FROM root UNION SELECT e.b, r.depth + 1 FROM r JOIN edge e ON e.a = r.n WHERE r.depth < 4)
+	SELECT depth, count(*) AS c, max(n) AS m FROM r WHERE n > 1 GROUP BY depth;
+CREATE MATERIALIZED VIEW named WITH (tailwater.maintain = immediate) AS
+	WITH RECURSIVE r (n) AS (SELECT n FROM root UNION SELECT e.b FROM r JOIN edge e ON e.a = r.n),
+		p AS (SELECT n FROM r WHERE n < 5), q (n) AS (SELECT n + 1 FROM p UNION SELECT e.a FROM q JOIN edge e ON e.b = q.n JOIN r ON r.n = e.a)
+	SELECT q.n, node.name, s.n AS other FROM q JOIN r AS s ON s.n < q.n LEFT JOIN node ON node.id = q.n;
+CREATE MATERIALIZED VIEW above WITH (tailwater.maintain = immediate) AS
+	SELECT c.id, (WITH RECURSIVE r (id, parent, name) AS (SELECT c.id, c.parent, c.name UNION ALL SELECT p.id, p.parent, p.name FROM r JOIN node p ON p.id = r.parent)
+		SELECT string_agg(name, '/' ORDER BY id) FROM r) AS names FROM node c WHERE c.id < 3;
 SELECT line FROM tailwater.explain('reach') line;
 SELECT line FROM tailwater.explain('tree') line;
-SELECT v.view, string_agg(e.line, E'\n') AS "how" FROM tailwater.views v, LATERAL (SELECT line FROM tailwater.explain(v.view) line WHERE line LIKE 'delta of%') e
+SELECT v.view, string_agg(regexp_replace(e.line, 'inner_\d+', 'inner', 'g'), E'\n' ORDER BY e.line) AS "how" FROM tailwater.views v, LATERAL (SELECT line FROM tailwater.explain(v.view) line WHERE line LIKE 'delta of%') e
 GROUP BY v.view ORDER BY v.view::text;
 SELECT indexdef FROM pg_indexes WHERE tablename IN ('reach', 'from_roots', 'tree') ORDER BY 1;
 SELECT * FROM wrong_views();

@@ -36,7 +36,7 @@ CREATE MATERIALIZED VIEW scaled WITH (tailwater.maintain = immediate) AS SELECT 
 CREATE MATERIALIZED VIEW unscaled WITH (tailwater.maintain = immediate) AS SELECT n FROM c UNION SELECT k FROM a;
 CREATE MATERIALIZED VIEW floats WITH (tailwater.maintain = immediate) AS SELECT f FROM c EXCEPT ALL SELECT k FROM a;
 CREATE MATERIALIZED VIEW letters WITH (tailwater.maintain = immediate) AS SELECT i FROM c INTERSECT SELECT t COLLATE nocase FROM a;
--- arms that are not linear: keyed
+-- arms that are not linear: rows that change in them are evaluated again, and counted
 CREATE MATERIALIZED VIEW grouped_arm WITH (tailwater.maintain = immediate) AS SELECT k, count(*) FROM a GROUP BY k EXCEPT SELECT k, 1 FROM b;
 
 SELECT regexp_replace(line, '\d+', 'n') AS line FROM tailwater.explain('nested_sets') line;

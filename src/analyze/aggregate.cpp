@@ -7,6 +7,9 @@
  * finalization, which computes the view's columns and HAVING from group columns
  * and aggregate results. ORDER BY in an aggregate that state can follow makes no difference. SELECT DISTINCT is grouping by all columns.
  *
+ * Aggregates with DISTINCT take the distinct values of each group, which are
+ * groups themselves, with a state of their own that counts how often each is there.
+ *
  * An input that is not linear is evaluated again for the keys of its own rows
  * that a change touches (keyed.cpp); what comes and goes is added to the state.
  *
@@ -236,8 +239,13 @@ add_aggregate(Split *split, Aggref *agg)
 	}
 	if (agg->aggdistinct && !ignores_duplicates(spec->kind))
 	{
-		split->reason = "an aggregate with DISTINCT";
-		return;
+		if (list_length(agg->aggargtypes) != 1 ||
+			!equality_is_image((Node *) linitial_node(TargetEntry, agg->args)->expr))
+		{
+			split->reason = "DISTINCT over values that may be equal and look different";
+			return;
+		}
+		spec->distinct = 1; /* see add_distinct_inputs() */
 	}
 	spec->aggref = agg;
 	if (agg->args != NIL)
@@ -340,7 +348,7 @@ collect_groups(Query *query, Split *split)
 	{
 		Node *group = (Node *) lfirst(lc);
 
-		if (!equality_is_image(group))
+		if (!equality_is_image(source_of(query, group)))
 			return psprintf("a group column of type %s, whose equal values may look different",
 							format_type_be(exprType(group)));
 	}
@@ -369,6 +377,60 @@ input_query(Query *query, List *columns)
 	input->hasAggs = false;
 	input->sortClause = NIL;
 	return input;
+}
+
+/* Groups by the view's groups and one more column, which show these columns. */
+ViewPlan *
+distinct_plan(const ViewPlan *plan, const Query *input, AttrNumber argument)
+{
+	ViewPlan *part = (ViewPlan *) palloc0(sizeof(ViewPlan));
+	Query *query = (Query *) copyObject(input);
+	List *columns = list_copy_head(input->targetList, plan->ngroup);
+	AttrNumber resno = 0;
+	ListCell *lc;
+
+	columns = lappend(columns, list_nth(input->targetList, argument - 1));
+	query->targetList = NIL;
+	foreach (lc, columns)
+	{
+		Node *expr = (Node *) lfirst_node(TargetEntry, lc)->expr;
+		Var *var = makeVar(OUTER_VAR, ++resno, exprType(expr), exprTypmod(expr),
+						   exprCollation(expr), 0);
+
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry((Expr *) copyObject(expr), resno,
+													psprintf("c%d", resno), false));
+		part->finalize = lappend(part->finalize, makeTargetEntry((Expr *) var, resno,
+																 psprintf("c%d", resno), false));
+	}
+	part->context = plan->context;
+	part->view = plan->view;
+	part->strategy = Strategy::kAggregate;
+	part->ngroup = resno;
+	part->input = make_opaque_block(query);
+	return part;
+}
+
+/* Gives each aggregate with DISTINCT its input; those with the same argument and filter share one. */
+void
+add_distinct_inputs(ViewPlan *plan, const Query *input)
+{
+	plan->distinct = (DistinctInput *) palloc0(sizeof(DistinctInput) * Max(plan->naggregates, 1));
+	for (int i = 0; i < plan->naggregates; i++)
+	{
+		AggregateSpec *spec = &plan->aggregates[i];
+		int part = 0;
+
+		if (spec->distinct == 0)
+			continue;
+		while (part < plan->ndistinct && (plan->distinct[part].argument != spec->argument ||
+										  plan->distinct[part].filter != spec->filter))
+			part++;
+		if (part == plan->ndistinct)
+			plan->distinct[plan->ndistinct++] = {spec->argument, spec->filter,
+												 distinct_plan(plan, input, spec->argument)};
+		spec->distinct = part + 1;
+	}
 }
 
 } // namespace
@@ -450,6 +512,8 @@ plan_groups(ViewPlan *plan, Query *query, Node *multiplicity)
 		plan->aggregates[i].state = state;
 		state += plan->aggregates[i].nstate;
 	}
+
+	add_distinct_inputs(plan, input);
 
 	List *targets = NIL;
 	foreach (lc, query->targetList)

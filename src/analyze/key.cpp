@@ -9,6 +9,7 @@
 #include "analyze/key.hpp"
 #include "analyze/block.hpp"
 #include "analyze/recursion.hpp"
+#include "catalog/inner_relation.hpp"
 
 namespace tw::analyze
 {
@@ -169,7 +170,7 @@ relation_keys(Query *query, int rti)
 	switch (rte->rtekind)
 	{
 		case RTE_RELATION:
-			if (rte->relkind == RELKIND_MATVIEW)
+			if (catalog::is_maintained(rte->relid))
 			{
 				key = live_view_key(rte->relid);
 				return key ? list_make1(key) : NIL;
@@ -542,7 +543,11 @@ List *
 live_view_key(Oid view)
 {
 	Oid relid = get_relname_relid("attachment", get_namespace_oid("tailwater_internal", true));
+	catalog::InnerRelation inner;
 	List *key = NIL;
+
+	if (catalog::find_inner_relation(view, &inner))
+		return inner.key;
 
 	if (!OidIsValid(relid))
 		return NIL;
@@ -631,6 +636,28 @@ equality_is_image(Node *expr)
 		return false;
 	return DatumGetBool(
 		OidFunctionCall1Coll(proc, collation, ObjectIdGetDatum(entry->btree_opintype)));
+}
+
+Node *
+source_of(Query *query, Node *expr)
+{
+	for (;;)
+	{
+		Var *var = (Var *) expr;
+
+		if (!IsA(var, Var) || var->varlevelsup > 0 || var->varattno <= 0)
+			return expr;
+
+		RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
+		if (rte->rtekind != RTE_SUBQUERY || rte->subquery->setOperations)
+			return expr;
+
+		TargetEntry *tle = get_tle_by_resno(rte->subquery->targetList, var->varattno);
+		if (!tle || tle->resjunk)
+			return expr;
+		query = rte->subquery;
+		expr = (Node *) tle->expr;
+	}
 }
 
 } // namespace tw::analyze

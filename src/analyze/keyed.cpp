@@ -215,7 +215,7 @@ stored_query(const ViewPlan *plan, NullKeys nulls)
 
 	rte->rtekind = RTE_RELATION;
 	rte->relid = plan->view;
-	rte->relkind = RELKIND_MATVIEW;
+	rte->relkind = rel->rd_rel->relkind;
 	rte->rellockmode = AccessShareLock;
 	rte->eref = makeAlias(RelationGetRelationName(rel), NIL);
 	rte->inFromCl = true;

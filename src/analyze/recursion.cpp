@@ -380,6 +380,28 @@ is_recursive_set(Query *query)
 	return top && top->op == SETOP_UNION && !top->all;
 }
 
+namespace
+{
+
+bool
+recursion_walker(Node *node, void *unused)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+		return ((Query *) node)->cteList != NIL ||
+			   pg::walk_query((Query *) node, recursion_walker, unused, 0);
+	return pg::walk_expression(node, recursion_walker, unused);
+}
+
+} // namespace
+
+bool
+reads_recursion(Query *query)
+{
+	return recursion_walker((Node *) query, nullptr);
+}
+
 const char *
 plan_recursion(ViewPlan *plan)
 {

@@ -34,6 +34,9 @@ bool is_recursive_content(Query *query);
 /* True if it is that of WITH RECURSIVE ... UNION, whose rows are all different. */
 bool is_recursive_set(Query *query);
 
+/* True if there is a recursive query anywhere in the query. */
+bool reads_recursion(Query *query);
+
 /*
  * Plans the view as the content of a recursive query. Returns null, or why that
  * cannot be; the plan is then unchanged.

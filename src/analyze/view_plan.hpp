@@ -89,6 +89,7 @@ struct AggregateSpec
 	AttrNumber argument; /* column of the input block, 0: none */
 	AttrNumber second;   /* another argument, 0: none */
 	AttrNumber filter;   /* boolean column of the input block, 0: none */
+	int distinct;        /* which of the plan's distinct inputs it takes, from 1; 0: all rows */
 	AttrNumber state;    /* its first column in the state table */
 	int nstate;          /* number of its state columns */
 	Oid argtype;
@@ -99,6 +100,18 @@ struct AggregateSpec
 	Oid collation;
 };
 
+/*
+ * The distinct values that some aggregates of a grouped view take: groups of
+ * their own, by the view's group columns and the argument, kept in a state table of
+ * their own.
+ */
+struct DistinctInput
+{
+	AttrNumber argument; /* columns of the input block */
+	AttrNumber filter;   /* 0: none */
+	struct ViewPlan *plan;
+};
+
 struct Recursion;
 
 struct ViewPlan
@@ -106,8 +119,13 @@ struct ViewPlan
 	MemoryContext context;
 	Oid view;
 	Oid owner;
-	Query *query; /* the whole query, rewritten, CTEs inlined */
+	Query *whole; /* the view's query, rewritten, CTEs inlined */
+	Query *query; /* the same, or what is left of it over inner relations */
+	List *inners; /* OIDs of the view's inner relations (catalog/inner_relation.hpp), in order */
 	Strategy strategy;
+	bool top_k;   /* a LIMIT of an inner relation, which has an index in its order */
+	bool may_tie; /* rows at the limit of top_k may tie, and the query choose one or the other */
+	bool exact_floats;      /* sums of floats in `whole` are exact ones */
 	const char *reason;     /* why it is not incremental, for people; null where it is */
 	List *bases;            /* OIDs of the relations it reads, each once */
 	List *only_bases;       /* those of them it reads without their descendants (FROM ONLY) */
@@ -133,6 +151,8 @@ struct ViewPlan
 	int ngroup; /* number of group columns, the first columns of the input */
 	int naggregates;
 	AggregateSpec *aggregates;
+	int ndistinct;
+	DistinctInput *distinct;
 	List *finalize;     /* target list over (keys, aggregate results), varno OUTER_VAR */
 	Node *having;       /* qual over the same, or null */
 	Node *multiplicity; /* how many rows of the view a group is (int8), over the same; null: one */
@@ -170,6 +190,18 @@ constexpr const char *kWeightName = "tw_weight";
  * parent. Raises 0A000 for what cannot be maintained. Runs as the view's owner.
  */
 ViewPlan *analyze_view(Oid view, MemoryContext parent);
+
+/*
+ * Makes the hidden relations that keep parts of the view's query, where that
+ * makes it cheaper to follow; create makes one for a part, given its number and
+ * columns. The view has none yet. They are filled by the caller, who asks
+ * whether_inner_pays() when their keys are known.
+ */
+using CreateRelation = Oid (*)(Oid view, int number, TupleDesc desc);
+void create_inner_relations(Oid view, CreateRelation create);
+
+/* True if the view is followed at lower cost with its inner relations than without. */
+bool whether_inner_pays(Oid view);
 
 /* The view's query, rewritten under the owner's rights as REFRESH does; relations are locked for reading. */
 Query *rewritten_query(Relation view);

@@ -114,7 +114,7 @@ bool
 reaches_by_tree(const Change *change, Oid relid, bool with_descendants)
 {
 	/* TRUNCATE fires the triggers of each table, and INSERT reaches partitions only. */
-	if (change->truncated || (!change->old_rows && !get_rel_relispartition(relid)))
+	if (change->exact || change->truncated || (!change->old_rows && !get_rel_relispartition(relid)))
 		return false;
 	return is_descendant(relid, change->relid) ||
 		   (with_descendants && share_descendant(relid, change->relid));
@@ -124,6 +124,8 @@ reaches_by_tree(const Change *change, Oid relid, bool with_descendants)
 bool
 mixes_relations(const Change *change, Oid relid, bool with_descendants)
 {
+	if (change->exact)
+		return false;
 	if (change->relid != relid)
 		return !is_descendant(change->relid, relid) && !get_rel_relispartition(relid);
 	return !with_descendants && change->old_rows && find_inheritance_children(relid, NoLock) != NIL;
@@ -327,7 +329,7 @@ add_change(TriggerData *trigger, RowsLifetime lifetime)
 	bool copy = lifetime == RowsLifetime::kBatch;
 
 	change->relid = RelationGetRelid(trigger->tg_relation);
-	change->desc = copy ? CreateTupleDescCopy(RelationGetDescr(trigger->tg_relation))
+	change->desc = copy ? CreateTupleDescCopyConstr(RelationGetDescr(trigger->tg_relation))
 						: RelationGetDescr(trigger->tg_relation);
 	change->nest_level = GetCurrentTransactionNestLevel();
 	change->truncated = TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event);
@@ -496,10 +498,11 @@ delta_of(Oid relid, List *changes, bool with_descendants)
 			delta->relid = relid;
 			delta->desc = change->relid == relid && change->desc
 							  ? change->desc
-							  : CreateTupleDescCopy(RelationGetDescr(rel));
+							  : CreateTupleDescCopyConstr(RelationGetDescr(rel));
 			table_close(rel, NoLock);
 		}
 		delta->reset |= change->truncated;
+		delta->many |= change->exact;
 		if (mixes_relations(change, relid, with_descendants))
 		{
 			delta->reset = true;

@@ -19,6 +19,8 @@ struct Change
 	bool truncated;
 	bool copied;    /* the rows are the change's own */
 	int nest_level; /* of the (sub)transaction */
+	bool
+		exact; /* read from the write-ahead log: rows of this relation alone, of any number of statements */
 
 	/* Filled at the first call of touches_columns(). */
 	bool compared;

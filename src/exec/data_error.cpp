@@ -37,4 +37,19 @@ can_fail(Node *node)
 	return may_fail_walker(node, nullptr);
 }
 
+bool
+is_data_error(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case MAKE_SQLSTATE('2', '2', '0', '0', '0'): /* data exception */
+		case MAKE_SQLSTATE('2', '1', '0', '0', '0'): /* cardinality violation */
+		case MAKE_SQLSTATE('2', '3', '0', '0', '0'): /* a domain's constraint */
+		case MAKE_SQLSTATE('P', '0', '0', '0', '0'): /* RAISE */
+			return true;
+		default:
+			return false;
+	}
+}
+
 } // namespace tw::exec

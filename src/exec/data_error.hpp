@@ -17,6 +17,9 @@ namespace tw::exec
  */
 bool can_fail(Node *node);
 
+/* True for errors that the values of a row give rise to, in the server's functions or the user's. */
+bool is_data_error(int sqlstate);
+
 /* Runs fn() so that an error about data in it can be survived; returns false then. */
 template <typename Fn>
 bool
@@ -45,13 +48,12 @@ survive_data_errors(bool may_fail, Fn &&fn)
 		MemoryContextSwitchTo(context);
 		ErrorData *error = CopyErrorData();
 
-		/* Whatever the error: who catches it expects to be in the transaction he was in. */
+		/* In any case: nobody above knows of the subtransaction. */
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-			error->sqlerrcode != ERRCODE_CARDINALITY_VIOLATION)
+		if (!is_data_error(error->sqlerrcode))
 			ReThrowError(error);
 		FreeErrorData(error);
 		succeeded = false;

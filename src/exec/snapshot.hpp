@@ -10,10 +10,21 @@ namespace tw::exec
 
 /*
  * The snapshot maintenance reads under: what is committed now, or the
- * transaction's own where its isolation level fixes one; with all this
- * transaction has done so far. The caller pushes a copy of it.
+ * transaction's own where its isolation level fixes one, or the one given to
+ * fix_snapshot(); with all this transaction has done so far. The caller pushes
+ * a copy of it.
  */
 Snapshot maintenance_snapshot();
+
+/*
+ * From now on maintenance reads under this registered snapshot; null: no more.
+ * `before` shows all relations as they were when the views were last
+ * maintained; null: there is none.
+ */
+void fix_snapshot(Snapshot snapshot, Snapshot before = nullptr);
+
+/* True if old_snapshot() was asked for in this process. */
+bool old_snapshot_is_wanted();
 
 /*
  * A snapshot that differs from the active one in that it sees all relations as

@@ -141,7 +141,7 @@ needs_netting(const ViewRuntime *view, List *deltas)
 	if (view->plan->input->noccurrences > 1)
 		return true;
 	foreach (lc, deltas)
-		if (list_length(((Delta *) lfirst(lc))->parts) > 2)
+		if (((Delta *) lfirst(lc))->many || list_length(((Delta *) lfirst(lc))->parts) > 2)
 			return true;
 	return false;
 }
@@ -248,7 +248,8 @@ changes_seen(const ViewRuntime *view, Oid base, List *changes)
 	return seen;
 }
 
-/* Deltas of the view's inputs: from the captured changes, and from live views done before. */
+} // namespace
+
 List *
 input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 {
@@ -272,7 +273,6 @@ input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 	return deltas;
 }
 
-/* Maintains one view; returns its own delta, which is in the memory context. */
 Delta *
 maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context)
 {
@@ -297,8 +297,6 @@ maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context)
 	delta->set = out;
 	return delta;
 }
-
-} // namespace
 
 ZSet *
 make_view_delta(const ViewRuntime *view, MemoryContext context)

@@ -2,6 +2,8 @@
  * content.cpp - what a view should hold, against what it holds.
  */
 #include "maintain/content.hpp"
+#include "analyze/determinism.hpp"
+#include "exec/snapshot.hpp"
 #include "state/writer.hpp"
 
 namespace tw::maintain
@@ -26,11 +28,8 @@ void
 lock_groups(Oid relid)
 {
 	LockRelationOid(relid, ShareRowExclusiveLock);
-	if (IsolationUsesXactSnapshot())
-		return;
-	PopActiveSnapshot();
-	PushCopiedSnapshot(GetLatestSnapshot());
-	UpdateActiveSnapshotCommandId();
+	if (!IsolationUsesXactSnapshot())
+		exec::renew_snapshot();
 }
 
 /* Removes all rows of a state table or view, in this transaction's sight. */
@@ -55,6 +54,12 @@ rebuild_aggregate(const ViewRuntime *view, ZSet *out)
 {
 	state::Groups *groups = state::begin_groups(view->aggregate);
 
+	ListCell *lc;
+	foreach (lc, view->part_states)
+	{
+		lock_groups(lfirst_oid(lc));
+		empty_table(lfirst_oid(lc));
+	}
 	lock_groups(view->state);
 	empty_table(view->state);
 	exec::run_whole(view->input, state::add_input, groups);
@@ -63,10 +68,94 @@ rebuild_aggregate(const ViewRuntime *view, ZSet *out)
 
 } // namespace
 
+namespace
+{
+
+void
+count_row(void *arg, TupleTableSlot *row, int64 weight)
+{
+	*static_cast<int64 *>(arg) += weight;
+}
+
+int64
+count_rows(exec::CachedQuery *query)
+{
+	int64 n = 0;
+
+	exec::run_query(query, nullptr, 0, exec::WeightColumn::kNone, count_row, &n);
+	return n;
+}
+
+/* The query with another limit. */
+Query *
+limited(const Query *query, Node *offset, Node *count, LimitOption option)
+{
+	Query *copy = (Query *) copyObject(query);
+
+	copy->limitOffset = (Node *) copyObject(offset);
+	copy->limitCount = (Node *) copyObject(count);
+	copy->limitOption = option;
+	return copy;
+}
+
+void
+add_limit(TieQueries *ties, const Query *query, Node *offset, Node *count, MemoryContext context,
+		  const bool *stale)
+{
+	int i = ties->n++;
+
+	ties->first[i] = exec::make_cached_query(limited(query, offset, count, LIMIT_OPTION_COUNT),
+											 context, stale);
+	ties->with_ties[i] = exec::make_cached_query(limited(query, offset, count,
+														 LIMIT_OPTION_WITH_TIES),
+												 context, stale);
+}
+
+} // namespace
+
+TieQueries
+make_tie_queries(const analyze::ViewPlan *plan, MemoryContext context, const bool *stale)
+{
+	const Query *query = plan->query;
+	TieQueries ties = {};
+
+	if (!plan->may_tie)
+		return ties;
+	if (query->limitOffset)
+		add_limit(&ties, query, nullptr, query->limitOffset, context, stale);
+	if (query->limitCount && query->limitOption == LIMIT_OPTION_COUNT)
+		add_limit(&ties, query, query->limitOffset, query->limitCount, context, stale);
+	return ties;
+}
+
+bool
+has_ties(const TieQueries *ties)
+{
+	for (int i = 0; i < ties->n; i++)
+		if (count_rows(ties->with_ties[i]) > count_rows(ties->first[i]))
+			return true;
+	return false;
+}
+
 void
 evaluate(const ViewRuntime *view, ZSet *out)
 {
-	exec::run_query(view->whole, nullptr, 0, exec::WeightColumn::kNone, collect_row, out);
+	if (has_ties(&view->ties))
+		evaluate_whole(view->plan, out);
+	else
+		exec::run_query(view->whole, nullptr, 0, exec::WeightColumn::kNone, collect_row, out);
+}
+
+void
+evaluate_whole(const analyze::ViewPlan *plan, ZSet *out)
+{
+	Query *whole = (Query *) copyObject(plan->whole);
+	bool stale = false;
+
+	if (plan->exact_floats || plan->strategy == analyze::Strategy::kAggregate)
+		analyze::use_exact_floats(whole);
+	exec::run_query(exec::make_cached_query(whole, CurrentMemoryContext, &stale), nullptr, 0,
+					exec::WeightColumn::kNone, collect_row, out);
 }
 
 void

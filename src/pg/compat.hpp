@@ -231,6 +231,15 @@ mutate_expression(Node *node, Node *(*mutator)(Node *, Context *), Context *cont
 								   context);
 }
 
+template <typename Context>
+Query *
+mutate_query(Query *query, Node *(*mutator)(Node *, Context *), Context *context, int flags)
+{
+	return query_tree_mutator(query,
+							  reinterpret_cast<MutatorCallback>(reinterpret_cast<void *>(mutator)),
+							  context, flags);
+}
+
 } // namespace tw::pg
 
 namespace tw::pg
@@ -471,6 +480,84 @@ local_transaction()
 	return MyProc->vxid.lxid;
 #else
 	return MyProc->lxid;
+#endif
+}
+
+/* MERGE and what it takes that all its statement triggers fire if it updates rows; servers before 15 have none. */
+#if PG_VERSION_NUM >= 150000
+constexpr CmdType kMerge = CMD_MERGE;
+
+inline void
+fire_triggers_of_moves(ModifyTableState *node)
+{
+	if (node->mt_merge_subcommands & MERGE_UPDATE)
+		node->mt_merge_subcommands |= MERGE_INSERT | MERGE_DELETE;
+}
+#else
+constexpr CmdType kMerge = CMD_UNKNOWN;
+
+inline void
+fire_triggers_of_moves(ModifyTableState *)
+{
+}
+#endif
+
+} // namespace tw::pg
+
+namespace tw::pg
+{
+
+/* ---- logical decoding ---- */
+
+inline void
+create_ephemeral_slot(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	ReplicationSlotCreate(name, true, RS_EPHEMERAL, false, false, false);
+#else
+	ReplicationSlotCreate(name, true, RS_EPHEMERAL, false);
+#endif
+}
+
+inline void
+acquire_slot(const char *name)
+{
+#if PG_VERSION_NUM >= 180000
+	ReplicationSlotAcquire(name, false, false);
+#else
+	ReplicationSlotAcquire(name, false);
+#endif
+}
+
+/* True if the server has removed WAL that the slot needs, or had to give it up for another reason. */
+inline bool
+slot_is_invalidated(const ReplicationSlotPersistentData *slot)
+{
+#if PG_VERSION_NUM >= 160000
+	return slot->invalidated != RS_INVAL_NONE || XLogRecPtrIsInvalid(slot->restart_lsn);
+#else
+	return XLogRecPtrIsInvalid(slot->restart_lsn);
+#endif
+}
+
+/* The old and the new row of a decoded change; null where there is none. */
+inline HeapTuple
+decoded_old_tuple(const ReorderBufferChange *change)
+{
+#if PG_VERSION_NUM >= 170000
+	return change->data.tp.oldtuple;
+#else
+	return change->data.tp.oldtuple ? &change->data.tp.oldtuple->tuple : nullptr;
+#endif
+}
+
+inline HeapTuple
+decoded_new_tuple(const ReorderBufferChange *change)
+{
+#if PG_VERSION_NUM >= 170000
+	return change->data.tp.newtuple;
+#else
+	return change->data.tp.newtuple ? &change->data.tp.newtuple->tuple : nullptr;
 #endif
 }
 

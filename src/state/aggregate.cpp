@@ -23,6 +23,7 @@
  */
 #include "state/aggregate.hpp"
 #include "state/accumulator.hpp"
+#include "state/distinct.hpp"
 #include "state/groups.hpp"
 #include "state/row_hash.hpp"
 #include "exec/snapshot.hpp"
@@ -55,6 +56,9 @@ struct AggregateOperator
 
 	exec::CachedQuery *restricted;
 	exec::CachedQuery *restricted_nulls;
+
+	TupleDesc input;              /* see Groups::input */
+	AggregateOperator **distinct; /* by distinct input */
 };
 
 namespace
@@ -73,6 +77,7 @@ struct Reread
 {
 	MinimalTuple keys;
 	StateRow old;
+	StateRow merged; /* where there are distinct inputs: with the changes added */
 };
 
 int
@@ -116,6 +121,22 @@ result_descriptor(const ViewPlan *plan, TupleDesc keys)
 		TupleDescInitEntry(desc, attno, psprintf("a%d", i + 1), exprType(agg), exprTypmod(agg), 0);
 		TupleDescInitEntryCollation(desc, attno, exprCollation(agg));
 	}
+	return desc;
+}
+
+/* The columns of the input block; where there are distinct inputs, then which one a row is of. */
+TupleDesc
+input_descriptor(const ViewPlan *plan)
+{
+	TupleDesc block = ExecTypeFromTL(plan->input->query->targetList);
+
+	if (plan->ndistinct == 0)
+		return block;
+
+	TupleDesc desc = CreateTemplateTupleDesc(block->natts + 1);
+	for (int i = 1; i <= block->natts; i++)
+		TupleDescCopyEntry(desc, i, block, i);
+	TupleDescInitEntry(desc, desc->natts, "distinct", INT4OID, -1, 0);
 	return desc;
 }
 
@@ -376,6 +397,11 @@ lock_for_reread(Fold *fold, int group, StateRow *row)
 	reread->keys = (MinimalTuple) palloc(keys->t_len);
 	memcpy(reread->keys, keys, keys->t_len);
 	reread->old = read_row(fold->writer->found, RelationGetDescr(fold->writer->rel));
+	if (fold->op->plan->ndistinct > 0)
+	{
+		reread->merged = copy_row(&reread->old, state_natts(fold->op->plan));
+		(void) merge_group(fold->groups, group, &reread->merged);
+	}
 	fold->rereads = lappend(fold->rereads, reread);
 	MemoryContextSwitchTo(old);
 	return true;
@@ -567,7 +593,7 @@ run_restricted(Fold *fold, exec::CachedQuery *query, Tuplestorestate *keys, int6
 Groups *
 read_groups_again(Fold *fold, TupleTableSlot *keys)
 {
-	Groups *fresh = begin_groups(fold->op);
+	Groups *fresh = begin_plain_groups(fold->op);
 	int n = fold->op->plan->nrestrict;
 
 	fresh->limit = SIZE_MAX; /* they are few */
@@ -598,6 +624,23 @@ read_groups_again(Fold *fold, TupleTableSlot *keys)
 	return fresh;
 }
 
+/* What comes from distinct inputs is known without reading the group again. */
+void
+keep_distinct(const ViewPlan *plan, const StateRow *merged, StateRow *now)
+{
+	for (int i = 0; i < plan->naggregates; i++)
+	{
+		const AggregateSpec *spec = &plan->aggregates[i];
+
+		if (spec->distinct == 0)
+			continue;
+		memcpy(now->values + spec->state - 1, merged->values + spec->state - 1,
+			   sizeof(Datum) * spec->nstate);
+		memcpy(now->nulls + spec->state - 1, merged->nulls + spec->state - 1,
+			   sizeof(bool) * spec->nstate);
+	}
+}
+
 void
 reread_groups(Fold *fold, TupleTableSlot *keys)
 {
@@ -613,6 +656,7 @@ reread_groups(Fold *fold, TupleTableSlot *keys)
 
 		if (entry)
 			(void) merge_group(fresh, entry - fresh->keys->entries, &now);
+		keep_distinct(plan, &reread->merged, &now);
 		if (row_count(plan, &now) == 0 && plan->ngroup > 0)
 		{
 			(void) delete_row(fold->writer, &reread->old.tid);
@@ -714,6 +758,9 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 	op->writer = make_writer_cache(relation, index, plan->context, stale);
 	op->keys = key_descriptor(plan);
 	op->results = result_descriptor(plan, op->keys);
+	op->input = input_descriptor(plan);
+	op->distinct = (AggregateOperator **) palloc0(sizeof(AggregateOperator *) *
+												  Max(plan->ndistinct, 1));
 	op->compares = (FmgrInfo *) palloc0(sizeof(FmgrInfo) * Max(plan->naggregates, 1));
 	for (int i = 0; i < plan->naggregates; i++)
 		if (OidIsValid(plan->aggregates[i].compare))
@@ -736,8 +783,36 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 	return op;
 }
 
+void
+set_distinct_operator(AggregateOperator *op, int part, AggregateOperator *distinct)
+{
+	op->distinct[part] = distinct;
+}
+
+TupleDesc
+result_columns(const AggregateOperator *op)
+{
+	return op->results;
+}
+
 Groups *
 begin_groups(AggregateOperator *op)
+{
+	Groups *groups = begin_plain_groups(op);
+
+	if (op->plan->ndistinct == 0)
+		return groups;
+	groups->distinct = (Groups **) palloc(sizeof(Groups *) * op->plan->ndistinct);
+	for (int i = 0; i < op->plan->ndistinct; i++)
+	{
+		groups->distinct[i] = begin_plain_groups(op->distinct[i]);
+		groups->distinct[i]->row = MakeSingleTupleTableSlot(op->distinct[i]->input, &TTSOpsVirtual);
+	}
+	return groups;
+}
+
+Groups *
+begin_plain_groups(AggregateOperator *op)
 {
 	Groups *groups = (Groups *) palloc0(sizeof(Groups));
 
@@ -747,6 +822,9 @@ begin_groups(AggregateOperator *op)
 	groups->owner = CurrentResourceOwner;
 	groups->context = CurrentMemoryContext;
 	groups->keys = capture::make_zset(op->keys, CurrentMemoryContext);
+	groups->input = op->input;
+	if (op->plan->ndistinct > 0)
+		groups->tagged = MakeSingleTupleTableSlot(op->input, &TTSOpsVirtual);
 	groups->capacity = groups->keys->capacity;
 	groups->changes = (Accumulator *) palloc0(sizeof(Accumulator) * groups->capacity *
 											  Max(op->plan->naggregates, 1));
@@ -760,14 +838,22 @@ add_input(void *arg, TupleTableSlot *row, int64 weight)
 	const ViewPlan *plan = groups->op->plan;
 	MemoryContext old = MemoryContextSwitchTo(groups->context);
 
+	int distinct = 0;
+
 	slot_getallattrs(row);
+	if (groups->tagged)
+	{
+		row = tag_row(groups, row, weight);
+		distinct = DatumGetInt32(row->tts_values[groups->input->natts - 1]);
+	}
 	if (is_full(groups) && spill_input(groups, row, weight))
 	{
 		MemoryContextSwitchTo(old);
 		return;
 	}
 
-	int group = capture::zset_add_values(groups->keys, row->tts_values, row->tts_isnull, weight);
+	int group = capture::zset_add_values(groups->keys, row->tts_values, row->tts_isnull,
+										 distinct == 0 ? weight : 0);
 	if (groups->keys->capacity > groups->capacity)
 	{
 		Size row_size = sizeof(Accumulator) * Max(plan->naggregates, 1);
@@ -784,8 +870,9 @@ add_input(void *arg, TupleTableSlot *row, int64 weight)
 	{
 		const AggregateSpec *spec = &plan->aggregates[i];
 
-		accumulate(spec, &groups->op->compares[i], &changes[i], row->tts_values, row->tts_isnull,
-				   weight);
+		if (spec->distinct == distinct)
+			accumulate(spec, &groups->op->compares[i], &changes[i], row->tts_values,
+					   row->tts_isnull, weight);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -793,6 +880,8 @@ add_input(void *arg, TupleTableSlot *row, int64 weight)
 void
 fold_groups(Groups *groups, ZSet *out)
 {
+	take_distinct(groups, fold_groups);
+
 	AggregateOperator *op = groups->op;
 	Fold fold = begin_fold(groups, nullptr, out);
 	TupleTableSlot *keys = MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple);
@@ -850,6 +939,8 @@ store_group(Fold *fold, Groups *groups, int group, TupleTableSlot *keys, Packing
 void
 store_groups(Groups *groups, ZSet *out)
 {
+	take_distinct(groups, store_groups);
+
 	AggregateOperator *op = groups->op;
 	Fold fold = begin_fold(groups, open_writer(op->writer), out);
 	TupleTableSlot *keys = MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple);

@@ -24,7 +24,9 @@
 #include "worker/retention.hpp"
 #include "feed/version.hpp"
 #include "catalog/live_view.hpp"
+#include "decode/reader.hpp"
 #include "ddl/revive.hpp"
+#include "maintain/deferred.hpp"
 #include "settings.hpp"
 
 extern "C" PGDLLEXPORT void tailwater_sequencer_main(Datum arg);
@@ -121,6 +123,8 @@ void
 leave_as_absent()
 {
 	publish_state(SequencerState::kAbsent);
+	/* A maintainer that runs does it itself. */
+	decode::drop_idle_slot();
 	proc_exit(0);
 }
 
@@ -174,6 +178,17 @@ exists_unversioned()
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return found;
+}
+
+/* Tells the launcher whether the database needs a maintainer. */
+void
+look_for_deferred_views()
+{
+	if (!slot->maintainer_wanted && maintain::deferred_views() != NIL)
+	{
+		slot->maintainer_wanted = true;
+		publish_state(SequencerState::kRunning);
+	}
 }
 
 /* Writes the next version with the active snapshot. */
@@ -241,6 +256,8 @@ sequence()
 		newest_known = true;
 		pg_atomic_write_u64(&slot->newest, newest);
 	}
+	if (present && checks != checks_done)
+		look_for_deferred_views();
 	bool needed = present && (commits != commits_done || exists_unversioned());
 	if (needed)
 	{
@@ -357,6 +374,9 @@ sequencer_main(Oid database)
 		leave_as_absent();
 	publish_state(SequencerState::kRunning);
 	ddl::revive_views();
+	if (begin())
+		look_for_deferred_views();
+	commit();
 
 	/* Check for commits that were left without a version; prune what has grown old meanwhile. */
 	commits_done = pg_atomic_read_u64(&slot->commits);

@@ -1,0 +1,240 @@
+/*
+ * inner_relation.cpp - see inner_relation.hpp.
+ */
+#include "catalog/inner_relation.hpp"
+#include "catalog/internal_table.hpp"
+#include "catalog/live_view.hpp"
+
+namespace tw::catalog
+{
+
+namespace
+{
+
+constexpr int kColumns = 6;
+
+List *
+numbers_of(Datum vector)
+{
+	int2vector *numbers = (int2vector *) DatumGetPointer(vector);
+	List *list = NIL;
+
+	for (int i = 0; i < numbers->dim1; i++)
+		list = lappend_int(list, numbers->values[i]);
+	return list;
+}
+
+InnerRelation
+from_tuple(HeapTuple tup, TupleDesc desc)
+{
+	Datum values[kColumns];
+	bool nulls[kColumns];
+	InnerRelation inner;
+
+	heap_deform_tuple(tup, desc, values, nulls);
+	inner.relation = DatumGetObjectId(values[0]);
+	inner.view = DatumGetObjectId(values[1]);
+	inner.number = DatumGetInt32(values[2]);
+	inner.key_index = DatumGetObjectId(values[3]);
+	inner.key = numbers_of(values[4]);
+	inner.places = numbers_of(values[5]);
+	return inner;
+}
+
+Datum
+vector_of(List *list)
+{
+	int16 *numbers = (int16 *) palloc(sizeof(int16) * Max(list_length(list), 1));
+	int n = 0;
+	ListCell *lc;
+
+	foreach (lc, list)
+		numbers[n++] = lfirst_int(lc);
+	return PointerGetDatum(buildint2vector(numbers, n));
+}
+
+int
+compare_numbers(const ListCell *a, const ListCell *b)
+{
+	return ((InnerRelation *) lfirst(a))->number - ((InnerRelation *) lfirst(b))->number;
+}
+
+} // namespace
+
+bool
+find_inner_relation(Oid relation, InnerRelation *out)
+{
+	Oid table = OidIsValid(relation) && get_rel_relkind(relation) == RELKIND_RELATION
+					? internal_relation("inner_relation")
+					: InvalidOid;
+
+	if (!OidIsValid(table) || get_rel_namespace(relation) != get_rel_namespace(table))
+		return false;
+
+	Relation rel = table_open(table, AccessShareLock);
+	ScanKeyData key;
+	bool found = false;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
+	SysScanDesc scan = systable_beginscan(rel, internal_relation("inner_relation_pkey"), true,
+										  nullptr, 1, &key);
+	HeapTuple tup = systable_getnext(scan);
+	if (HeapTupleIsValid(tup))
+	{
+		*out = from_tuple(tup, RelationGetDescr(rel));
+		found = true;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+Oid
+view_of(Oid relation)
+{
+	InnerRelation inner;
+
+	return find_inner_relation(relation, &inner) ? inner.view : relation;
+}
+
+List *
+inner_relations(Oid view)
+{
+	Oid table = internal_relation("inner_relation");
+	List *inners = NIL;
+	List *relations = NIL;
+	ListCell *lc;
+
+	if (!OidIsValid(table))
+		return NIL;
+
+	Relation rel = table_open(table, AccessShareLock);
+	ScanKeyData key;
+	HeapTuple tup;
+
+	ScanKeyInit(&key, 2, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
+	SysScanDesc scan = systable_beginscan(rel, internal_relation("inner_relation_view"), true,
+										  nullptr, 1, &key);
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		InnerRelation *inner = (InnerRelation *) palloc(sizeof(InnerRelation));
+
+		*inner = from_tuple(tup, RelationGetDescr(rel));
+		inners = lappend(inners, inner);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	list_sort(inners, compare_numbers);
+	foreach (lc, inners)
+		relations = lappend_oid(relations, ((InnerRelation *) lfirst(lc))->relation);
+	return relations;
+}
+
+bool
+is_maintained(Oid relation)
+{
+	InnerRelation inner;
+
+	return get_rel_relkind(relation) == RELKIND_MATVIEW || find_inner_relation(relation, &inner);
+}
+
+Oid
+create_inner_relation(Oid view, int number, TupleDesc desc)
+{
+	Oid relation = create_internal_table(psprintf("inner_%u_%d", view, number), desc);
+	Relation rel = table_open(internal_relation("inner_relation"), RowExclusiveLock);
+	Datum values[kColumns] = {ObjectIdGetDatum(relation),
+							  ObjectIdGetDatum(view),
+							  Int32GetDatum(number),
+							  ObjectIdGetDatum(InvalidOid),
+							  vector_of(NIL),
+							  vector_of(NIL)};
+	bool nulls[kColumns] = {};
+	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+
+	CatalogTupleInsert(rel, tup);
+	heap_freetuple(tup);
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
+	return relation;
+}
+
+namespace
+{
+
+/* Replaces the row of the relation, or removes it where there are no values. */
+void
+change_row(Oid relation, const InnerRelation *now)
+{
+	Relation rel = table_open(internal_relation("inner_relation"), RowExclusiveLock);
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
+	SysScanDesc scan = systable_beginscan(rel, internal_relation("inner_relation_pkey"), true,
+										  nullptr, 1, &key);
+	HeapTuple tup = systable_getnext(scan);
+	if (HeapTupleIsValid(tup) && now)
+	{
+		Datum values[kColumns] = {ObjectIdGetDatum(relation), ObjectIdGetDatum(now->view),
+								  Int32GetDatum(now->number), ObjectIdGetDatum(now->key_index),
+								  vector_of(now->key),        vector_of(now->places)};
+		bool nulls[kColumns] = {};
+
+		CatalogTupleUpdate(rel, &tup->t_self,
+						   heap_form_tuple(RelationGetDescr(rel), values, nulls));
+	}
+	else if (HeapTupleIsValid(tup))
+		CatalogTupleDelete(rel, &tup->t_self);
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
+}
+
+} // namespace
+
+List *
+cut_places(Oid view)
+{
+	List *inners = inner_relations(view);
+	InnerRelation inner;
+
+	return inners != NIL && find_inner_relation(linitial_oid(inners), &inner) ? inner.places : NIL;
+}
+
+void
+set_cut_places(Oid view, List *places)
+{
+	ListCell *lc;
+
+	foreach (lc, inner_relations(view))
+	{
+		InnerRelation inner;
+
+		if (!find_inner_relation(lfirst_oid(lc), &inner))
+			continue;
+		inner.places = places;
+		change_row(lfirst_oid(lc), &inner);
+	}
+}
+
+void
+set_inner_key(Oid relation, Oid key_index, List *key)
+{
+	InnerRelation inner;
+
+	if (!find_inner_relation(relation, &inner))
+		elog(ERROR, "relation %u is not an inner relation", relation);
+	inner.key_index = key_index;
+	inner.key = key;
+	change_row(relation, &inner);
+}
+
+void
+drop_inner_relation(Oid relation)
+{
+	change_row(relation, nullptr);
+	drop_internal_table(relation);
+	CommandCounterIncrement();
+}
+
+} // namespace tw::catalog
