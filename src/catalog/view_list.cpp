@@ -219,20 +219,45 @@ store_cluster()
 	CommandCounterIncrement();
 }
 
+namespace
+{
+
+/* True if the first column of the index finds a row of the table. */
+bool
+has_row(const char *table, const char *index, Oid oid)
+{
+	Relation rel = table_open(internal_relation(table), AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan = begin_scan(rel, index, &key, oid);
+	bool found = HeapTupleIsValid(systable_getnext(scan));
+
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+} // namespace
+
 bool
 is_base(Oid relation)
 {
 	if (!extension_present())
 		return false;
 
-	Relation rel = table_open(internal_relation("base"), AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan = begin_scan(rel, "base_pkey", &key, relation);
-	bool found = HeapTupleIsValid(systable_getnext(scan));
+	return has_row("base", "base_pkey", relation) ||
+		   has_row("recording", "recording_pkey", relation);
+}
 
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
+bool
+has_build(Oid view)
+{
+	return extension_present() && has_row("build", "build_pkey", view);
+}
+
+bool
+any_build()
+{
+	return first_column("build") != NIL;
 }
 
 void

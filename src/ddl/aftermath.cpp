@@ -437,7 +437,7 @@ settle()
 	if (!catalog::extension_present())
 		return;
 	settle_drops(todo_dropped);
-	if (catalog::attached_views() == NIL)
+	if (catalog::attached_views() == NIL && !catalog::any_build())
 		return;
 	settle_key_indexes(todo_lost);
 	settle_alterations(todo_altered, todo_parts);

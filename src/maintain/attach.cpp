@@ -8,7 +8,9 @@
  * rights the owner of the view has.
  */
 #include "maintain/maintain.hpp"
+#include "maintain/attach_steps.hpp"
 #include "maintain/batch.hpp"
+#include "maintain/build.hpp"
 #include "maintain/content.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
@@ -27,9 +29,6 @@ namespace tw::maintain
 using analyze::Strategy;
 using analyze::ViewPlan;
 using capture::ZSet;
-
-namespace
-{
 
 /* A row of one of the extension's tables. */
 void
@@ -84,6 +83,9 @@ read_internal(const char *table, AttrNumber where, Oid oid, AttrNumber column)
 	return found;
 }
 
+namespace
+{
+
 /* Locks a base table, or for a live view the tables that it reads in turn. */
 void
 lock_below(Oid relation, LOCKMODE lock)
@@ -95,6 +97,36 @@ lock_below(Oid relation, LOCKMODE lock)
 		return;
 	foreach (lc, read_internal("base", 2, relation, 1))
 		lock_below(lfirst_oid(lc), lock);
+}
+
+} // namespace
+
+namespace
+{
+
+void
+add_below(List **tables, Oid relation)
+{
+	ListCell *lc;
+
+	*tables = list_append_unique_oid(*tables, relation);
+	if (get_rel_relkind(relation) != RELKIND_MATVIEW)
+		return;
+	foreach (lc, read_internal("base", 2, relation, 1))
+		add_below(tables, lfirst_oid(lc));
+}
+
+} // namespace
+
+List *
+with_tables_below(List *tables)
+{
+	List *all = NIL;
+	ListCell *lc;
+
+	foreach (lc, tables)
+		add_below(&all, lfirst_oid(lc));
+	return all;
 }
 
 /*
@@ -135,6 +167,9 @@ tables_of(const ViewPlan *plan, LOCKMODE lock)
 	return tables;
 }
 
+namespace
+{
+
 void
 check_base(Oid base)
 {
@@ -150,6 +185,8 @@ check_base(Oid base)
 						"table, or use a plain materialized view with REFRESH."));
 }
 
+} // namespace
+
 void
 create_base_triggers(List *tables)
 {
@@ -163,6 +200,9 @@ create_base_triggers(List *tables)
 		invalidate(lfirst_oid(lc));
 	}
 }
+
+namespace
+{
 
 List *
 key_list(const ViewPlan *plan)
@@ -179,6 +219,8 @@ same_columns(List *a, List *b)
 {
 	return list_length(a) == list_length(b) && list_difference_int(a, b) == NIL;
 }
+
+} // namespace
 
 /* An index by which rows of the view are found: one that is there, or a new one. */
 Oid
@@ -317,11 +359,11 @@ announce(const ViewPlan *plan)
 
 /* Brings content and state in line with the query. Returns how many rows changed. */
 int64
-rebuild(const ViewRuntime *view, Publish publish)
+rebuild(const ViewRuntime *view, Publish publish, Snapshot snapshot)
 {
 	Environment environment = enter_environment(view->plan->owner, Settings::kPinned);
 
-	PushCopiedSnapshot(GetLatestSnapshot());
+	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
 
 	ZSet *out = make_view_delta(view, CurrentMemoryContext);
@@ -340,6 +382,9 @@ rebuild(const ViewRuntime *view, Publish publish)
 	return changed;
 }
 
+namespace
+{
+
 struct Filling
 {
 	state::Writer *writer;
@@ -355,17 +400,20 @@ fill_row(void *arg, TupleTableSlot *row, int64 weight)
 	table_tuple_insert(filling->writer->rel, ExecCopySlot(filling->writer->row, row),
 					   GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, filling->bulk);
 	filling->nrows++;
+	note_rows(1);
 }
+
+} // namespace
 
 /* Computes the content of a view that has none, and no index yet. Returns the number of rows. */
 int64
-fill(const ViewPlan *plan)
+fill(const ViewPlan *plan, Snapshot snapshot)
 {
 	Environment environment = enter_environment(plan->owner, Settings::kPinned);
 	Filling filling = {state::open_writer(plan->view, InvalidOid), GetBulkInsertState(), 0};
 	bool stale = false;
 
-	PushCopiedSnapshot(GetLatestSnapshot());
+	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
 	exec::run_query(exec::make_cached_query((Query *) copyObject(plan->query), CurrentMemoryContext,
 											&stale),
@@ -388,7 +436,7 @@ rebuild_dependents(Oid view)
 	foreach (lc, affected_views(list_make1_oid(view)))
 	{
 		guard_all(get_runtime(lfirst_oid(lc)));
-		(void) rebuild(get_runtime(lfirst_oid(lc)), Publish::kYes);
+		(void) rebuild(get_runtime(lfirst_oid(lc)), Publish::kYes, GetLatestSnapshot());
 	}
 }
 
@@ -403,11 +451,16 @@ drop_unused_triggers(List *tables)
 
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
 			continue;
-		if (read_internal("base", 1, table, 2) == NIL && get_rel_relkind(table) != RELKIND_MATVIEW)
+		if (read_internal("base", 1, table, 2) == NIL &&
+			read_internal("recording", 1, table, 2) == NIL &&
+			get_rel_relkind(table) != RELKIND_MATVIEW)
 			capture::drop_triggers(table);
 		invalidate(table);
 	}
 }
+
+namespace
+{
 
 /* Removes everything but the view itself. */
 void
@@ -480,7 +533,7 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	List *tables = tables_of(plan, ShareRowExclusiveLock);
 	/* The state of groups comes with the content; everything else is filled at once. */
 	bool filled = !populated && plan->strategy != Strategy::kAggregate;
-	int64 rows = filled ? fill(plan) : 0;
+	int64 rows = filled ? fill(plan, GetLatestSnapshot()) : 0;
 	create_state(plan);
 	Oid key_index = find_key_index(plan);
 	ensure_touch_index(plan);
@@ -493,7 +546,7 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	CommandCounterIncrement();
 	/* The first content is not a change: positions begin after it. */
 	if (!filled)
-		rows = rebuild(runtime_of(view), Publish::kNo);
+		rows = rebuild(runtime_of(view), Publish::kNo, GetLatestSnapshot());
 	mark_populated(view);
 	rebuild_dependents(view);
 	return rows;
@@ -526,7 +579,7 @@ refresh(Oid view)
 	const ViewRuntime *runtime = runtime_of(view);
 
 	(void) tables_of(runtime->plan, ShareRowExclusiveLock);
-	int64 changed = rebuild(runtime_of(view), Publish::kYes);
+	int64 changed = rebuild(runtime_of(view), Publish::kYes, GetLatestSnapshot());
 	rebuild_dependents(view);
 	return changed;
 }
@@ -538,6 +591,7 @@ base_altered(Oid base)
 
 	invalidate(base);
 	CommandCounterIncrement();
+	break_builds_of_base(base);
 	foreach (lc, read_internal("base", 1, base, 2))
 		query_altered(lfirst_oid(lc));
 }
@@ -548,6 +602,7 @@ query_altered(Oid view)
 	catalog::LiveView info;
 	catalog::Listing wanted;
 
+	break_build(view);
 	if (!catalog::find_live_view(view, &info) || !catalog::find_listing(view, &wanted))
 		return;
 	invalidate(view);
@@ -572,7 +627,7 @@ query_altered(Oid view)
 	drop_unused_triggers(list_difference_oid(before, tables));
 	invalidate(view);
 	CommandCounterIncrement();
-	(void) rebuild(runtime_of(view), Publish::kYes);
+	(void) rebuild(runtime_of(view), Publish::kYes, GetLatestSnapshot());
 	rebuild_dependents(view);
 }
 

@@ -18,6 +18,9 @@ namespace tw::maintain
  */
 void run_batch(List *changes);
 
+/* Adds the view's delta, given those of its inputs (List of capture::Delta), under the active snapshot. */
+void compute_delta(const ViewRuntime *view, List *deltas, capture::ZSet *out);
+
 /* An empty set for a delta of the view, in which rows of one key stay together. */
 capture::ZSet *make_view_delta(const ViewRuntime *view, MemoryContext context);
 

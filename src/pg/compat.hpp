@@ -36,16 +36,30 @@ proc_number()
 #endif
 }
 
+/* PID of a virtual transaction's backend; 0: it has ended, or is prepared. */
+inline int
+pid_of(VirtualTransactionId id)
+{
+#if PG_VERSION_NUM >= 170000
+	PGPROC *proc = ProcNumberGetProc(id.procNumber);
+#else
+	PGPROC *proc = BackendIdGetProc(id.backendId);
+#endif
+	return proc ? proc->pid : 0;
+}
+
 #if PG_VERSION_NUM >= 150000
 inline shmem_request_hook_type previous_shmem_request_hook = nullptr;
-inline void (*shmem_request)() = nullptr;
+inline void (*shmem_requests[4])() = {};
 
 inline void
-run_shmem_request()
+run_shmem_requests()
 {
 	if (previous_shmem_request_hook)
 		previous_shmem_request_hook();
-	shmem_request();
+	for (auto request : shmem_requests)
+		if (request)
+			request();
 }
 #endif
 
@@ -54,9 +68,15 @@ inline void
 on_shmem_request(void (*request)())
 {
 #if PG_VERSION_NUM >= 150000
-	shmem_request = request;
+	int n = 0;
+
+	while (shmem_requests[n])
+		n++;
+	shmem_requests[n] = request;
+	if (n > 0)
+		return;
 	previous_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = run_shmem_request;
+	shmem_request_hook = run_shmem_requests;
 #else
 	request();
 #endif
