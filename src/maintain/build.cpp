@@ -44,9 +44,9 @@ using capture::Delta;
 namespace
 {
 
-constexpr int kAttempts = 5;             /* builds begun anew before giving up */
-constexpr int64 kLittle = 1000;          /* recorded changes that may be left for the switch */
-constexpr int kMaxRounds = 20;           /* of catching up */
+constexpr int kAttempts = 5;      /* builds begun anew before giving up */
+constexpr int kShortRoundMs = 20; /* of catching up: little is left for the switch */
+constexpr int kMaxRounds = 30;
 constexpr int kFirstLockTimeoutMs = 100; /* others queue behind us that long */
 constexpr int kMaxLockTimeoutMs = 400;
 constexpr BlockNumber kSmallBlocks = 1024;
@@ -393,8 +393,11 @@ apply_recorded(Work *work, int64 *nrows)
 Outcome
 catch_up(Work *work)
 {
+	long last = 0;
+
 	for (int round = 0; round < kMaxRounds; round++)
 	{
+		TimestampTz start = GetCurrentTimestamp();
 		int64 nrows = 0;
 
 		begin(work);
@@ -407,8 +410,12 @@ catch_up(Work *work)
 		if (outcome != Outcome::kDone)
 			return outcome;
 		work->build->caught_up += nrows;
-		if (nrows <= kLittle)
+
+		/* What came during this round is what the next one has to do. */
+		long elapsed = TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
+		if (elapsed <= kShortRoundMs || (round > 5 && elapsed > last - last / 8))
 			break;
+		last = elapsed;
 	}
 	return Outcome::kDone;
 }

@@ -319,13 +319,13 @@ rebuild_index(Oid index, char persistence)
 #endif
 }
 
-/* CREATE TRIGGER of an internal trigger that also fires in replica sessions. */
+/* CREATE TRIGGER of an internal trigger that fires always, or in replica sessions only (TRIGGER_FIRES_...). */
 inline void
-create_always_trigger(CreateTrigStmt *stmt, Oid table, Oid function)
+create_internal_trigger(CreateTrigStmt *stmt, Oid table, Oid function, char fires_when)
 {
 #if PG_VERSION_NUM >= 150000
 	(void) CreateTriggerFiringOn(stmt, nullptr, table, InvalidOid, InvalidOid, InvalidOid, function,
-								 InvalidOid, nullptr, true, false, TRIGGER_FIRES_ALWAYS);
+								 InvalidOid, nullptr, true, false, fires_when);
 #else
 	ObjectAddress trigger = CreateTrigger(stmt, nullptr, table, InvalidOid, InvalidOid, InvalidOid,
 										  function, InvalidOid, nullptr, true, false);
@@ -337,7 +337,7 @@ create_always_trigger(CreateTrigStmt *stmt, Oid table, Oid function)
 				ObjectIdGetDatum(trigger.objectId));
 	SysScanDesc scan = systable_beginscan(rel, TriggerOidIndexId, true, nullptr, 1, &key);
 	HeapTuple tup = heap_copytuple(systable_getnext(scan));
-	((Form_pg_trigger) GETSTRUCT(tup))->tgenabled = TRIGGER_FIRES_ALWAYS;
+	((Form_pg_trigger) GETSTRUCT(tup))->tgenabled = fires_when;
 	CatalogTupleUpdate(rel, &tup->t_self, tup);
 	systable_endscan(scan);
 	table_close(rel, RowExclusiveLock);
