@@ -6,7 +6,7 @@ EXTENSION = tailwater
 EXTVERSION = 0.1.0
 
 # The order in which data flows; src/README.md, src/main.cpp and the install script follow it.
-FOLDERS = base pg catalog circuit analyze capture exec state feed maintain ddl tail worker monitor
+FOLDERS = base pg catalog circuit analyze capture exec state feed decode maintain ddl tail worker monitor
 GATEWAY_FOLDERS = wire auth gateway
 # What the unit tests link; compiled for them without the server's headers.
 PURE_FOLDERS = base circuit wire auth gateway/core

@@ -42,4 +42,18 @@ UPDATE t SET k = NULL WHERE id > 110;
 SELECT * FROM wrong_views();
 TRUNCATE t;
 SELECT * FROM wrong_views();
+-- an error below a touch query leaves no subtransaction behind
+CREATE FUNCTION picky(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+	IF i = 13 THEN
+		RAISE EXCEPTION 'not %', i USING ERRCODE = 'insufficient_resources';
+	END IF;
+	RETURN i;
+END $$;
+CREATE MATERIALIZED VIEW touchy WITH (tailwater.maintain = immediate) AS SELECT t.id, u.c FROM t LEFT JOIN u ON picky(u.k) = t.k;
+INSERT INTO t VALUES (1, 13);
+INSERT INTO u VALUES (1000, 13);
+SELECT count(*) FROM u;
+INSERT INTO u VALUES (1000, 14);
+SELECT * FROM wrong_views();
 DROP TABLE t, u CASCADE;

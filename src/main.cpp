@@ -8,6 +8,7 @@
 #include "pg/postgres.hpp"
 #include "settings.hpp"
 #include "capture/statement.hpp"
+#include "decode/reader.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/progress.hpp"
 #include "maintain/session.hpp"
@@ -31,6 +32,7 @@ _PG_init(void)
 
 	tw::settings::init();
 	tw::capture::init();
+	tw::decode::init();
 	tw::maintain::init_environment();
 	tw::maintain::init_session();
 	tw::maintain::init_triggers();

@@ -18,6 +18,7 @@ int max_connections = 10000;
 char *static_directory = nullptr;
 int retention = 24 * 60 * 60;
 int retention_size = 1024 * 1024;
+int max_lag = 10 * 1024;
 
 void
 init()
@@ -58,6 +59,11 @@ init()
 							"Size of a view's change log above which its oldest part is removed.",
 							nullptr, &retention_size, 1024 * 1024, 1024, INT_MAX, PGC_SIGHUP,
 							GUC_UNIT_KB, nullptr, nullptr, nullptr);
+	DefineCustomIntVariable("tailwater.max_lag_bytes",
+							"Write-ahead log that deferred views may keep from being removed.",
+							"Beyond it they are computed as a whole. 0 sets no limit.", &max_lag,
+							10 * 1024, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MB, nullptr, nullptr,
+							nullptr);
 	MarkGUCPrefixReserved("tailwater");
 }
 

@@ -17,6 +17,7 @@ extern int max_connections;    /* tailwater.max_connections */
 extern char *static_directory; /* tailwater.static_directory */
 extern int retention;          /* tailwater.retention, seconds */
 extern int retention_size;     /* tailwater.retention_size, kB */
+extern int max_lag;            /* tailwater.max_lag_bytes, MB; 0: no limit */
 
 void init();
 

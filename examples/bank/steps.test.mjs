@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { canonicalRows, connect } from '../../client/src/node.js';
 import { gatewayPort, Line, Psql, recordingWebSocket, rowsInSql, until } from '../../client/test/server.js';
-import { loaded } from '../steps.js';
+import { loaded } from '../steps.mjs';
 
 const kSkip = gatewayPort ? false : 'needs a server: run it with make check-one T=steps';
 

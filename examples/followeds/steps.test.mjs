@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { canonicalJson } from '../../client/src/node.js';
 import { gatewayPort, Psql, silence, subscriber, until } from '../../client/test/server.js';
-import { changesOf, compare, loaded, net, Tail } from '../steps.js';
+import { changesOf, compare, loaded, net, Tail } from '../steps.mjs';
 
 const kSkip = gatewayPort ? false : 'needs a server: run it with make check-one T=steps';
 

@@ -7,7 +7,7 @@ import { connect as connectTcp, createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 import { canonicalRows, connect, NodeWebSocket } from '../../client/src/node.js';
 import { gatewayPort, rowsInSql, silence, subscriber, until } from '../../client/test/server.js';
-import { changesOf, compare, loaded, Tail } from '../steps.js';
+import { changesOf, compare, loaded, Tail } from '../steps.mjs';
 
 const kSkip = gatewayPort ? false : 'needs a server: run it with make check-one T=steps';
 

@@ -13,8 +13,8 @@ class View:
         self.tree = query.tree
         self.kind = query.kind
 
-    def sql(self):
-        return render(self.tree)
+    def sql(self, exact=False):
+        return render(self.tree, exact)
 
 
 class Case:
@@ -39,7 +39,7 @@ def make_case(seed, options):
                 case.initial += [Statement(t.insert(rng, 1, " ON CONFLICT DO NOTHING")) for _ in range(count)]
             else:
                 case.initial.append(Statement(t.insert(rng, count, " ON CONFLICT DO NOTHING")))
-    relations = [(t.name, [(c.name, c.type, c.safe) for c in t.columns]) for t in tables]
+    relations = [(t.name, [(c.name, c.type, c.safe) for c in t.columns + t.generated]) for t in tables]
     for i in range(rng.randint(1, options.views)):
         generator = Generator(rng, relations, options.weights, options.risky)
         query = generator.query(1)
@@ -58,7 +58,7 @@ def create_view(view, mode):
 
 
 def statement_script(statement):
-    text = render(statement.tree) + ";"
+    text = ";\n".join(statement.texts("live")) + ";"
     if statement.copy is not None:
         text += "\n" + render(statement.copy) + "\n\\."
     return text
@@ -68,7 +68,7 @@ def comparison(view, columns):
     """The rows by which a view and its query differ, by image."""
     texts = ", ".join('"%s"::text COLLATE "C"' % c for c in columns)
     live = "SELECT %s FROM %s" % (texts, view.name)
-    query = "SELECT %s FROM (%s) AS q" % (texts, view.sql())
+    query = "SELECT %s FROM (%s) AS q" % (texts, view.sql(exact=True))
     return ("SELECT 'only in view' AS fault, * FROM (%s EXCEPT ALL %s) AS a\nUNION ALL\n"
             "SELECT 'only in query', * FROM (%s EXCEPT ALL %s) AS b;" % (live, query, query, live))
 

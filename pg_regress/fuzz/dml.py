@@ -1,14 +1,18 @@
 """dml - random statements that change the tables, and transactions around them."""
 from schema import TYPES, literal, sql_type
-from tree import Many, Opt
+from tree import Many, Opt, render
 
 
 class Statement:
     """One statement: a tree of SQL, or the data of a COPY."""
 
-    def __init__(self, tree, copy=None):
+    def __init__(self, tree, copy=None, steps=None):
         self.tree = tree
         self.copy = copy        # Many of lines
+        self.steps = steps      # several statements that only make sense together; tree is the one that changes rows
+
+    def texts(self, schema):
+        return [render(s).replace("{schema}", schema) for s in self.steps or [self.tree]]
 
 
 def copy_field(value):
@@ -23,6 +27,7 @@ class Writer:
         self.tables = tables
         self.transactions = transactions
         self.prepared = 0
+        self.inside = False     # a transaction
 
     # ---- parts ----
 
@@ -159,10 +164,45 @@ class Writer:
         return out + [Statement("EXECUTE %s(%d)" % (name, self.rng.randint(0, 8)))
                       for _ in range(self.rng.randint(1, 7))]
 
+    def current_of(self, table):
+        """An UPDATE or DELETE of a cursor's row."""
+        if not table.key or table.detachable:
+            return self.update(table)
+        change = self.rng.choice([["DELETE FROM ", table.name],
+                                  ["UPDATE ", table.name, " SET ", self.assignments_but_key(table)]])
+        change.append(" WHERE CURRENT OF cur")
+        return Statement(change, steps=["BEGIN", "DECLARE cur CURSOR FOR SELECT * FROM %s WHERE id = %d FOR UPDATE"
+                                        % (table.name, self.rng.randint(1, 40)), "FETCH cur", change, "COMMIT"])
+
+    def two_phases(self, table):
+        """A change in a transaction that is prepared, and then decided."""
+        change = self.rng.choice([self.update, self.delete, self.insert])(table)
+        name = "'{schema}_%d'" % self.rng.randint(1, 10 ** 6)
+        end = self.rng.choice(["COMMIT PREPARED ", "COMMIT PREPARED ", "ROLLBACK PREPARED "])
+        return Statement(change.tree, steps=["BEGIN", change.tree, "PREPARE TRANSACTION " + name, end + name])
+
+    def as_replica(self, table):
+        """A change as replication makes it: without foreign keys and users' triggers."""
+        change = self.rng.choice([self.update, self.delete, self.insert])(table)
+        return Statement(change.tree, steps=["BEGIN", "SET LOCAL session_replication_role = replica", change.tree,
+                                             "COMMIT"])
+
+    def detached(self, table):
+        """A partition leaves, is written, and comes back."""
+        if not table.detachable:
+            return self.update(table)
+        low = "%s_a" % table.name
+        change = ["UPDATE ", low, " SET ", self.assignments_but_key(table)]
+        return Statement(change, steps=["BEGIN", "ALTER TABLE %s DETACH PARTITION %s" % (table.name, low), change,
+                                        "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (MINVALUE) TO (15)"
+                                        % (table.name, low), "COMMIT"])
+
     def one(self):
         kinds = {self.insert: 20, self.upsert: 10, self.insert_select: 6, self.update: 24, self.update_from: 4,
                  self.delete: 14, self.delete_using: 3, self.truncate: 2, self.merge: 6, self.copy: 5,
                  self.writable_cte: 6, self.prepare: 2}
+        if not self.inside:
+            kinds.update({self.current_of: 2, self.as_replica: 2, self.two_phases: 2, self.detached: 3})
         kind = self.rng.choices(list(kinds), list(kinds.values()))[0]
         made = kind(self.rng.choice(self.tables))
         return made if isinstance(made, list) else [made]
@@ -171,6 +211,7 @@ class Writer:
         """BEGIN ... with savepoints; most commit."""
         rng = self.rng
         out = [Statement("BEGIN")]
+        self.inside = True
         for i in range(rng.randint(1, 4)):
             saved = rng.random() < 0.4
             if saved:
@@ -179,6 +220,7 @@ class Writer:
             if saved:
                 out.append(Statement(rng.choice(["ROLLBACK TO s%d", "ROLLBACK TO s%d", "RELEASE s%d"]) % i))
         out.append(Statement(rng.choice(["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"])))
+        self.inside = False
         return out
 
     def statements(self, count):

@@ -5,12 +5,16 @@ read; whatever treats equal values as one reads only `safe` columns (schema.py).
 Each q_* function makes one kind of query; WEIGHTS says how often.
 """
 from schema import SAFE, TYPES, sql_type, typed_literal
-from tree import Alt, Many, Opt
+from tree import Alt, Exact, Many, Opt
 
 WEIGHTS = {"simple": 14, "outer": 8, "aggregate": 16, "grouping_sets": 3, "distinct": 5, "distinct_on": 3,
            "set_operation": 8, "window": 6, "top": 5, "exists": 9, "scalar": 6, "lateral": 4, "cte": 5,
-           "ordered_aggregate": 6, "document": 4, "recursive": 2, "srf": 2}
-SUMMABLE = ("int", "bigint", "num2", "num", "float8")
+           "ordered_aggregate": 6, "document": 4, "recursive": 2, "srf": 2,
+           "nested": 6, "top_groups": 5, "compared": 6, "twice": 4, "full": 2}
+SUMMABLE = ("int", "bigint", "num2", "num", "small")
+FLOATS = ("float8", "drift", "float4")
+SPREADS = ("var_pop", "var_samp", "variance", "stddev_pop", "stddev_samp", "stddev")
+PAIRS = ("corr", "covar_pop", "covar_samp", "regr_slope", "regr_intercept", "regr_r2", "regr_sxy", "regr_avgx")
 EXTREMES = ("int", "bigint", "num2", "text", "date", "timestamptz", "float8")
 
 
@@ -66,6 +70,8 @@ class Generator:
             return rng.choice([("upper(%s)" % c.ref, "text", True), ("length(%s)" % c.ref, "int", True),
                                ("%s || coalesce(%s, '-')" % (c.ref, other.ref), "text", True),
                                ("substr(%s, 1, 2)" % c.ref, "text", True), ("left(%s, 1) = 'a'" % c.ref, "bool", True)])
+        if c.type in ("drift", "float4"):
+            return rng.choice([("%s > 0" % c.ref, "bool", True), ("%s::float8" % c.ref, "drift", False)])
         if c.type == "bool":
             return rng.choice([("NOT %s" % c.ref, "bool", True),
                                ("CASE WHEN %s THEN 1 WHEN NOT %s THEN 0 END" % (c.ref, c.ref), "int", True)])
@@ -177,11 +183,29 @@ class Generator:
         forms = [("count(*)", "bigint", True)]
         c = self.pick(scope, *SUMMABLE)
         if c:
-            result = {"int": "bigint", "float8": "float8"}.get(c.type, "num")
-            forms += 2 * [("sum(%s)" % c.ref, result, result in SAFE),
-                          ("avg(%s)" % c.ref, "float8" if c.type == "float8" else "num", c.type == "float8")]
-            if c.type in ("int", "num2"):
-                forms.append(("round(stddev_samp(%s), 6)" % c.ref, "num", False))
+            result = {"int": "bigint", "small": "bigint"}.get(c.type, "num")
+            forms += 2 * [("sum(%s)" % c.ref, result, result in SAFE), ("avg(%s)" % c.ref, "num", False)]
+            forms += [("%s(%s)" % (rng.choice(SPREADS), c.ref), "num", False)]
+            if c.safe:
+                forms.append(("%s(DISTINCT %s)" % (rng.choice(["sum", "avg"]), c.ref), "num", False))
+        c = self.pick(scope, *FLOATS)
+        if c:
+            forms += 2 * [([Exact("sum"), "(%s)" % c.ref], "float4" if c.type == "float4" else "drift", False),
+                          ([Exact("avg"), "(%s)" % c.ref], "drift", False)]
+            forms += [([Exact(rng.choice(SPREADS)), "(%s)" % c.ref], "drift", False),
+                      ("min(%s) + 0" % c.ref, "float4" if c.type == "float4" else "float8", True)]
+            other = self.pick(scope, *FLOATS)
+            forms += [([Exact(rng.choice(PAIRS)), "(%s, %s)" % (c.ref, other.ref)], "drift", False)]
+        c = self.pick(scope, "span")
+        if c:
+            forms += [("sum(%s)" % c.ref, "span", False), ("avg(%s)" % c.ref, "span", False),
+                      ("extract(epoch FROM max(%s))" % c.ref, "num", False)]
+        c = self.pick(scope, "num")
+        if c:
+            forms += [("%s(%s)::float8" % (rng.choice(["min", "max"]), c.ref), "float8", True)]
+        c = self.pick(scope, "int", "small")
+        if c:
+            forms += [("%s(%s)" % (rng.choice(["bit_and", "bit_or", "bit_xor"]), c.ref), c.type, True)]
         c = self.pick(scope, *EXTREMES)
         if c:
             forms += [("min(%s)" % c.ref, c.type, True), ("max(%s)" % c.ref, c.type, True)]
@@ -194,7 +218,7 @@ class Generator:
         if c:
             forms.append(("count(DISTINCT %s)" % c.ref, "bigint", True))
         text, type_, safe = rng.choice(forms)
-        if rng.random() < 0.15 and not text.startswith("round"):
+        if rng.random() < 0.15 and "+ 0" not in text and "::" not in text and "extract" not in text:
             return [text, Opt(" FILTER (WHERE ", self.condition(scope), ")")], type_, safe
         return text, type_, safe
 
@@ -213,6 +237,8 @@ class Generator:
 
     def grouped(self, depth, aggregates, kinds=("JOIN", "JOIN", "JOIN", "LEFT JOIN")):
         rng = self.rng
+        if rng.random() < 0.25:
+            kinds = ("LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "JOIN")
         tree, scope = self.source(depth, kinds=kinds)
         keys = [e for e in (self.expression(scope) for _ in range(rng.choice([0, 1, 1, 1, 2, 3]))) if e[2]]
         chosen = [aggregates(scope) for _ in range(rng.randint(1, 4))]
@@ -224,7 +250,11 @@ class Generator:
         if keys and rng.random() < 0.1:
             items.items = items.items[len(keys):]       # a view that does not show its keys
             columns = columns[len(keys):]
-        return Query(["SELECT ", items, tree, self.where(scope, 0.3), group, having], columns)
+        tests = []
+        if rng.random() < 0.2:
+            inner_tree, _, where = self.subselect(scope, 0)
+            tests = [[rng.choice(["", "NOT "]), "EXISTS (SELECT 1", inner_tree, where, ")"]]
+        return Query(["SELECT ", items, tree, self.where(scope, 0.3, tests), group, having], columns)
 
     def q_aggregate(self, depth):
         return self.grouped(depth, self.aggregate)
@@ -265,21 +295,26 @@ class Generator:
 
     def q_set_operation(self, depth):
         rng = self.rng
-        operator = rng.choice(["UNION ALL", "UNION", "INTERSECT", "EXCEPT", "INTERSECT ALL", "EXCEPT ALL"])
-        left, lscope = self.source(depth, most=2)
-        right, rscope = self.source(depth, most=2)
-        pairs = []
-        for _ in range(rng.randint(1, 3)):
-            a = self.pick(lscope, safe=operator != "UNION ALL")
-            b = a and self.pick(rscope, a.type, safe=operator != "UNION ALL")
-            if b:
-                pairs.append((a, b))
-        if not pairs:
+        operators = ["UNION ALL", "UNION", "INTERSECT", "EXCEPT", "INTERSECT ALL", "EXCEPT ALL"]
+        left, scope = self.source(depth, most=2)
+        chosen = [c for c in (self.pick(scope, safe=True) for _ in range(rng.randint(1, 3))) if c]
+        if not chosen:
             return self.q_simple(depth)
-        items, columns = self.items([(a.ref, a.type, a.safe and b.safe) for a, b in pairs])
+        items, columns = self.items([(c.ref, c.type, True) for c in chosen])
         items.least = len(items.items)
-        second = ["SELECT ", ", ".join(b.ref for _, b in pairs), right, self.where(rscope)]
-        tree = ["SELECT ", items, left, self.where(lscope), Opt(" %s " % operator, second)]
+        tree = ["SELECT ", items, left, self.where(scope)]
+        for _ in range(rng.choice([1, 1, 1, 2, 2, 3])):
+            source, scope = self.source(depth if depth == 0 else depth - 1, most=2)
+            refs = [(self.pick(scope, c.type, safe=True) or Col("NULL::%s" % sql_type(c.type), c.type)).ref
+                    for c in chosen]
+            arm = ["SELECT ", rng.choice(["", "", "", "DISTINCT "]), ", ".join(refs), source, self.where(scope)]
+            form = rng.choice(["%s", "%s", "(%s)"]).split("%s")
+            if rng.random() < 0.3:      # the new arm first
+                tree = ["(", arm, ") ", rng.choice(operators), " (", tree, ")"]
+                columns = [("x%d" % i, c.type, True) for i, c in enumerate(chosen)]
+                tree[1][2] = ", ".join("%s AS x%d" % (r, i) for i, r in enumerate(refs))
+            else:
+                tree = [form[0], tree, form[1], Opt(" %s " % rng.choice(operators), form[0], arm, form[1])]
         return Query(tree, columns)
 
     def q_window(self, depth):
@@ -401,17 +436,144 @@ class Generator:
         hint = self.rng.choice(["", "", "MATERIALIZED ", "NOT MATERIALIZED "])
         return Query(["WITH ", name, " AS ", Opt(hint), "(", inner.tree, ") ", outer.tree], outer.columns)
 
+    def columns_of(self, query, alias):
+        return [Col(alias + "." + n, t, s) for n, t, s in query.columns]
+
+    def q_nested(self, depth):
+        """Groups over a subquery that is itself grouped, distinct, a set operation, a window or a limit."""
+        rng = self.rng
+        kind = rng.choice(["aggregate", "aggregate", "aggregate", "grouping_sets", "distinct", "set_operation", "window",
+                           "top", "distinct_on", "ordered_aggregate", "top_groups"])
+        inner = getattr(self, "q_" + kind)(0)
+        alias = self.alias("n")
+        scope = self.columns_of(inner, alias)
+        source = [" FROM (", inner.tree, ") AS ", alias]
+        if rng.random() < 0.3:
+            right, _, columns = self.relation(0)
+            on = self.join_condition(scope, columns)
+            if on:
+                source += [rng.choice([" JOIN ", " JOIN ", " LEFT JOIN "]), right, " ON ", on]
+                scope = scope + columns
+        keys = [e for e in (self.expression(scope) for _ in range(rng.choice([0, 1, 1, 2]))) if e[2]]
+        items, columns = self.items(keys + [self.aggregate(scope) for _ in range(rng.randint(1, 3))])
+        group = [" GROUP BY ", Many([k[0] for k in keys])] if keys else ""
+        return Query(["SELECT ", items, source, self.where(scope, 0.3), group], columns)
+
+    def q_top_groups(self, depth):
+        """The first of some groups, in an order that leaves no choice."""
+        rng = self.rng
+        inner = self.q_aggregate(0) if rng.random() < 0.8 else self.q_grouping_sets(0)
+        alias = self.alias("n")
+        safe = [c for c in self.columns_of(inner, alias) if c.safe]
+        if not safe:
+            return inner
+        rng.shuffle(safe)
+        items, columns = self.items([(c.ref, c.type, True) for c in safe])
+        items.least = len(items.items)
+        order = ", ".join(c.ref + rng.choice(["", " DESC", " NULLS FIRST", " DESC NULLS LAST"]) for c in safe)
+        limit = rng.choice([" LIMIT %d", " LIMIT %d OFFSET 1", " FETCH FIRST %d ROWS WITH TIES"]) % rng.randint(1, 5)
+        return Query(["SELECT ", items, " FROM (", inner.tree, ") AS ", alias, " ORDER BY ", order, limit], columns)
+
+    def one_value(self, scope, depth):
+        """A scalar subquery: (tree, type); connected with the scope or not."""
+        rng = self.rng
+        inner_tree, inner, where = self.subselect(scope, 0)
+        if rng.random() < 0.4:
+            where = self.where(inner, 0.3)
+        c = self.pick(inner, "int", "bigint", "num2")
+        if c and rng.random() < 0.7:
+            value, type_ = rng.choice([("max(%s)", "int"), ("min(%s)", "int"), ("avg(%s)", "int"), ("sum(%s)", "int"),
+                                       ("coalesce(max(%s), 2)", "int"), ("0.5 * sum(%s)", "int"), ("count(%s)", "int")])
+            value = value % c.ref
+        else:
+            value, type_ = "count(*)", "int"
+        return ["(SELECT ", value, inner_tree, where, ")"], type_
+
+    def q_compared(self, depth):
+        """Conditions that compare with scalar subqueries, in WHERE, in HAVING, under groups or not."""
+        rng = self.rng
+        tree, scope = self.source(depth, most=2)
+        numbers = [c for c in scope if c.type in ("int", "bigint", "num2")]
+        if not numbers:
+            return self.q_simple(depth)
+        operators = ["<", ">", "=", "<>", ">="]
+        tests = []
+        for _ in range(rng.choice([1, 1, 2])):
+            value, _ = self.one_value(scope, 0)
+            test = [rng.choice(numbers).ref, " ", rng.choice(operators), " ", value]
+            tests.append(test if rng.random() < 0.85 else ["(", test, " OR ", self.condition(scope), ")"])
+        if rng.random() < 0.4:
+            inner_tree, inner, where = self.subselect(scope, 0)
+            a = self.pick(scope, *SAFE)
+            b = a and self.pick(inner, a.type, safe=True)
+            if b:
+                group = [" GROUP BY ", b.ref, " HAVING count(*) ", rng.choice(["< 3", "> 1"])]
+                tests.append([a.ref, " IN (SELECT ", b.ref, inner_tree,
+                              self.where(inner, 0.2) if rng.random() < 0.7 else where, group, ")"])
+        where = self.where(scope, 0.2, tests)
+        if rng.random() < 0.5:
+            items, columns = self.items(self.some(scope, 4))
+            return Query(["SELECT ", items, tree, where], columns)
+        keys = [e for e in (self.expression(scope) for _ in range(rng.choice([0, 1, 1, 2]))) if e[2]]
+        items, columns = self.items(keys + [self.aggregate(scope) for _ in range(rng.randint(1, 3))])
+        having = ""
+        if rng.random() < 0.4:
+            inner_tree, inner = self.source(0, most=1)
+            having = [" HAVING count(*) ", rng.choice(operators), " (SELECT count(*) / 3", inner_tree, ")"]
+        return Query(["SELECT ", items, tree, where, [" GROUP BY ", Many([k[0] for k in keys])] if keys else "",
+                      having], columns)
+
+    def q_twice(self, depth):
+        """WITH read twice: joined with itself, or compared with its own extreme."""
+        rng = self.rng
+        inner = rng.choice([self.q_aggregate, self.q_aggregate, self.q_distinct, self.q_top_groups])(0)
+        name = self.alias("w")
+        left, right = self.columns_of(inner, "l"), self.columns_of(inner, "r")
+        on = self.join_condition(left, right)
+        safe = [c for c in left if c.safe and c.type in EXTREMES]
+        hint = rng.choice(["", "MATERIALIZED ", "NOT MATERIALIZED "])
+        head = ["WITH ", name, " AS ", hint, "(", inner.tree, ") "]
+        if safe and rng.random() < 0.6:
+            c = rng.choice(safe)
+            items, columns = self.items(self.some(left, 3))
+            return Query([head, "SELECT ", items, " FROM ", name, " AS l WHERE ", c.ref, rng.choice([" = ", " < "]),
+                          "(SELECT ", rng.choice(["max", "min"]), "(", c.ref[2:], ") FROM ", name, ")"], columns)
+        if not on:
+            return inner
+        items, columns = self.items(self.some(left + right, 4))
+        return Query([head, "SELECT ", items, " FROM ", name, " AS l JOIN ", name, " AS r ON ", on], columns)
+
+    def q_full(self, depth):
+        tree, scope = self.source(0, 2, 3, ("FULL JOIN",))
+        items, columns = self.items(self.some(scope, 4))
+        return Query(["SELECT ", items, tree, self.where(scope, 0.2)], columns)
+
     def q_recursive(self, depth):
-        tables = [(n, [c for c in cs if c[1] == "int"]) for n, cs in self.relations]
+        """What is reached along the rows of a table: as a set, or up to a depth with all the ways there."""
+        rng = self.rng
+        tables = [(n, [c[0] for c in cs if c[1] == "int"]) for n, cs in self.relations]
         tables = [(n, cs) for n, cs in tables if len(cs) >= 2]
         if not tables:
             return self.q_simple(depth)
-        name, columns = self.rng.choice(tables)
-        a, b = (c[0] for c in self.rng.sample(columns, 2))
-        r = self.alias("r")
-        return Query(["WITH RECURSIVE {r}(a, b) AS (SELECT {a}, {b} FROM {t} UNION SELECT {r}.a, t.{b} FROM {r} "
-                      "JOIN {t} AS t ON t.{a} = {r}.b) SELECT a AS x0, b AS x1 FROM {r}"
-                      .format(r=r, a=a, b=b, t=name)], [("x0", "int", True), ("x1", "int", True)])
+        t, columns = rng.choice(tables)
+        a, b = rng.sample(columns, 2)
+        r, s = self.alias("r"), self.alias()
+        base = rng.choice(["SELECT {a}, {b}, 0 FROM {t}", "SELECT {a}, {a}, 0 FROM {t} WHERE {b} > 1",
+                           "VALUES (1, 1, 0), (2, 2, 0)", "SELECT {a}, {b}, 0 FROM {t} UNION ALL SELECT {b}, {a}, 1 FROM {t}"])
+        follow = rng.choice(["{s}.{a} = {r}.b", "{s}.{a} = {r}.b", "{s}.{b} = {r}.b"])
+        shown = rng.choice(["{b}", "{b}", "{a}"])
+        step, more = rng.choice([("{t} AS {s}", ""), ("{t} AS {s}", ""), ("{t} AS {s}", " AND {s}.{b} <> {s}.{a}"),
+                                 ("{u} AS o JOIN {t} AS {s} ON o.{c} = {s}.{b}", "")])
+        u, others = rng.choice(tables)
+        union, bound, depth_of = rng.choice([("UNION", "", "0"), ("UNION", "", "0"),
+                                             ("UNION", " AND {r}.d < 3", "{r}.d + 1"),
+                                             ("UNION ALL", " AND {r}.d < 2", "{r}.d + 1")])
+        select = rng.choice(["a AS x0, b AS x1, d AS x2", "a AS x0, b AS x1, d AS x2", "d AS x2, b AS x1, a AS x0"])
+        names = dict(r=r, s=s, a=a, b=b, t=t, u=u, c=rng.choice(others))
+        names["columns"] = "a, b, d"
+        text = ("WITH RECURSIVE {r}({columns}) AS (" + base + " " + union + " SELECT {r}.a, {s}." + shown + ", " + depth_of +
+                " FROM {r}, " + step + " WHERE " + follow + more + bound + ") SELECT " + select + " FROM {r}").format(**names)
+        return Query([text], [("x0", "int", True), ("x1", "int", True), ("x2", "int", True)])
 
     def q_srf(self, depth):
         tree, scope = self.source(depth, most=2)

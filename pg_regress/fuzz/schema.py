@@ -21,9 +21,15 @@ TYPES = {
     "jsonb": ['{"a": 1}', '{"a": 1.0}', "[]", '[1, "x"]', "null", '{"b": {"c": null}}'],
     "uuid": ["00000000-0000-0000-0000-00000000000%d" % i for i in range(4)],
     "float8": ["0", "0.25", "-1.5", "1024", "3.75", "Infinity", "NaN"],
+    # sums of these lose digits in one order and not in another; squares do not overflow
+    "drift": ["0.1", "0.2", "0.3", "-0.7", "1e16", "-1e16", "1e150", "-1e150", "1e-150", "-0", "0", "Infinity", "NaN"],
+    "float4": ["0.1", "0.25", "-7.3", "1e8", "-1e8", "1e30", "0", "-Infinity"],
+    "span": ["1 day", "24:00", "-3 hours", "1 mon", "30 days", "0.000001"],
+    "small": ["0", "1", "-1", "7", "300"],
 }
-SQL_NAME = {"num2": "numeric(10,2)", "num": "numeric", "bool": "boolean"}
-SAFE = {"int", "bigint", "num2", "text", "bool", "date", "timestamptz", "uuid", "float8"}
+SQL_NAME = {"num2": "numeric(10,2)", "num": "numeric", "bool": "boolean", "drift": "float8", "span": "interval",
+            "small": "smallint"}
+SAFE = {"int", "bigint", "num2", "text", "bool", "date", "timestamptz", "uuid", "float8", "small"}
 
 
 def sql_type(name):
@@ -57,7 +63,8 @@ class Table:
         self.key = None             # name of the primary key column, an int
         self.parent = None          # (column, table) of a foreign key
         self.ddl = []
-        self.generated_ids = True
+        self.generated = []         # columns that nobody writes
+        self.detachable = False     # has partitions a (id < 15) and b
 
     def column(self, name):
         return next(c for c in self.columns if c.name == name)
@@ -108,16 +115,36 @@ def make_table(rng, number, parents, options):
         parts.append("PRIMARY KEY (id)")
     if table.parent:
         action = rng.choice(["ON DELETE CASCADE ON UPDATE CASCADE", "ON DELETE CASCADE",
-                             "" if table.column("p").notnull else "ON DELETE SET NULL ON UPDATE CASCADE"])
+                             "DEFERRABLE INITIALLY DEFERRED", "" if table.column("p").notnull else "ON DELETE SET NULL ON UPDATE CASCADE"])
         parts.append("FOREIGN KEY (p) REFERENCES %s (id) %s" % (table.parent[1].name, action))
+    if rng.random() < 0.12:
+        table.generated.append(Column("made", "int"))
+        parts.append("made int GENERATED ALWAYS AS (k * 2 - 1) STORED")
     partition = table.key and not table.parent and rng.random() < options.partitioned
     table.ddl.append("CREATE TABLE %s (%s)%s" % (table.name, ", ".join(parts),
                                                  " PARTITION BY RANGE (id)" if partition else ""))
+    table.detachable = bool(partition)
     if partition:
         for name, bounds in (("a", "FROM (MINVALUE) TO (15)"), ("b", "FROM (15) TO (MAXVALUE)")):
             table.ddl.append("CREATE TABLE %s_%s PARTITION OF %s FOR VALUES %s" % (table.name, name, table.name, bounds))
+    if rng.random() < 0.12:
+        # a dropped column in the middle
+        last = table.columns[-1]
+        if last.name.startswith("c") and not table.generated:
+            table.ddl.append("ALTER TABLE %s DROP COLUMN %s" % (table.name, last.name))
+            table.ddl.append("ALTER TABLE %s ADD COLUMN %s %s" % (table.name, last.name, sql_type(last.type)))
+            last.notnull = False
     if rng.random() < 0.3:
         table.ddl.append("CREATE INDEX ON %s (k)" % table.name)
+    return table
+
+
+def make_child(parent):
+    """A table that inherits from another; its rows are the parent's, too, whose key no longer tells them apart."""
+    table = Table(parent.name + "_child")
+    table.columns = [Column(c.name, c.type, c.notnull) for c in parent.columns]
+    table.generated = list(parent.generated)
+    table.ddl.append("CREATE TABLE %s () INHERITS (%s)" % (table.name, parent.name))
     return table
 
 
@@ -141,6 +168,10 @@ def make_tables(rng, options):
     for number in range(rng.randint(2, 4)):
         parents = [t for t in tables if t.key and "PARTITION BY" not in t.ddl[0]]
         tables.append(make_table(rng, number, parents, options))
+    if rng.random() < 0.1:
+        parents = [t for t in tables if not t.parent and not t.detachable]
+        if parents:
+            tables.append(make_child(rng.choice(parents)))
     if rng.random() < options.triggers:
         table, target = rng.sample(tables, 2)
         if table.parent is None and target.parent is None:

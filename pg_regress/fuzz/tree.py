@@ -8,6 +8,7 @@ drop clauses of a failing case without parsing SQL:
   Opt     a part that may be left out
   Many    items with a separator, of which all but `least` may be left out
   Alt     several forms, the simplest last
+  Exact   an aggregate over floats: the server's, or tailwater's exact one (render with exact=True)
 """
 
 
@@ -31,16 +32,23 @@ class Alt:
         self.chosen = 0
 
 
-def render(node):
+class Exact:
+    def __init__(self, name):
+        self.name = name
+
+
+def render(node, exact=False):
     if isinstance(node, str):
         return node
     if isinstance(node, list):
-        return "".join(render(n) for n in node)
+        return "".join(render(n, exact) for n in node)
     if isinstance(node, Opt):
-        return render(node.child) if node.on else ""
+        return render(node.child, exact) if node.on else ""
     if isinstance(node, Many):
-        return node.separator.join(render(i) for i in node.items) if node.items else node.empty
-    return render(node.forms[node.chosen])
+        return node.separator.join(render(i, exact) for i in node.items) if node.items else node.empty
+    if isinstance(node, Exact):
+        return "tailwater.exact_" + node.name if exact else node.name
+    return render(node.forms[node.chosen], exact)
 
 
 def moves(node):

@@ -10,7 +10,7 @@ use Time::HiRes qw(usleep time);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(new_node make_view log_of change session_open session_run session_close
+our @EXPORT = qw(new_node deferred_conf make_view log_of change session_open session_run session_close
   wait_for worker_pid wakeups);
 
 # A started cluster; the extension is created in database postgres unless the name says otherwise.
@@ -31,6 +31,15 @@ CONF
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION tailwater') unless $options{plain};
 	return $node;
+}
+
+# What deferred views need; only some servers have a list of output plugins.
+sub deferred_conf
+{
+	my $conf = "wal_level = logical\nmax_replication_slots = 10\nmax_wal_senders = 10\n";
+	my $known = qx(postgres --describe-config);
+	$conf .= "output_plugin_libraries = 'pgoutput, test_decoding, tailwater'\n" if $known =~ /^output_plugin_libraries/m;
+	return $conf;
 }
 
 # A live view v(a int, t text), and a function that changes it.

@@ -5,14 +5,22 @@
  * of the join the group columns and the arguments of the aggregates; the state
  * of each group (see state/aggregate.cpp for what each kind keeps); and the
  * finalization, which computes the view's columns and HAVING from group columns
- * and aggregate results. SELECT DISTINCT is grouping by all columns.
+ * and aggregate results. ORDER BY in an aggregate that state can follow makes no difference. SELECT DISTINCT is grouping by all columns.
+ *
+ * Aggregates with DISTINCT take the distinct values of each group, which are
+ * groups themselves, with a state of their own that counts how often each is there.
+ *
+ * An input that is not linear is evaluated again for the keys of its own rows
+ * that a change touches (keyed.cpp); what comes and goes is added to the state.
  *
  * Group columns must be of types whose equal values look the same: otherwise
  * what a group shows depends on which of its rows is met first.
  */
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
+#include "analyze/determinism.hpp"
 #include "analyze/key.hpp"
+#include "analyze/keyed.hpp"
 
 namespace tw::analyze
 {
@@ -30,49 +38,111 @@ struct Split
 	const char *reason;
 };
 
+/* The built-in aggregates that state can follow, and how many columns of state they take. */
+struct KnownAggregate
+{
+	Oid function;
+	AggregateKind kind;
+	int nstate;
+};
+
+const KnownAggregate kKnown[] = {
+	{F_COUNT_, AggregateKind::kCount, 1},
+	{F_COUNT_ANY, AggregateKind::kCount, 1},
+	{F_REGR_COUNT, AggregateKind::kCount, 1},
+	{F_SUM_INT2, AggregateKind::kSumInt, 2},
+	{F_SUM_INT4, AggregateKind::kSumInt, 2},
+	{F_AVG_INT2, AggregateKind::kAvgInt, 2},
+	{F_AVG_INT4, AggregateKind::kAvgInt, 2},
+	{F_SUM_INT8, AggregateKind::kSumNumeric, 7},
+	{F_SUM_NUMERIC, AggregateKind::kSumNumeric, 7},
+	{F_AVG_INT8, AggregateKind::kAvgNumeric, 7},
+	{F_AVG_NUMERIC, AggregateKind::kAvgNumeric, 7},
+	{F_VAR_POP_INT2, AggregateKind::kVarNumeric, 8},
+	{F_VAR_POP_INT4, AggregateKind::kVarNumeric, 8},
+	{F_VAR_POP_INT8, AggregateKind::kVarNumeric, 8},
+	{F_VAR_POP_NUMERIC, AggregateKind::kVarNumeric, 8},
+	{F_VAR_SAMP_INT2, AggregateKind::kVarNumeric, 8},
+	{F_VAR_SAMP_INT4, AggregateKind::kVarNumeric, 8},
+	{F_VAR_SAMP_INT8, AggregateKind::kVarNumeric, 8},
+	{F_VAR_SAMP_NUMERIC, AggregateKind::kVarNumeric, 8},
+	{F_VARIANCE_INT2, AggregateKind::kVarNumeric, 8},
+	{F_VARIANCE_INT4, AggregateKind::kVarNumeric, 8},
+	{F_VARIANCE_INT8, AggregateKind::kVarNumeric, 8},
+	{F_VARIANCE_NUMERIC, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_POP_INT2, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_POP_INT4, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_POP_INT8, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_POP_NUMERIC, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_SAMP_INT2, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_SAMP_INT4, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_SAMP_INT8, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_SAMP_NUMERIC, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_INT2, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_INT4, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_INT8, AggregateKind::kVarNumeric, 8},
+	{F_STDDEV_NUMERIC, AggregateKind::kVarNumeric, 8},
+	{F_SUM_FLOAT4, AggregateKind::kFloatSum, 1},
+	{F_SUM_FLOAT8, AggregateKind::kFloatSum, 1},
+	{F_AVG_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_AVG_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_VAR_POP_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_VAR_POP_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_VAR_SAMP_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_VAR_SAMP_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_VARIANCE_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_VARIANCE_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_STDDEV_POP_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_STDDEV_POP_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_STDDEV_SAMP_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_STDDEV_SAMP_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_STDDEV_FLOAT4, AggregateKind::kFloatOne, 1},
+	{F_STDDEV_FLOAT8, AggregateKind::kFloatOne, 1},
+	{F_REGR_SXX, AggregateKind::kFloatTwo, 1},
+	{F_REGR_SYY, AggregateKind::kFloatTwo, 1},
+	{F_REGR_SXY, AggregateKind::kFloatTwo, 1},
+	{F_REGR_AVGX, AggregateKind::kFloatTwo, 1},
+	{F_REGR_AVGY, AggregateKind::kFloatTwo, 1},
+	{F_REGR_R2, AggregateKind::kFloatTwo, 1},
+	{F_REGR_SLOPE, AggregateKind::kFloatTwo, 1},
+	{F_REGR_INTERCEPT, AggregateKind::kFloatTwo, 1},
+	{F_COVAR_POP, AggregateKind::kFloatTwo, 1},
+	{F_COVAR_SAMP, AggregateKind::kFloatTwo, 1},
+	{F_CORR, AggregateKind::kFloatTwo, 1},
+	{F_SUM_INTERVAL, AggregateKind::kSumInterval, 4},
+	{F_AVG_INTERVAL, AggregateKind::kAvgInterval, 4},
+	{F_SUM_MONEY, AggregateKind::kSumMoney, 2},
+	{F_BOOL_AND, AggregateKind::kBoolAnd, 2},
+	{F_EVERY, AggregateKind::kBoolAnd, 2},
+	{F_BOOL_OR, AggregateKind::kBoolOr, 2},
+	{F_BIT_AND_INT2, AggregateKind::kBitAnd, 2},
+	{F_BIT_AND_INT4, AggregateKind::kBitAnd, 2},
+	{F_BIT_AND_INT8, AggregateKind::kBitAnd, 2},
+	{F_BIT_OR_INT2, AggregateKind::kBitOr, 2},
+	{F_BIT_OR_INT4, AggregateKind::kBitOr, 2},
+	{F_BIT_OR_INT8, AggregateKind::kBitOr, 2},
+	{F_BIT_XOR_INT2, AggregateKind::kBitXor, 2},
+	{F_BIT_XOR_INT4, AggregateKind::kBitXor, 2},
+	{F_BIT_XOR_INT8, AggregateKind::kBitXor, 2},
+};
+
 /* Kind of a built-in aggregate; false where it is not one that state can follow. */
 bool
 aggregate_kind(Aggref *agg, AggregateSpec *spec)
 {
-	switch (agg->aggfnoid)
+	for (const KnownAggregate &known : kKnown)
 	{
-		case F_COUNT_:
-			spec->kind = agg->aggfilter ? AggregateKind::kCount : AggregateKind::kCountStar;
-			spec->nstate = agg->aggfilter ? 1 : 0;
-			return true;
-		case F_COUNT_ANY:
-			spec->kind = AggregateKind::kCount;
-			spec->nstate = 4;
-			return true;
-		case F_SUM_INT2:
-		case F_SUM_INT4:
-			spec->kind = AggregateKind::kSumInt;
-			spec->nstate = 2;
-			return true;
-		case F_AVG_INT2:
-		case F_AVG_INT4:
-			spec->kind = AggregateKind::kAvgInt;
-			spec->nstate = 2;
-			return true;
-		case F_SUM_INT8:
-		case F_SUM_NUMERIC:
-			spec->kind = AggregateKind::kSumNumeric;
-			spec->nstate = 7;
-			return true;
-		case F_AVG_INT8:
-		case F_AVG_NUMERIC:
-			spec->kind = AggregateKind::kAvgNumeric;
-			spec->nstate = 7;
-			return true;
-		case F_BOOL_AND:
-		case F_EVERY:
-			spec->kind = AggregateKind::kBoolAnd;
-			spec->nstate = 2;
-			return true;
-		case F_BOOL_OR:
-			spec->kind = AggregateKind::kBoolOr;
-			spec->nstate = 2;
-			return true;
+		if (known.function != agg->aggfnoid)
+			continue;
+		spec->kind = known.kind;
+		spec->nstate = known.nstate;
+		if (agg->aggstar && !agg->aggfilter)
+		{
+			spec->kind = AggregateKind::kCountStar;
+			spec->nstate = 0;
+		}
+		return pg::kIntervalsAreFinite || (spec->kind != AggregateKind::kSumInterval &&
+										   spec->kind != AggregateKind::kAvgInterval);
 	}
 	return false;
 }
@@ -93,17 +163,33 @@ extreme_kind(Aggref *agg, AggregateSpec *spec)
 		ReleaseSysCache(tup);
 	}
 	if (!OidIsValid(sortop) || agg->aggfnoid >= FirstNormalObjectId ||
-		list_length(agg->args) != 1 ||
+		list_length(agg->aggargtypes) != 1 ||
 		!get_ordering_op_properties(sortop, &opfamily, &opcintype, &strategy))
 		return false;
 
-	TargetEntry *arg = linitial_node(TargetEntry, agg->args);
-	if (!equality_is_image((Node *) arg->expr))
-		return false;
+	spec->one_image = equality_is_image((Node *) linitial_node(TargetEntry, agg->args)->expr);
 	spec->kind = strategy == BTLessStrategyNumber ? AggregateKind::kMin : AggregateKind::kMax;
 	spec->compare = get_opfamily_proc(opfamily, opcintype, opcintype, BTORDER_PROC);
 	spec->nstate = 4;
 	return OidIsValid(spec->compare);
+}
+
+/* True if DISTINCT makes no difference. */
+bool
+ignores_duplicates(AggregateKind kind)
+{
+	switch (kind)
+	{
+		case AggregateKind::kMin:
+		case AggregateKind::kMax:
+		case AggregateKind::kBoolAnd:
+		case AggregateKind::kBoolOr:
+		case AggregateKind::kBitAnd:
+		case AggregateKind::kBitOr:
+			return true;
+		default:
+			return false;
+	}
 }
 
 AttrNumber
@@ -144,16 +230,22 @@ add_aggregate(Split *split, Aggref *agg)
 
 	if (find_aggregate(split, agg) >= 0)
 		return;
-	if (agg->aggdistinct || agg->aggorder || agg->aggdirectargs || agg->agglevelsup > 0)
-	{
-		split->reason = "an aggregate with DISTINCT or ORDER BY";
-		return;
-	}
 	spec = (AggregateSpec *) palloc0(sizeof(AggregateSpec));
-	if (!aggregate_kind(agg, spec) && !extreme_kind(agg, spec))
+	if (agg->aggdirectargs || agg->agglevelsup > 0 ||
+		(!aggregate_kind(agg, spec) && !extreme_kind(agg, spec)))
 	{
 		split->reason = psprintf("aggregate %s()", get_func_name(agg->aggfnoid));
 		return;
+	}
+	if (agg->aggdistinct && !ignores_duplicates(spec->kind))
+	{
+		if (list_length(agg->aggargtypes) != 1 ||
+			!equality_is_image((Node *) linitial_node(TargetEntry, agg->args)->expr))
+		{
+			split->reason = "DISTINCT over values that may be equal and look different";
+			return;
+		}
+		spec->distinct = 1; /* see add_distinct_inputs() */
 	}
 	spec->aggref = agg;
 	if (agg->args != NIL)
@@ -165,6 +257,8 @@ add_aggregate(Split *split, Aggref *agg)
 		spec->collation = agg->inputcollid;
 		get_typlenbyval(spec->argtype, &spec->typlen, &spec->typbyval);
 	}
+	if (list_length(agg->aggargtypes) > 1)
+		spec->second = input_column(split, (Node *) lsecond_node(TargetEntry, agg->args)->expr);
 	if (agg->aggfilter)
 		spec->filter = input_column(split, (Node *) agg->aggfilter);
 	split->aggregates = lappend(split->aggregates, spec);
@@ -189,6 +283,11 @@ collect_walker(Node *node, Split *split)
 	if (IsA(node, GroupingFunc))
 	{
 		split->reason = "GROUPING()";
+		return false;
+	}
+	if (IsA(node, SubLink))
+	{
+		split->reason = "a subquery over groups";
 		return false;
 	}
 	if (IsA(node, Var))
@@ -280,12 +379,91 @@ input_query(Query *query, List *columns)
 	return input;
 }
 
+/* Groups by the view's groups and one more column, which show these columns. */
+ViewPlan *
+distinct_plan(const ViewPlan *plan, const Query *input, AttrNumber argument)
+{
+	ViewPlan *part = (ViewPlan *) palloc0(sizeof(ViewPlan));
+	Query *query = (Query *) copyObject(input);
+	List *columns = list_copy_head(input->targetList, plan->ngroup);
+	AttrNumber resno = 0;
+	ListCell *lc;
+
+	columns = lappend(columns, list_nth(input->targetList, argument - 1));
+	query->targetList = NIL;
+	foreach (lc, columns)
+	{
+		Node *expr = (Node *) lfirst_node(TargetEntry, lc)->expr;
+		Var *var = makeVar(OUTER_VAR, ++resno, exprType(expr), exprTypmod(expr),
+						   exprCollation(expr), 0);
+
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry((Expr *) copyObject(expr), resno,
+													psprintf("c%d", resno), false));
+		part->finalize = lappend(part->finalize, makeTargetEntry((Expr *) var, resno,
+																 psprintf("c%d", resno), false));
+	}
+	part->context = plan->context;
+	part->view = plan->view;
+	part->strategy = Strategy::kAggregate;
+	part->ngroup = resno;
+	part->input = make_opaque_block(query);
+	return part;
+}
+
+/* Gives each aggregate with DISTINCT its input; those with the same argument and filter share one. */
+void
+add_distinct_inputs(ViewPlan *plan, const Query *input)
+{
+	plan->distinct = (DistinctInput *) palloc0(sizeof(DistinctInput) * Max(plan->naggregates, 1));
+	for (int i = 0; i < plan->naggregates; i++)
+	{
+		AggregateSpec *spec = &plan->aggregates[i];
+		int part = 0;
+
+		if (spec->distinct == 0)
+			continue;
+		while (part < plan->ndistinct && (plan->distinct[part].argument != spec->argument ||
+										  plan->distinct[part].filter != spec->filter))
+			part++;
+		if (part == plan->ndistinct)
+			plan->distinct[plan->ndistinct++] = {spec->argument, spec->filter,
+												 distinct_plan(plan, input, spec->argument)};
+		spec->distinct = part + 1;
+	}
+}
+
 } // namespace
+
+bool
+is_order_sensitive(Aggref *agg)
+{
+	AggregateSpec spec = {};
+
+	if (aggregate_kind(agg, &spec))
+		return false;
+	return !extreme_kind(agg, &spec) || !spec.one_image;
+}
+
+bool
+sums_floats(Oid aggregate)
+{
+	for (const KnownAggregate &known : kKnown)
+		if (known.function == aggregate)
+			return known.kind == AggregateKind::kFloatSum ||
+				   known.kind == AggregateKind::kFloatOne || known.kind == AggregateKind::kFloatTwo;
+	return false;
+}
 
 const char *
 plan_aggregate(ViewPlan *plan)
 {
-	Query *query = plan->query;
+	return plan_groups(plan, plan->query, nullptr);
+}
+
+const char *
+plan_groups(ViewPlan *plan, Query *query, Node *multiplicity)
+{
 	Split split = {plan, NIL, NIL, NIL, NIL, nullptr};
 	bool distinct = query->distinctClause != NIL;
 	const char *reason;
@@ -296,11 +474,11 @@ plan_aggregate(ViewPlan *plan)
 		return "a clause beside the grouping";
 	if (distinct && (query->hasAggs || query->groupClause != NIL || query->havingQual))
 		return "DISTINCT over groups";
-	reason = not_linear_from(query);
-	if (!reason)
-		reason = collect_groups(query, &split);
+	const char *not_linear = not_linear_from(query);
+	reason = collect_groups(query, &split);
 	if (reason)
-		return reason;
+		return not_linear ? not_linear : reason;
+	(void) collect_walker(multiplicity, &split);
 
 	/* Groups first, so that their columns have the groups' numbers. */
 	List *columns = (List *) copyObject(split.groups);
@@ -311,6 +489,18 @@ plan_aggregate(ViewPlan *plan)
 	split.aggregates = NIL;
 	foreach (lc, found)
 		add_aggregate(&split, ((AggregateSpec *) lfirst(lc))->aggref);
+
+	Query *input = input_query(query, split.columns);
+	if (not_linear)
+	{
+		if (!is_order_independent(input))
+			return "rows of the input that depend on the order of others";
+		use_exact_floats(input);
+		plan->keyed_input = plan_keyed_input(plan, input);
+		if (!plan->keyed_input)
+			return not_linear;
+		plan->reason = not_linear;
+	}
 
 	plan->ngroup = ngroup;
 	plan->naggregates = list_length(split.aggregates);
@@ -323,6 +513,8 @@ plan_aggregate(ViewPlan *plan)
 		state += plan->aggregates[i].nstate;
 	}
 
+	add_distinct_inputs(plan, input);
+
 	List *targets = NIL;
 	foreach (lc, query->targetList)
 	{
@@ -333,15 +525,15 @@ plan_aggregate(ViewPlan *plan)
 	}
 	plan->finalize = (List *) finalize_mutator((Node *) targets, &split);
 	plan->having = finalize_mutator(query->havingQual, &split);
+	plan->multiplicity = finalize_mutator(multiplicity, &split);
 
-	Query *input = input_query(query, split.columns);
 	List *keys = list_copy_head(split.groups, list_length(split.operators));
 	plan->restricted = (Query *) copyObject(input);
 	plan->restricted_nulls = (Query *) copyObject(input);
 	restrict_to_keys(plan->restricted, keys, split.operators, NullKeys::kNeverMatch);
 	restrict_to_keys(plan->restricted_nulls, keys, split.operators, NullKeys::kMatch);
 	plan->nrestrict = list_length(keys);
-	plan->input = make_block(input);
+	plan->input = not_linear ? make_opaque_block(input) : make_block(input);
 	return nullptr;
 }
 

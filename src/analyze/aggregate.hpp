@@ -17,4 +17,17 @@ namespace tw::analyze
  */
 const char *plan_aggregate(ViewPlan *plan);
 
+/*
+ * The same for a grouped query that stands for the view's. Each of its groups is
+ * as many rows of the view as the multiplicity says, an expression (int8) over
+ * the groups and aggregates; null: one.
+ */
+const char *plan_groups(ViewPlan *plan, Query *query, Node *multiplicity);
+
+/* True if the aggregate's result may depend on the order of its inputs; sums of floats are taken as exact. */
+bool is_order_sensitive(Aggref *agg);
+
+/* True if the built-in aggregate's result is made of sums of floats. */
+bool sums_floats(Oid aggregate);
+
 } // namespace tw::analyze

@@ -19,126 +19,6 @@ namespace tw::analyze
 
 using circuit::Part;
 
-/* ---- normalization ---- */
-
-namespace
-{
-
-struct InlineContext
-{
-	CommonTableExpr *cte;
-	int levels_up;
-};
-
-bool
-inline_cte_walker(Node *node, InlineContext *context)
-{
-	if (node == nullptr)
-		return false;
-	if (IsA(node, Query))
-	{
-		context->levels_up++;
-		(void) pg::walk_query((Query *) node, inline_cte_walker, context, QTW_EXAMINE_RTES_AFTER);
-		context->levels_up--;
-		return false;
-	}
-	if (IsA(node, RangeTblEntry))
-	{
-		RangeTblEntry *rte = (RangeTblEntry *) node;
-
-		if (rte->rtekind == RTE_CTE && strcmp(rte->ctename, context->cte->ctename) == 0 &&
-			rte->ctelevelsup == context->levels_up)
-		{
-			Query *body = (Query *) copyObject(context->cte->ctequery);
-
-			if (context->levels_up > 0)
-				IncrementVarSublevelsUp((Node *) body, context->levels_up, 1);
-			rte->rtekind = RTE_SUBQUERY;
-			rte->subquery = body;
-			rte->security_barrier = false;
-			rte->ctename = nullptr;
-			rte->ctelevelsup = 0;
-			rte->self_reference = false;
-			rte->coltypes = NIL;
-			rte->coltypmods = NIL;
-			rte->colcollations = NIL;
-		}
-		return false;
-	}
-	return pg::walk_expression(node, inline_cte_walker, context);
-}
-
-/* A CTE's body counts its levels from the query that owns the CTE; nothing volatile is in it. */
-void
-inline_ctes(Query *query)
-{
-	List *kept = NIL;
-	ListCell *lc;
-
-	foreach (lc, query->cteList)
-	{
-		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
-
-		if (cte->cterecursive)
-		{
-			kept = lappend(kept, cte);
-			continue;
-		}
-
-		InlineContext context = {cte, -1};
-		(void) inline_cte_walker((Node *) query, &context);
-	}
-	query->cteList = kept;
-}
-
-bool
-normalize_walker(Node *node, void *unused)
-{
-	if (node == nullptr)
-		return false;
-	if (IsA(node, Query))
-	{
-		Query *query = (Query *) node;
-		bool has_join = false;
-		ListCell *lc;
-
-		inline_ctes(query);
-		foreach (lc, query->rtable)
-			has_join |= lfirst_node(RangeTblEntry, lc)->rtekind == RTE_JOIN;
-		if (has_join)
-		{
-			query->targetList = (List *) flatten_join_alias_vars(query, (Node *) query->targetList);
-			query->jointree = (FromExpr *) flatten_join_alias_vars(query, (Node *) query->jointree);
-			query->havingQual = flatten_join_alias_vars(query, query->havingQual);
-			foreach (lc, query->rtable)
-			{
-				RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
-
-				if (rte->rtekind == RTE_SUBQUERY && rte->lateral)
-					rte->subquery = (Query *) flatten_join_alias_vars(query,
-																	  (Node *) rte->subquery);
-				else if (rte->rtekind == RTE_FUNCTION)
-					rte->functions = (List *) flatten_join_alias_vars(query,
-																	  (Node *) rte->functions);
-				else if (rte->rtekind == RTE_VALUES)
-					rte->values_lists = (List *)
-						flatten_join_alias_vars(query, (Node *) rte->values_lists);
-			}
-		}
-		return pg::walk_query(query, normalize_walker, unused, 0);
-	}
-	return pg::walk_expression(node, normalize_walker, unused);
-}
-
-} // namespace
-
-Query *
-normalize(Query *query)
-{
-	(void) normalize_walker((Node *) query, nullptr);
-	return query;
-}
-
 /* ---- linearity ---- */
 
 namespace
@@ -237,6 +117,12 @@ relations_in(Node *from)
 	foreach (lc, refs)
 		relations = bms_add_member(relations, lfirst_int(lc));
 	return relations;
+}
+
+bool
+reads_tables(Query *query)
+{
+	return reads_tables_walker((Node *) query, nullptr);
 }
 
 const char *
@@ -493,12 +379,31 @@ make_block(Query *query)
 	return block;
 }
 
+Block *
+make_opaque_block(Query *query)
+{
+	Block *block = (Block *) palloc0(sizeof(Block));
+
+	block->query = query;
+	return block;
+}
+
 /* ---- delta queries ---- */
 
 char *
 delta_name(Oid relid)
 {
 	return psprintf("tailwater delta %u", relid);
+}
+
+char *
+part_name(Oid relid, Part part)
+{
+	if (part == Part::kGone)
+		return psprintf("tailwater gone %u", relid);
+	if (part == Part::kFormer)
+		return psprintf("tailwater change %u", relid);
+	return delta_name(relid);
 }
 
 TupleDesc
@@ -622,9 +527,9 @@ target_names(Query *query)
 	return names;
 }
 
-/* Turns an entry for a table into the signed union of the table and its negated delta. */
+/* Turns an entry for a table into the signed union of the table and its negated delta, of that name. */
 void
-become_old(RangeTblEntry *rte, Query *parent, TupleDesc desc)
+become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
 {
 	RangeTblEntry *table = (RangeTblEntry *) copyObject(rte);
 	RangeTblEntry *delta = (RangeTblEntry *) copyObject(rte);
@@ -633,22 +538,28 @@ become_old(RangeTblEntry *rte, Query *parent, TupleDesc desc)
 	RangeTblRef *left = makeNode(RangeTblRef);
 	RangeTblRef *right = makeNode(RangeTblRef);
 	Query *arm;
+	Query *negated;
 
 	table->securityQuals = NIL;
 	delta->securityQuals = NIL;
-	become_tuplestore(delta, delta_name(rte->relid), desc);
+	become_tuplestore(delta, name, desc);
 
 	arm = union_arm(table, desc, weight_const(1));
 	pg::copy_permissions(arm, table, parent);
-	both->rtable = list_make2(
-		subquery_entry(arm, target_names(arm)),
-		subquery_entry(union_arm(delta, desc,
-								 (Node *) makeFuncExpr(F_INT8UM, INT8OID,
-													   list_make1(makeVar(1, desc->natts, INT8OID,
-																		  -1, 0, 0)),
-													   InvalidOid, InvalidOid,
-													   COERCE_EXPLICIT_CALL)),
-					   target_names(arm)));
+	negated = union_arm(delta, desc,
+						(Node *) makeFuncExpr(F_INT8UM, INT8OID,
+											  list_make1(
+												  makeVar(1, desc->natts, INT8OID, -1, 0, 0)),
+											  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+	/*
+	 * OFFSET 0 keeps the planner from pulling the arm up: it can look rows of the
+	 * union up in an index of the table for each row of another relation only if
+	 * the other arm can be given the condition too, which it can to a subquery but
+	 * not to a tuplestore.
+	 */
+	negated->limitOffset = weight_const(0);
+	both->rtable = list_make2(subquery_entry(arm, target_names(arm)),
+							  subquery_entry(negated, target_names(arm)));
 	left->rtindex = 1;
 	right->rtindex = 2;
 	setop->op = SETOP_UNION;
@@ -700,10 +611,10 @@ rewrite_occurrence(Query *query, int rti, Rewriting *rewriting)
 	TupleDesc desc = delta_descriptor(RelationGetDescr(rel));
 
 	table_close(rel, NoLock);
-	if (part == Part::kDelta)
-		become_tuplestore(rte, delta_name(rte->relid), desc);
+	if (part == Part::kDelta || part == Part::kGone)
+		become_tuplestore(rte, part_name(rte->relid, part), desc);
 	else
-		become_old(rte, query, desc);
+		become_old(rte, query, part_name(rte->relid, part), desc);
 	return (Node *) makeVar(rti, desc->natts, INT8OID, -1, InvalidOid, 0);
 }
 
@@ -719,7 +630,7 @@ any_part(const Rewriting *rewriting, int from, int upto, bool (*test)(Part))
 bool
 is_delta(Part part)
 {
-	return part == Part::kDelta;
+	return part == Part::kDelta || part == Part::kGone;
 }
 
 int
@@ -868,7 +779,7 @@ read_before_and_after(Query *query, int rti)
 	Relation rel = table_open(rte->relid, AccessShareLock);
 
 	/* The weights of the signed union do not matter here, only that the rows are there. */
-	become_old(rte, query, delta_descriptor(RelationGetDescr(rel)));
+	become_old(rte, query, delta_name(rte->relid), delta_descriptor(RelationGetDescr(rel)));
 	table_close(rel, NoLock);
 }
 

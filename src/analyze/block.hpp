@@ -12,7 +12,8 @@ namespace tw::analyze
 
 /*
  * Replaces CTEs by subqueries and join alias variables by what they stand for,
- * at all levels. Returns the changed query; recursive CTEs stay.
+ * at all levels. A recursive CTE becomes a subquery that owns it and gives its
+ * content. Returns the changed query.
  */
 Query *normalize(Query *query);
 
@@ -25,11 +26,20 @@ const char *not_linear_from(Query *query);
 /* Why the whole query is not linear, or null where it is. */
 const char *not_linear(Query *query);
 
+/* True if the query reads tables, directly or in what it contains. */
+bool reads_tables(Query *query);
+
 /* Makes a block of a linear query, which it takes over. */
 Block *make_block(Query *query);
 
+/* Makes a block of any query, to be evaluated as a whole: it has no occurrences. */
+Block *make_opaque_block(Query *query);
+
 /* Name of the tuplestore that holds the delta of a relation. */
 char *delta_name(Oid relid);
+
+/* Name of the tuplestore a term needs to read the part of a relation; kDelta and kOld: the delta. */
+char *part_name(Oid relid, circuit::Part part);
 
 /* Columns of a delta: those of the relation, dropped ones included, and the weight. */
 TupleDesc delta_descriptor(TupleDesc relation);

@@ -7,7 +7,9 @@
  */
 #include "analyze/explain.hpp"
 #include "analyze/block.hpp"
+#include "analyze/recursion.hpp"
 #include "analyze/view_plan.hpp"
+#include "catalog/inner_relation.hpp"
 #include "circuit/operator.hpp"
 #include "pg/guard.hpp"
 
@@ -25,13 +27,15 @@ struct Node_
 {
 	Kind kind;
 	const char *detail;
+	const char *state; /* name of the table that holds it, or null */
+	Class cls;
 	List *inputs; /* Node_ */
 };
 
 Node_ *
 make_node(Kind kind, const char *detail, List *inputs)
 {
-	Node_ *node = (Node_ *) palloc(sizeof(Node_));
+	Node_ *node = (Node_ *) palloc0(sizeof(Node_));
 
 	node->kind = kind;
 	node->detail = detail;
@@ -40,13 +44,42 @@ make_node(Kind kind, const char *detail, List *inputs)
 }
 
 Node_ *describe_query(Query *query);
+Node_ *describe_plan(const ViewPlan *plan);
+
+/* WITH RECURSIVE: base and step below where it is read, and the reference to itself as it is. */
+Node_ *
+describe_cte(RangeTblEntry *rte, Query *query)
+{
+	ListCell *lc;
+
+	foreach (lc, query->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
+
+		if (rte->ctelevelsup == 0 && strcmp(cte->ctename, rte->ctename) == 0)
+			return make_node(Kind::kRecursive, rte->ctename,
+							 list_make1(describe_query(castNode(Query, cte->ctequery))));
+	}
+	return make_node(Kind::kValues, psprintf("%s, the rows so far", rte->ctename), NIL);
+}
 
 Node_ *
-describe_relation(RangeTblEntry *rte)
+describe_relation(RangeTblEntry *rte, Query *query)
 {
+	catalog::InnerRelation inner;
+
 	switch (rte->rtekind)
 	{
 		case RTE_RELATION:
+			if (catalog::find_inner_relation(rte->relid, &inner))
+			{
+				Node_ *node = make_node(Kind::kSubquery, "",
+										list_make1(describe_plan(
+											analyze_view(rte->relid, CurrentMemoryContext))));
+
+				node->state = get_rel_name(rte->relid);
+				return node;
+			}
 			return make_node(Kind::kScan,
 							 psprintf("on %s",
 									  quote_qualified_identifier(get_namespace_name(
@@ -57,7 +90,7 @@ describe_relation(RangeTblEntry *rte)
 			return make_node(rte->lateral ? Kind::kLateral : Kind::kSubquery, rte->eref->aliasname,
 							 list_make1(describe_query(rte->subquery)));
 		case RTE_CTE:
-			return make_node(Kind::kRecursive, rte->ctename, NIL);
+			return describe_cte(rte, query);
 		default:
 			return make_node(Kind::kValues, rte->eref ? rte->eref->aliasname : "", NIL);
 	}
@@ -83,7 +116,7 @@ Node_ *
 describe_from(Node *node, Query *query)
 {
 	if (IsA(node, RangeTblRef))
-		return describe_relation(rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable));
+		return describe_relation(rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable), query);
 	if (IsA(node, JoinExpr))
 	{
 		JoinExpr *join = (JoinExpr *) node;
@@ -148,17 +181,18 @@ describe_query(Query *query)
 }
 
 void
-convert(const Node_ *node, Class cls, circuit::Operator *out)
+convert(const Node_ *node, circuit::Operator *out)
 {
 	ListCell *lc;
 
 	out->kind = node->kind;
-	out->cls = cls;
+	out->cls = node->cls;
 	out->detail = node->detail ? node->detail : "";
+	out->state = node->state ? node->state : "";
 	foreach (lc, node->inputs)
 	{
 		out->inputs.emplace_back();
-		convert((const Node_ *) lfirst(lc), cls, &out->inputs.back());
+		convert((const Node_ *) lfirst(lc), &out->inputs.back());
 	}
 }
 
@@ -170,20 +204,45 @@ class_of(const ViewPlan *plan)
 		case Strategy::kKeyed:
 			return Class::kKeyed;
 		case Strategy::kRecompute:
-			return Class::kRecompute;
+			return plan->top_k ? Class::kIncremental : Class::kRecompute;
 		default:
 			return Class::kIncremental;
 	}
 }
 
-/* Scans deliver deltas whatever becomes of them above. */
-void
-mark_scans(circuit::Operator *op)
+bool
+is_groups(const Node_ *node)
 {
-	if (op->kind == Kind::kScan || op->kind == Kind::kValues)
-		op->cls = Class::kIncremental;
-	for (circuit::Operator &input : op->inputs)
-		mark_scans(&input);
+	return node->kind == Kind::kAggregate || node->kind == Kind::kDistinct ||
+		   node->kind == Kind::kSetOp;
+}
+
+/*
+ * Marks the operators of one plan, down to its inner relations, whose operators
+ * are marked by plans of their own. Where the input of groups is evaluated again,
+ * what stands above the groups is kept in state.
+ */
+void
+mark(Node_ *node, Class cls, Class below_groups)
+{
+	ListCell *lc;
+
+	node->cls = cls;
+	if (node->kind == Kind::kScan || node->kind == Kind::kValues)
+		node->cls = Class::kIncremental;
+	if (node->kind == Kind::kSubquery && node->state)
+	{
+		node->cls = ((Node_ *) linitial(node->inputs))->cls;
+		return;
+	}
+	foreach (lc, node->inputs)
+	{
+		Node_ *input = (Node_ *) lfirst(lc);
+		/* Nested set operations are kept as one. */
+		bool is_part = node->kind == Kind::kSetOp && input->kind == Kind::kSetOp;
+
+		mark(input, is_groups(node) && !is_part ? below_groups : cls, below_groups);
+	}
 }
 
 Oid
@@ -193,8 +252,24 @@ state_table(Oid view)
 							 get_namespace_oid("tailwater_internal", true));
 }
 
+/* Name of a column by which touched rows are told. */
 const char *
-how_touched(const ViewPlan *plan, Oid relid)
+key_name(const ViewPlan *plan, int i)
+{
+	AttrNumber column = plan->restrict_columns[i];
+
+	if (plan->stored)
+		return get_attname(plan->view, column, false);
+
+	Var *var = (Var *) list_nth_node(TargetEntry, plan->query->targetList, column - 1)->expr;
+	if (!IsA(var, Var))
+		return "an expression";
+	RangeTblEntry *rte = rt_fetch(var->varno, plan->query->rtable);
+	return psprintf("%s.%s", rte->eref->aliasname, get_rte_attribute_name(rte, var->varattno));
+}
+
+const char *
+how_touched(const ViewPlan *plan, Oid relid, const char *reason)
 {
 	StringInfoData keys;
 
@@ -203,9 +278,10 @@ how_touched(const ViewPlan *plan, Oid relid)
 			return "where any row is touched, evaluate the query again and compare";
 	initStringInfo(&keys);
 	for (int i = 0; i < plan->nrestrict; i++)
-		appendStringInfo(&keys, "%s%s", i > 0 ? ", " : "",
-						 get_attname(plan->view, plan->restrict_columns[i], false));
-	return psprintf("evaluate touched keys (%s) again (%s)", keys.data, plan->reason);
+		appendStringInfo(&keys, "%s%s", i > 0 ? ", " : "", key_name(plan, i));
+	return psprintf("evaluate touched keys (%s) again%s (%s)", keys.data,
+					plan->stored ? "" : ", before and after, and add what differs to the groups",
+					reason);
 }
 
 const char *
@@ -213,16 +289,68 @@ how_changed(const ViewPlan *plan, Oid relid)
 {
 	int occurrences = 0;
 
+	if (plan->top_k)
+		return "read the first rows again, by index, and compare";
 	if (plan->strategy == Strategy::kRecompute)
 		return psprintf("where any row is touched, evaluate the query again and compare (%s)",
 						plan->reason);
-	if (plan->strategy == Strategy::kKeyed)
-		return how_touched(plan, relid);
+	if (plan->strategy == Strategy::kRecursive)
+		return plan->recursion->is_set ? "rounds over what changed: semi-naive for rows that come, "
+										 "delete and rederive for rows that go"
+									   : "rounds over what changed, by counts of derivations";
+	if (keyed_part(plan))
+		return how_touched(keyed_part(plan), relid, plan->reason);
 	for (int i = 0; i < plan->input->noccurrences; i++)
 		occurrences += plan->input->relids[i] == relid;
 	if (plan->input->native_rti)
 		return "native, no query is run";
 	return psprintf("planned, %d term(s)", occurrences);
+}
+
+/* The node that holds the state of the plan's groups, and below it what feeds them. */
+Node_ *
+find_groups(Node_ *node)
+{
+	while (node && !is_groups(node))
+		node = node->inputs != NIL && !node->state ? (Node_ *) linitial(node->inputs) : nullptr;
+	return node;
+}
+
+Node_ *
+describe_plan(const ViewPlan *plan)
+{
+	Node_ *root = describe_query(plan->query);
+	Class cls = class_of(plan);
+	Oid state = state_table(plan->view);
+
+	mark(root, cls, plan->keyed_input ? Class::kKeyed : cls);
+	if (OidIsValid(state))
+	{
+		Node_ *groups = find_groups(root);
+
+		(groups ? groups : root)->state = get_rel_name(state);
+	}
+	return root;
+}
+
+/* What a change of each input does to the plan, and before it to its inner relations. */
+List *
+describe_deltas(const ViewPlan *plan, const char *what)
+{
+	List *lines = NIL;
+	ListCell *lc;
+
+	foreach (lc, plan->inners)
+	{
+		ViewPlan *inner = analyze_view(lfirst_oid(lc), CurrentMemoryContext);
+
+		lines = list_concat(lines, describe_deltas(inner, psprintf(" in %s",
+																   get_rel_name(lfirst_oid(lc)))));
+	}
+	foreach (lc, plan->bases)
+		lines = lappend(lines, psprintf("delta of %s%s: %s", get_rel_name(lfirst_oid(lc)), what,
+										how_changed(plan, lfirst_oid(lc))));
+	return lines;
 }
 
 } // namespace
@@ -231,9 +359,7 @@ List *
 explain(Oid view)
 {
 	ViewPlan *plan = analyze_view(view, CurrentMemoryContext);
-	Node_ *root = describe_query(plan->query);
-	Oid state = state_table(view);
-	const char *state_name = OidIsValid(state) ? get_rel_name(state) : "";
+	Node_ *root = describe_plan(plan);
 	List *lines = NIL;
 	int nlines = 0;
 	char **texts = nullptr;
@@ -243,9 +369,7 @@ explain(Oid view)
 		{
 			circuit::Operator op{Kind::kScan, Class::kIncremental, "", "", {}};
 
-			convert(root, class_of(plan), &op);
-			mark_scans(&op);
-			op.state = state_name;
+			convert(root, &op);
 			std::vector<std::string> rendered = circuit::render(op);
 			texts = (char **) malloc(sizeof(char *) * rendered.size());
 			for (const std::string &line : rendered)
@@ -258,11 +382,7 @@ explain(Oid view)
 	}
 	free(texts);
 
-	ListCell *lc;
-	foreach (lc, plan->bases)
-		lines = lappend(lines, psprintf("delta of %s: %s", get_rel_name(lfirst_oid(lc)),
-										how_changed(plan, lfirst_oid(lc))));
-	return lines;
+	return list_concat(lines, describe_deltas(plan, ""));
 }
 
 } // namespace tw::analyze

@@ -8,6 +8,8 @@
  */
 #include "analyze/key.hpp"
 #include "analyze/block.hpp"
+#include "analyze/recursion.hpp"
+#include "catalog/inner_relation.hpp"
 
 namespace tw::analyze
 {
@@ -168,7 +170,7 @@ relation_keys(Query *query, int rti)
 	switch (rte->rtekind)
 	{
 		case RTE_RELATION:
-			if (rte->relkind == RELKIND_MATVIEW)
+			if (catalog::is_maintained(rte->relid))
 			{
 				key = live_view_key(rte->relid);
 				return key ? list_make1(key) : NIL;
@@ -509,6 +511,8 @@ List *
 derive_key(Query *query, bool *exists)
 {
 	*exists = false;
+	if (is_recursive_set(query))
+		return all_columns(query, exists);
 	if (query->cteList != NIL || query->hasTargetSRFs)
 		return NIL;
 	if (query->setOperations)
@@ -539,7 +543,11 @@ List *
 live_view_key(Oid view)
 {
 	Oid relid = get_relname_relid("attachment", get_namespace_oid("tailwater_internal", true));
+	catalog::InnerRelation inner;
 	List *key = NIL;
+
+	if (catalog::find_inner_relation(view, &inner))
+		return inner.key;
 
 	if (!OidIsValid(relid))
 		return NIL;

@@ -112,6 +112,8 @@ shows_key_column(Query *query, int column)
 		return false;
 
 	RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
+	if (rte->rtekind == RTE_SUBQUERY && var->varattno > 0)
+		return shows_key_column(rte->subquery, var->varattno);
 	if (rte->rtekind != RTE_RELATION)
 		return false;
 
@@ -213,7 +215,7 @@ stored_query(const ViewPlan *plan, NullKeys nulls)
 
 	rte->rtekind = RTE_RELATION;
 	rte->relid = plan->view;
-	rte->relkind = RELKIND_MATVIEW;
+	rte->relkind = rel->rd_rel->relkind;
 	rte->rellockmode = AccessShareLock;
 	rte->eref = makeAlias(RelationGetRelationName(rel), NIL);
 	rte->inFromCl = true;
@@ -250,24 +252,31 @@ restricted_query(const ViewPlan *plan, NullKeys nulls)
 
 } // namespace
 
-const char *
-plan_keyed(ViewPlan *plan)
+namespace
 {
-	List *points = find_touch_points(plan->query);
-	Bitmapset *matchable = matchable_columns(plan->query);
+
+/* By point: the result columns that can be followed there. */
+List *
+known_columns(Query *query, List *points)
+{
+	Bitmapset *matchable = matchable_columns(query);
 	List *known = NIL;
 	ListCell *lc;
 
 	foreach (lc, points)
 	{
 		Bitmapset *columns = nullptr;
-		Query *query = touch_query(plan->query, (TouchPoint *) lfirst(lc), NIL, &columns);
+		Query *touch = touch_query(query, (TouchPoint *) lfirst(lc), NIL, &columns);
 
-		known = lappend(known, query ? bms_intersect(columns, matchable) : nullptr);
+		known = lappend(known, touch ? bms_intersect(columns, matchable) : nullptr);
 	}
+	return known;
+}
 
-	Bitmapset *columns = most_selective(plan->query, choose_columns(plan, known));
-
+/* Writes down the chosen columns, and which points they can follow. */
+void
+set_keys(ViewPlan *plan, Bitmapset *columns, List *points, List *known)
+{
 	plan->restrict_columns = (AttrNumber *) palloc(sizeof(AttrNumber) *
 												   Max(bms_num_members(columns), 1));
 	plan->nrestrict = 0;
@@ -282,6 +291,18 @@ plan_keyed(ViewPlan *plan)
 		plan->points[i].followed = !bms_is_empty(columns) &&
 								   bms_is_subset(columns, (Bitmapset *) list_nth(known, i));
 	}
+}
+
+} // namespace
+
+const char *
+plan_keyed(ViewPlan *plan)
+{
+	List *points = find_touch_points(plan->query);
+	List *known = known_columns(plan->query, points);
+	Bitmapset *columns = most_selective(plan->query, choose_columns(plan, known));
+
+	set_keys(plan, columns, points, known);
 	if (plan->query->cteList != NIL)
 		return "a recursive query";
 	if (bms_is_empty(columns))
@@ -291,6 +312,187 @@ plan_keyed(ViewPlan *plan)
 	plan->stored = stored_query(plan, NullKeys::kNeverMatch);
 	plan->stored_nulls = stored_query(plan, NullKeys::kMatch);
 	return nullptr;
+}
+
+/* ---- the input of groups ---- */
+
+namespace
+{
+
+AttrNumber
+add_key_column(Query *query, Var *var)
+{
+	AttrNumber column = find_target(query->targetList, (Node *) var);
+
+	if (column > 0)
+		return column;
+	column = list_length(query->targetList) + 1;
+	char *name = get_rte_attribute_name(rt_fetch(var->varno, query->rtable), var->varattno);
+	query->targetList = lappend(query->targetList, makeTargetEntry((Expr *) copyObject(var), column,
+																   pstrdup(name), false));
+	return column;
+}
+
+/* Columns of a table that may tell its rows: those of its keys, and what the query uses anyway. */
+void
+add_table_columns(Query *query, int rti, Bitmapset *used)
+{
+	Relation rel = table_open(rt_fetch(rti, query->rtable)->relid, AccessShareLock);
+	Bitmapset *columns = bms_union(used, RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY));
+
+	for (int c = bms_next_member(columns, -1); c >= 0; c = bms_next_member(columns, c))
+	{
+		AttrNumber attno = c + FirstLowInvalidHeapAttributeNumber;
+
+		if (attno <= 0)
+			continue;
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+		(void) add_key_column(query, makeVar(rti, attno, att->atttypid, att->atttypmod,
+											 att->attcollation, 0));
+	}
+	table_close(rel, NoLock);
+}
+
+void add_candidates(Query *query);
+
+/* Lets a subquery of FROM show what tells its rows: groups, partitions, and keys of what it reads. */
+void
+widen_subquery(RangeTblEntry *rte)
+{
+	Query *query = rte->subquery;
+	ListCell *lc;
+
+	if (query->setOperations || query->distinctClause != NIL || query->hasTargetSRFs)
+		return;
+	foreach (lc, query->targetList)
+		lfirst_node(TargetEntry, lc)->resjunk = false;
+	if (!query->hasAggs && query->groupClause == NIL && !query->havingQual &&
+		!query->hasWindowFuncs)
+		add_candidates(query);
+	for (int i = list_length(rte->eref->colnames); i < list_length(query->targetList); i++)
+	{
+		TargetEntry *tle = list_nth_node(TargetEntry, query->targetList, i);
+
+		Var *var = (Var *) tle->expr;
+
+		if (!tle->resname && IsA(var, Var) && var->varlevelsup == 0)
+			tle->resname = get_rte_attribute_name(rt_fetch(var->varno, query->rtable),
+												  var->varattno);
+		if (!tle->resname)
+			tle->resname = psprintf("c%d", i + 1);
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString(pstrdup(tle->resname)));
+	}
+}
+
+/* Adds whatever in FROM may tell rows of the input as columns of it. */
+void
+add_candidates(Query *query)
+{
+	ListCell *lc;
+
+	foreach (lc, from_relations(query))
+	{
+		int rti = lfirst_int(lc);
+		RangeTblEntry *rte = rt_fetch(rti, query->rtable);
+		ListCell *lt;
+
+		if (rte->rtekind == RTE_RELATION)
+			add_table_columns(query, rti, columns_used(query, rti));
+		if (rte->rtekind != RTE_SUBQUERY)
+			continue;
+		widen_subquery(rte);
+		foreach (lt, rte->subquery->targetList)
+			if (!lfirst_node(TargetEntry, lt)->resjunk)
+				(void) add_key_column(query,
+									  makeVarFromTargetEntry(rti, lfirst_node(TargetEntry, lt)));
+	}
+}
+
+/* The columns that are plain references, if any: these are computed without fail, and indexes may serve them. */
+Bitmapset *
+plain_columns(Query *query, Bitmapset *columns)
+{
+	Bitmapset *plain = nullptr;
+
+	for (int c = bms_next_member(columns, -1); c >= 0; c = bms_next_member(columns, c))
+		if (IsA(list_nth_node(TargetEntry, query->targetList, c - 1)->expr, Var))
+			plain = bms_add_member(plain, c);
+	return plain ? plain : columns;
+}
+
+/* The input with the chosen ones of the candidates as columns. */
+Query *
+with_keys(const Query *input, Query *candidates, Bitmapset *columns, Bitmapset **kept)
+{
+	Query *query = (Query *) copyObject(candidates);
+	int ninput = list_length(input->targetList);
+
+	query->targetList = list_truncate(query->targetList, ninput);
+
+	*kept = nullptr;
+	for (int c = bms_next_member(columns, -1); c >= 0; c = bms_next_member(columns, c))
+	{
+		Node *expr = (Node *) list_nth_node(TargetEntry, candidates->targetList, c - 1)->expr;
+
+		*kept = bms_add_member(*kept, c <= ninput ? c : add_key_column(query, castNode(Var, expr)));
+	}
+	return query;
+}
+
+Query *
+restricted_input(const ViewPlan *plan, const Query *input, NullKeys nulls)
+{
+	Query *query = restricted_query(plan, nulls);
+
+	query->targetList = list_truncate(query->targetList, list_length(input->targetList));
+	return query;
+}
+
+} // namespace
+
+ViewPlan *
+plan_keyed_input(const ViewPlan *plan, const Query *input)
+{
+	ViewPlan *keyed = (ViewPlan *) palloc0(sizeof(ViewPlan));
+	Query *candidates = (Query *) copyObject(input);
+	Bitmapset *columns;
+
+	if (input->cteList != NIL || input->setOperations)
+		return nullptr;
+	add_candidates(candidates);
+	columns = choose_columns(keyed, known_columns(candidates, find_touch_points(candidates)));
+	columns = most_selective(candidates, plain_columns(candidates, columns));
+	if (bms_is_empty(columns))
+		return nullptr;
+
+	keyed->context = plan->context;
+	keyed->view = plan->view;
+	keyed->strategy = Strategy::kKeyed;
+	keyed->query = with_keys(input, candidates, columns, &columns);
+	List *points = find_touch_points(keyed->query);
+	set_keys(keyed, columns, points, known_columns(keyed->query, points));
+	keyed->restricted = restricted_input(keyed, input, NullKeys::kNeverMatch);
+	keyed->restricted_nulls = restricted_input(keyed, input, NullKeys::kMatch);
+	return keyed;
+}
+
+int
+count_unfollowed(const ViewPlan *plan)
+{
+	int n = 0;
+
+	for (int i = 0; i < plan->npoints; i++)
+		n += !plan->points[i].followed;
+	return n;
+}
+
+bool
+is_keyed_by_groups(const ViewPlan *plan)
+{
+	for (int i = 0; i < plan->keyed_input->nrestrict; i++)
+		if (plan->keyed_input->restrict_columns[i] > plan->ngroup)
+			return false;
+	return true;
 }
 
 } // namespace tw::analyze

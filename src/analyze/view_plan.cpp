@@ -7,9 +7,14 @@
 #include "analyze/view_plan.hpp"
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
+#include "analyze/decompose.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
+#include "analyze/recursion.hpp"
 #include "analyze/refusal.hpp"
+#include "analyze/set_operation.hpp"
+#include "analyze/stage.hpp"
+#include "catalog/inner_relation.hpp"
 
 namespace tw::analyze
 {
@@ -80,6 +85,24 @@ set_key(ViewPlan *plan)
 		plan->key[plan->nkey++] = lfirst_int(lc);
 }
 
+/*
+ * True if the groups of a query whose input is not linear are better evaluated
+ * again than kept in state: more changes can be followed that way, or as many
+ * by the same columns.
+ */
+bool
+rather_keyed(const ViewPlan *plan)
+{
+	ViewPlan groups = *plan;
+
+	if (!plan->keyed_input || plan_keyed(&groups) != nullptr)
+		return false;
+
+	int lost = count_unfollowed(plan->keyed_input);
+	int lost_by_groups = count_unfollowed(&groups);
+	return lost_by_groups < lost || (lost_by_groups == lost && is_keyed_by_groups(plan));
+}
+
 void
 choose_strategy(ViewPlan *plan)
 {
@@ -92,13 +115,27 @@ choose_strategy(ViewPlan *plan)
 		plan->input = make_block((Query *) copyObject(query));
 		return;
 	}
-	if (query->hasAggs || query->groupClause != NIL || query->distinctClause != NIL ||
-		query->havingQual)
+	bool groups = query->hasAggs || query->groupClause != NIL || query->distinctClause != NIL ||
+				  query->havingQual;
+	if (groups || query->setOperations)
 	{
-		reason = plan_aggregate(plan);
-		if (reason == nullptr)
+		reason = groups ? plan_aggregate(plan) : plan_set_operation(plan);
+		if (reason == nullptr && !rather_keyed(plan))
 		{
 			plan->strategy = Strategy::kAggregate;
+			return;
+		}
+		if (reason == nullptr)
+			reason = plan->reason;
+		plan->keyed_input = nullptr;
+		plan->input = nullptr;
+	}
+	if (is_recursive_content(query))
+	{
+		reason = plan_recursion(plan);
+		if (reason == nullptr)
+		{
+			plan->strategy = Strategy::kRecursive;
 			return;
 		}
 	}
@@ -108,7 +145,8 @@ choose_strategy(ViewPlan *plan)
 	if (reason)
 	{
 		plan->strategy = Strategy::kRecompute;
-		plan->reason = reason;
+		if (!reads_recursion(query))
+			plan->reason = reason;
 	}
 }
 
@@ -130,38 +168,207 @@ rewritten_query(Relation view)
 	return linitial_node(Query, rewritten);
 }
 
-ViewPlan *
-analyze_view(Oid view, MemoryContext parent)
+namespace
 {
-	MemoryContext context = AllocSetContextCreate(parent, "tailwater view plan",
-												  ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	Relation rel = table_open(view, AccessShareLock);
-	ViewPlan *plan = (ViewPlan *) palloc0(sizeof(ViewPlan));
 
-	plan->context = context;
-	plan->view = view;
-	plan->owner = rel->rd_rel->relowner;
-	plan->query = rewritten_query(rel);
-	check_maintainable(plan->query, nullptr);
-	plan->query = normalize(plan->query);
+/* The table that holds a part of the view's query; there must be one. */
+Oid
+find_part(void *arg, int number, Query *query)
+{
+	List *inners = (List *) arg;
+
+	if (number >= list_length(inners))
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("an inner relation of the materialized view is missing"),
+				errhint("Use tailwater.release() and tailwater.maintain() to build it anew."));
+	return list_nth_oid(inners, number);
+}
+
+/* The query of a live view as it was written. */
+Query *
+whole_query(Oid view, Oid *owner)
+{
+	Relation rel = table_open(view, AccessShareLock);
+	Query *query = rewritten_query(rel);
+
+	*owner = rel->rd_rel->relowner;
+	check_maintainable(query, nullptr);
+	table_close(rel, NoLock);
+	return normalize(query);
+}
+
+/* True if the query is a LIMIT of an inner relation. */
+bool
+reads_inner_in_order(Query *query)
+{
+	catalog::InnerRelation inner;
+
+	return is_top_k(query) &&
+		   linitial_node(RangeTblEntry, query->rtable)->rtekind == RTE_RELATION &&
+		   catalog::find_inner_relation(linitial_node(RangeTblEntry, query->rtable)->relid, &inner);
+}
+
+/* Fills in all that follows from the query. */
+void
+plan_query(ViewPlan *plan, Query *query)
+{
 	BasesContext bases = {plan, NIL};
+	ListCell *lc;
+
+	plan->query = query;
 	(void) bases_walker((Node *) plan->query, &bases);
 	plan->needs_environment = environment_walker((Node *) plan->query, nullptr);
-	set_key(plan);
 	choose_strategy(plan);
-	ListCell *lc;
+	plan->top_k = reads_inner_in_order(plan->query);
 	foreach (lc, plan->only_bases)
 		if (list_member_oid(bases.reads_tree, lfirst_oid(lc)))
 		{
 			plan->strategy = Strategy::kRecompute;
 			plan->reason = "a table read both with and without its descendants";
 			plan->npoints = 0;
+			plan->keyed_input = nullptr;
 			plan->only_bases = foreach_delete_current (plan->only_bases, lc);
 		}
-	table_close(rel, NoLock);
+}
+
+ViewPlan *
+make_plan(Oid view, Oid owner, MemoryContext context)
+{
+	ViewPlan *plan = (ViewPlan *) palloc0(sizeof(ViewPlan));
+
+	plan->context = context;
+	plan->view = view;
+	plan->owner = owner;
+	return plan;
+}
+
+/* The plan of a view without its inner relations. */
+ViewPlan *
+plan_undivided(Oid view)
+{
+	Oid owner;
+	Query *query = whole_query(view, &owner);
+	ViewPlan *plan = make_plan(view, owner, CurrentMemoryContext);
+
+	plan->whole = (Query *) copyObject(query);
+	plan_query(plan, query);
+	return plan;
+}
+
+/* The parts of the view's query, of which it has one at least, and what is left. */
+Query *
+divided_query(Query *query, List *inners, List **parts)
+{
+	return decompose((Query *) copyObject(query), find_part, inners, parts);
+}
+
+} // namespace
+
+ViewPlan *
+analyze_view(Oid view, MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "tailwater view plan",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	catalog::InnerRelation inner;
+	bool is_inner = catalog::find_inner_relation(view, &inner);
+	Oid owner;
+	Query *whole = whole_query(is_inner ? inner.view : view, &owner);
+	List *inners = catalog::inner_relations(is_inner ? inner.view : view);
+	ViewPlan *plan = make_plan(view, owner, context);
+	List *parts = NIL;
+	Query *rest = inners == NIL ? (Query *) copyObject(whole)
+								: divided_query(whole, inners, &parts);
+
+	if (is_inner)
+	{
+		/* Only while the relations are being created is one missing. */
+		if (inner.number >= list_length(parts))
+			elog(ERROR, "inner relation %u is not part of its view", view);
+		plan->whole = rest = (Query *) list_nth(parts, inner.number);
+		rest = (Query *) copyObject(rest);
+	}
+	else
+	{
+		plan->whole = whole;
+		plan->inners = inners;
+	}
+	plan->query = plan->whole;
+	set_key(plan);
+	plan_query(plan, rest);
 	MemoryContextSwitchTo(old);
 	return plan;
+}
+
+namespace
+{
+
+struct Creation
+{
+	Oid view;
+	CreateRelation create;
+};
+
+/* Columns of the rows a query gives, under names of their own. */
+TupleDesc
+result_descriptor(Query *query)
+{
+	TupleDesc desc = ExecCleanTypeFromTL(query->targetList);
+
+	for (int i = 1; i <= desc->natts; i++)
+		namestrcpy(&TupleDescAttr(desc, i - 1)->attname, psprintf("c%d", i));
+	return desc;
+}
+
+Oid
+create_part(void *arg, int number, Query *query)
+{
+	Creation *creation = static_cast<Creation *>(arg);
+
+	return creation->create(creation->view, number, result_descriptor(query));
+}
+
+/* What it costs to follow a view, from following each row to evaluating everything again. */
+int
+rank_of(const ViewPlan *plan)
+{
+	const ViewPlan *keyed = keyed_part(plan);
+	const Query *query = plan->query;
+
+	if (plan->strategy == Strategy::kRecompute)
+		return plan->top_k ? 1 : 4;
+	if (!keyed)
+		return 0;
+	if (count_unfollowed(keyed) > 0)
+		return 3;
+	/* Groups that are evaluated again cost what is in them. */
+	return keyed == plan && (query->hasAggs || query->groupClause != NIL) ? 2 : 1;
+}
+
+} // namespace
+
+void
+create_inner_relations(Oid view, CreateRelation create)
+{
+	ViewPlan *plan = plan_undivided(view);
+	Creation creation = {view, create};
+	List *parts = NIL;
+
+	if (rank_of(plan) > 0)
+		(void) decompose(plan->whole, create_part, &creation, &parts);
+}
+
+bool
+whether_inner_pays(Oid view)
+{
+	ViewPlan *undivided = plan_undivided(view);
+	ViewPlan *divided = analyze_view(view, CurrentMemoryContext);
+	int rank = rank_of(divided);
+	ListCell *lc;
+
+	foreach (lc, divided->inners)
+		rank = Max(rank, rank_of(analyze_view(lfirst_oid(lc), CurrentMemoryContext)));
+	return rank < rank_of(undivided);
 }
 
 } // namespace tw::analyze

@@ -17,6 +17,7 @@ enum class Strategy : char
 {
 	kLinear,    /* select-project-join: the delta of the query is the delta of the view */
 	kAggregate, /* groups over a select-project-join input, kept in state */
+	kRecursive, /* the content of WITH RECURSIVE, by rounds over what changed */
 	kKeyed,     /* touched keys are evaluated again */
 	kRecompute  /* the query is evaluated again and compared */
 };
@@ -45,10 +46,20 @@ enum class AggregateKind : char
 	kAvgInt,     /* avg(int2, int4) */
 	kSumNumeric, /* sum(int8, numeric) */
 	kAvgNumeric, /* avg(int8, numeric) */
+	kVarNumeric, /* variance and stddev of integers and numeric */
+	kFloatSum,   /* sum(float4, float8) */
+	kFloatOne,   /* avg, variance, stddev of float4 and float8 */
+	kFloatTwo,   /* corr, covar, regr */
+	kSumInterval,
+	kAvgInterval,
+	kSumMoney,
 	kMin,
 	kMax,
 	kBoolAnd,
-	kBoolOr
+	kBoolOr,
+	kBitAnd, /* of integers, as the two below */
+	kBitOr,
+	kBitXor
 };
 
 /* One distinct aggregate call of the query. */
@@ -57,23 +68,43 @@ struct AggregateSpec
 	AggregateKind kind;
 	Aggref *aggref;
 	AttrNumber argument; /* column of the input block, 0: none */
+	AttrNumber second;   /* another argument, 0: none */
 	AttrNumber filter;   /* boolean column of the input block, 0: none */
+	int distinct;        /* which of the plan's distinct inputs it takes, from 1; 0: all rows */
 	AttrNumber state;    /* its first column in the state table */
 	int nstate;          /* number of its state columns */
 	Oid argtype;
 	int16 typlen;
 	bool typbyval;
-	Oid compare; /* min, max: btree comparison function of the argument */
+	Oid compare;    /* min, max: btree comparison function of the argument */
+	bool one_image; /* min, max: equal values look the same */
 	Oid collation;
 };
+
+/*
+ * The distinct values that some aggregates of a grouped view take: groups of
+ * their own, by the view's group columns and the argument, kept in a state table of
+ * their own.
+ */
+struct DistinctInput
+{
+	AttrNumber argument; /* columns of the input block */
+	AttrNumber filter;   /* 0: none */
+	struct ViewPlan *plan;
+};
+
+struct Recursion;
 
 struct ViewPlan
 {
 	MemoryContext context;
 	Oid view;
 	Oid owner;
-	Query *query; /* the whole query, rewritten, CTEs inlined */
+	Query *whole; /* the view's query, rewritten, CTEs inlined */
+	Query *query; /* the same, or what is left of it over inner relations */
+	List *inners; /* OIDs of the view's inner relations (catalog/inner_relation.hpp), in order */
 	Strategy strategy;
+	bool top_k;             /* a LIMIT of an inner relation, which has an index in its order */
 	const char *reason;     /* why it is not incremental, for people; null where it is */
 	List *bases;            /* OIDs of the relations it reads, each once */
 	List *only_bases;       /* those of them it reads without their descendants (FROM ONLY) */
@@ -86,12 +117,24 @@ struct ViewPlan
 	/* kLinear: gives the view's rows. kAggregate: gives keys, then arguments. Else null. */
 	Block *input;
 
+	/*
+	 * kAggregate, where the input is not linear: the plan by which its touched rows are evaluated, under
+	 * the old and under the new snapshot. `query` has the input's columns, then key columns of its own;
+	 * `restricted` has the input's columns only. `input` has no occurrences then.
+	 */
+	ViewPlan *keyed_input;
+
+	Recursion *recursion; /* kRecursive */
+
 	/* kAggregate */
 	int ngroup; /* number of group columns, the first columns of the input */
 	int naggregates;
 	AggregateSpec *aggregates;
-	List *finalize; /* target list over (keys, aggregate results), varno OUTER_VAR */
-	Node *having;   /* qual over the same, or null */
+	int ndistinct;
+	DistinctInput *distinct;
+	List *finalize;     /* target list over (keys, aggregate results), varno OUTER_VAR */
+	Node *having;       /* qual over the same, or null */
+	Node *multiplicity; /* how many rows of the view a group is (int8), over the same; null: one */
 
 	/*
 	 * kAggregate: the input block restricted to touched groups. kKeyed: the whole query restricted to
@@ -103,12 +146,19 @@ struct ViewPlan
 	Query *restricted;
 	Query *restricted_nulls;
 
-	/* kKeyed: the view's own rows of the touched keys, and where base tables are read. */
+	/* kKeyed: the view's own rows of the touched keys (null: see keyed_input), and where base tables are read. */
 	Query *stored;
 	Query *stored_nulls;
 	int npoints;
 	TouchPoint *points;
 };
+
+/* The plan, or the part of it, that evaluates touched keys again; null where there is none. */
+inline const ViewPlan *
+keyed_part(const ViewPlan *plan)
+{
+	return plan->strategy == Strategy::kKeyed ? plan : plan->keyed_input;
+}
 
 constexpr const char *kKeysName = "tailwater keys";
 constexpr const char *kDeltaName = "tailwater delta %d";
@@ -119,6 +169,18 @@ constexpr const char *kWeightName = "tw_weight";
  * parent. Raises 0A000 for what cannot be maintained. Runs as the view's owner.
  */
 ViewPlan *analyze_view(Oid view, MemoryContext parent);
+
+/*
+ * Makes the hidden relations that keep parts of the view's query, where that
+ * makes it cheaper to follow; create makes one for a part, given its number and
+ * columns. The view has none yet. They are filled by the caller, who asks
+ * whether_inner_pays() when their keys are known.
+ */
+using CreateRelation = Oid (*)(Oid view, int number, TupleDesc desc);
+void create_inner_relations(Oid view, CreateRelation create);
+
+/* True if the view is followed at lower cost with its inner relations than without. */
+bool whether_inner_pays(Oid view);
 
 /* The view's query, rewritten under the owner's rights as REFRESH does; relations are locked for reading. */
 Query *rewritten_query(Relation view);

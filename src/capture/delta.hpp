@@ -28,6 +28,7 @@ struct Delta
 {
 	Oid relid;
 	TupleDesc desc;
+	bool many;   /* rows of many statements: some may have come and gone again */
 	bool reset;  /* truncated or otherwise changed beyond rows: what reads it must be rebuilt */
 	List *parts; /* DeltaPart; a live view has `set` instead */
 	ZSet *set;

@@ -9,6 +9,9 @@
  * the count is back at the outermost one. All inputs are then new, and "old" is
  * new minus the batch's delta.
  *
+ * The command that began the outermost statement tells old rows from new ones:
+ * everything that the batch changes is changed by this command or a later one.
+ *
  * The count and the pending changes belong to the transaction. What a rolled
  * back subtransaction counted in or added is dropped with it.
  */
@@ -25,9 +28,11 @@ struct Pending
 	MemoryContext context; /* child of TopTransactionContext, or null */
 	List *open;            /* nest level of each statement under way, innermost first */
 	List *changes;
+	CommandId first;   /* see first_command() */
+	CommandId applied; /* changes of earlier commands are in the views */
 };
 
-Pending pending = {nullptr, NIL, NIL};
+Pending pending = {nullptr, NIL, NIL, InvalidCommandId, FirstCommandId};
 
 MemoryContext
 pending_context()
@@ -46,6 +51,8 @@ forget_transaction(XactEvent event, void *unused)
 	pending.context = nullptr;
 	pending.open = NIL;
 	pending.changes = NIL;
+	pending.first = InvalidCommandId;
+	pending.applied = FirstCommandId;
 }
 
 void
@@ -107,7 +114,7 @@ bool
 reaches_by_tree(const Change *change, Oid relid, bool with_descendants)
 {
 	/* TRUNCATE fires the triggers of each table, and INSERT reaches partitions only. */
-	if (change->truncated || (!change->old_rows && !get_rel_relispartition(relid)))
+	if (change->exact || change->truncated || (!change->old_rows && !get_rel_relispartition(relid)))
 		return false;
 	return is_descendant(relid, change->relid) ||
 		   (with_descendants && share_descendant(relid, change->relid));
@@ -117,6 +124,8 @@ reaches_by_tree(const Change *change, Oid relid, bool with_descendants)
 bool
 mixes_relations(const Change *change, Oid relid, bool with_descendants)
 {
+	if (change->exact)
+		return false;
 	if (change->relid != relid)
 		return !is_descendant(change->relid, relid) && !get_rel_relispartition(relid);
 	return !with_descendants && change->old_rows && find_inheritance_children(relid, NoLock) != NIL;
@@ -283,8 +292,21 @@ enter_statement()
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 
+	/* Not the current command: a BEFORE trigger of a user may have gone on since the statement began. */
+	if (pending.open == NIL)
+	{
+		CommandId command = ActiveSnapshotSet() ? GetActiveSnapshot()->curcid : InvalidCommandId;
+
+		pending.first = command < pending.applied ? InvalidCommandId : command;
+	}
 	pending.open = lcons_int(GetCurrentTransactionNestLevel(), pending.open);
 	MemoryContextSwitchTo(old);
+}
+
+CommandId
+first_command()
+{
+	return pending.first;
 }
 
 bool
@@ -381,6 +403,7 @@ take_changes()
 	List *changes = pending.changes;
 
 	pending.changes = NIL;
+	pending.applied = GetCurrentCommandId(false) + 1;
 	return changes;
 }
 
@@ -519,6 +542,7 @@ delta_of(Oid relid, List *changes, bool with_descendants)
 			table_close(rel, NoLock);
 		}
 		delta->reset |= change->truncated;
+		delta->many |= change->exact;
 		if (mixes_relations(change, relid, with_descendants))
 		{
 			delta->reset = true;

@@ -19,6 +19,8 @@ struct Change
 	bool truncated;
 	bool copied;    /* the rows are the change's own */
 	int nest_level; /* of the (sub)transaction */
+	bool
+		exact; /* read from the write-ahead log: rows of this relation alone, of any number of statements */
 
 	/* Filled at the first call of touches_columns(). */
 	bool compared;
@@ -42,6 +44,14 @@ bool is_outside_statement();
 
 /* Adds what an AFTER ROW trigger call saw to the pending batch. */
 void add_row_change(TriggerData *trigger);
+
+/*
+ * The command by whose number rows of before the pending batch can be told from
+ * those that it changed: what was there when the batch began is visible to this
+ * command. InvalidCommandId where there is none: an earlier batch of the same
+ * command, made by a user's trigger, has been applied already.
+ */
+CommandId first_command();
 
 /* The AFTER STATEMENT trigger of the statement has done its work. */
 void leave_statement();

@@ -438,7 +438,7 @@ zset_size(ZSet *set)
 
 	while (const ZSet *part = next_part(&parts))
 		for (int i = 0; i < part->nentries; i++)
-			size += Abs(part->entries[i].weight);
+			size += std::abs(part->entries[i].weight);
 	return size;
 }
 

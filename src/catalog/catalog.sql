@@ -69,6 +69,15 @@ CREATE INDEX recording_view ON tailwater_internal.recording (view);
 CREATE TABLE tailwater_internal.state (
 	view oid, operator int, relation oid NOT NULL, PRIMARY KEY (view, operator));
 
+-- Hidden relations of views whose queries are chains of queries, see src/analyze/decompose.hpp.
+CREATE TABLE tailwater_internal.inner_relation (
+	relation oid PRIMARY KEY,
+	view oid NOT NULL,
+	number int NOT NULL,               -- of the part of the query
+	key_index oid NOT NULL,            -- index by which its rows are found
+	key_columns int2vector NOT NULL);  -- columns that identify a row, empty: its image does
+CREATE UNIQUE INDEX inner_relation_view ON tailwater_internal.inner_relation (view, number);
+
 -- Versions: the changes of version v are the log rows whose xid snapshot(v)
 -- sees and snapshot(v - 1) does not.
 CREATE TABLE tailwater_internal.version (
@@ -76,3 +85,15 @@ CREATE TABLE tailwater_internal.version (
 	snapshot pg_catalog.pg_snapshot NOT NULL,
 	lsn pg_catalog.pg_lsn NOT NULL,
 	committed_at timestamptz NOT NULL);
+
+-- How far the deferred views are: they are as the snapshot sees the database,
+-- and the write-ahead log was decoded up to the position. One row.
+CREATE TABLE tailwater_internal.frontier (
+	snapshot pg_catalog.pg_snapshot NOT NULL,
+	lsn pg_catalog.pg_lsn NOT NULL,
+	advanced_at timestamptz NOT NULL);
+
+-- Deferred views that the maintainer is to compute as a whole.
+CREATE TABLE tailwater_internal.rebuild (
+	view oid PRIMARY KEY,
+	since timestamptz NOT NULL);

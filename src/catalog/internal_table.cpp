@@ -278,4 +278,58 @@ ensure_planner_index(Oid table, const char *name, List *columns)
 	CommandCounterIncrement();
 }
 
+Oid
+internal_namespace()
+{
+	return get_namespace_oid("tailwater_internal", false);
+}
+
+void
+create_order_index(Oid table, const char *name, List *columns, List *operators, List *nulls_first)
+{
+	Relation rel = table_open(table, ShareLock);
+	TupleDesc desc = RelationGetDescr(rel);
+	IndexInfo *info = makeNode(IndexInfo);
+	Oid collations[INDEX_MAX_KEYS];
+	Oid opclasses[INDEX_MAX_KEYS];
+	int16 options[INDEX_MAX_KEYS];
+	List *taken = NIL;
+	List *names = NIL;
+	int n = 0;
+	ListCell *lc;
+	ListCell *lo;
+	ListCell *ln;
+
+	forthree (lc, columns, lo, operators, ln, nulls_first)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, lfirst_int(lc) - 1);
+		Oid opfamily, opcintype;
+		int16 strategy;
+
+		taken = lappend_int(taken, lfirst_int(lc));
+		if (!is_small_key(desc, taken) ||
+			!get_ordering_op_properties(lfirst_oid(lo), &opfamily, &opcintype, &strategy))
+			break;
+		opclasses[n] = GetDefaultOpClass(att->atttypid, BTREE_AM_OID);
+		if (get_opclass_family(opclasses[n]) != opfamily)
+			break;
+		collations[n] = att->attcollation;
+		options[n] = (strategy == BTGreaterStrategyNumber ? INDOPTION_DESC : 0) |
+					 (lfirst_int(ln) ? INDOPTION_NULLS_FIRST : 0);
+		info->ii_IndexAttrNumbers[n++] = att->attnum;
+		names = lappend(names, pstrdup(NameStr(att->attname)));
+	}
+	if (n > 0)
+	{
+		info->ii_ReadyForInserts = true;
+		info->ii_Am = BTREE_AM_OID;
+		info->ii_Context = CurrentMemoryContext;
+		info->ii_NumIndexAttrs = info->ii_NumIndexKeyAttrs = n;
+		(void) pg::create_index(rel, name, info, names, BTREE_AM_OID, collations, opclasses,
+								options);
+	}
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
+}
+
 } // namespace tw::catalog

@@ -40,4 +40,14 @@ Oid create_lookup_index(Oid table, const char *name, List *columns, Uniqueness u
  */
 void ensure_planner_index(Oid table, const char *name, List *columns);
 
+/*
+ * Creates an index on the columns, sorted by the operators, as far as they are
+ * small enough and the operators are those of their types' default order.
+ */
+void create_order_index(Oid table, const char *name, List *columns, List *operators,
+						List *nulls_first);
+
+/* OID of schema tailwater_internal. */
+Oid internal_namespace();
+
 } // namespace tw::catalog

@@ -6,6 +6,7 @@
  * CommandCounterIncrement() is seen, as with the system catalogs.
  */
 #include "catalog/live_view.hpp"
+#include "catalog/inner_relation.hpp"
 
 namespace tw::catalog
 {
@@ -36,8 +37,11 @@ live_view_from_tuple(HeapTuple tup, TupleDesc desc)
 	return view;
 }
 
+namespace
+{
+
 bool
-find_live_view(Oid view, LiveView *out)
+find_attachment(Oid view, LiveView *out)
 {
 	Oid relid = internal_relation("attachment");
 
@@ -60,6 +64,26 @@ find_live_view(Oid view, LiveView *out)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return found;
+}
+
+} // namespace
+
+bool
+find_live_view(Oid view, LiveView *out)
+{
+	InnerRelation inner;
+
+	if (find_attachment(view, out))
+		return true;
+	if (!find_inner_relation(view, &inner))
+		return false;
+	/* It shares everything with its view, which may not be attached yet, but not the log. */
+	if (!find_attachment(inner.view, out))
+		*out = {inner.view, Mode::kImmediate, 0, InvalidOid, InvalidOid, 0};
+	out->view = view;
+	out->log = InvalidOid;
+	out->key_index = inner.key_index;
+	return true;
 }
 
 } // namespace tw::catalog

@@ -23,7 +23,10 @@ enum class Part : std::uint8_t
 {
 	kNew,
 	kDelta,
-	kOld
+	kOld,
+	/* Of recursive queries, which see rows go before others come (see state/recursion.cpp). */
+	kGone,  /* what went, as positive weights; delta is what came */
+	kFormer /* before both */
 };
 
 /* parts[i]: what the term reads of input i. */

@@ -251,8 +251,8 @@ builder_main(int number)
 int64
 attach_aside(const Build &wanted, Caller caller)
 {
-	if (caller == Caller::kUtility &&
-		(wanted.mode != catalog::Mode::kImmediate || attaches_at_once(wanted.view)))
+	if (caller == Caller::kUtility && (wanted.mode != catalog::Mode::kImmediate ||
+									   way_to_attach(wanted.view) != maintain::Way::kBeside))
 		return attach_listed(wanted.view);
 
 	Waiting waiting = {maintain::reserve_build(&wanted), nullptr};

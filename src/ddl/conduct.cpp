@@ -4,7 +4,6 @@
 #include "ddl/conduct.hpp"
 
 #include "ddl/aside.hpp"
-#include "maintain/build.hpp"
 #include "maintain/maintain.hpp"
 
 namespace tw::ddl
@@ -77,13 +76,13 @@ end_conducting()
 	depth = 0;
 }
 
-bool
-attaches_at_once(Oid view)
+maintain::Way
+way_to_attach(Oid view)
 {
-	bool at_once = false;
+	maintain::Way way = maintain::Way::kHere;
 
-	run_stage([&] { at_once = maintain::can_attach_at_once(view); });
-	return at_once;
+	run_stage([&] { way = maintain::way_to_attach(view); });
+	return way;
 }
 
 bool

@@ -9,6 +9,7 @@
 
 #include "pg/postgres.hpp"
 #include "ddl/options.hpp"
+#include "maintain/build.hpp"
 
 namespace tw::ddl
 {
@@ -41,8 +42,8 @@ void unlist(Oid view);
 /* Attaches a listed view as it was asked for. Returns the number of rows of one that had no content. */
 int64 attach_listed(Oid view);
 
-/* True if attaching the view takes only a moment; its base tables are then locked. */
-bool attaches_at_once(Oid view);
+/* maintain::way_to_attach() */
+maintain::Way way_to_attach(Oid view);
 
 /* Makes an attached view plain but leaves it on the list. */
 void detach_listed(Oid view);

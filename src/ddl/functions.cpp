@@ -71,7 +71,7 @@ maintain_aside(Oid view, catalog::Mode mode)
 	maintain::Build wanted = {};
 
 	if (mode != catalog::Mode::kImmediate || !is_populated(view) ||
-		catalog::find_live_view(view, &live) || attaches_at_once(view))
+		catalog::find_live_view(view, &live) || way_to_attach(view) != maintain::Way::kBeside)
 		return false;
 
 	wanted.listed = !catalog::find_listing(view, &listing);

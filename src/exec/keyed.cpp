@@ -2,17 +2,20 @@
  * keyed.cpp - evaluates touched keys again.
  *
  * Three steps: the touch queries of all places where changed tables are read
- * give the touched keys; the view's own rows of these keys go, and the rows
+ * give the touched keys; the rows that these keys had before go, and the rows
  * that the restricted query gives come. What is equal in both cancels in the
- * set. Keys are told apart by equality, not by image, since the restricted
- * query is joined with them. Keys beyond memory are spilled in order of their
- * hash, and are told apart and evaluated a part at a time. Keys with a null in them are rare and joined by a
+ * set. A view itself holds its rows of before; those of the input of an
+ * aggregate are given by the restricted query under the old snapshot. Keys are
+ * told apart by equality, not by image, since the restricted query is joined
+ * with them. Keys beyond memory are spilled in order of their hash, and are told
+ * apart and evaluated a part at a time. Keys with a null in them are rare and joined by a
  * condition that cannot use indexes, so they are kept and run apart.
  */
 #include "exec/keyed.hpp"
 #include "analyze/block.hpp"
 #include "analyze/touch.hpp"
 #include "capture/spill.hpp"
+#include "exec/data_error.hpp"
 
 namespace tw::exec
 {
@@ -47,7 +50,7 @@ struct KeyedOperator
 	bool keys_may_fail;         /* computing a key column can raise an error */
 	List *touches;              /* CachedTouch */
 	CachedQuery *restricted[2]; /* by: has keys with nulls */
-	CachedQuery *stored[2];
+	CachedQuery *stored[2];     /* null where rows of before are read under the old snapshot */
 };
 
 namespace
@@ -183,30 +186,6 @@ used_columns(const ViewPlan *plan, Oid relid)
 	return used;
 }
 
-bool
-may_fail(Oid function, void *unused)
-{
-	return !get_func_leakproof(function);
-}
-
-/*
- * True if evaluating the query's expressions could raise an error. Comparisons
- * that order or equate values do not, nor do leakproof functions.
- */
-bool
-may_fail_walker(Node *node, void *unused)
-{
-	if (node == nullptr)
-		return false;
-	if (IsA(node, Query))
-		return pg::walk_query((Query *) node, may_fail_walker, unused, 0);
-	if (IsA(node, OpExpr) && get_op_btree_interpretation(((OpExpr *) node)->opno) != NIL)
-		return may_fail_walker((Node *) ((OpExpr *) node)->args, unused);
-	if (check_functions_in_node(node, may_fail, nullptr))
-		return true;
-	return pg::walk_expression(node, may_fail_walker, unused);
-}
-
 const CachedTouch *
 touch_of(KeyedOperator *op, int point, List *changed)
 {
@@ -229,7 +208,7 @@ touch_of(KeyedOperator *op, int point, List *changed)
 	for (int i = 0; i < op->plan->nrestrict; i++)
 		if (!bms_is_member(op->plan->restrict_columns[i], known))
 			touch->followed = false;
-	touch->may_fail = query && may_fail_walker((Node *) query, nullptr);
+	touch->may_fail = query && can_fail((Node *) query);
 	touch->point = point;
 	touch->changed = list_copy(changed);
 	if (query)
@@ -300,6 +279,20 @@ collect_row(void *arg, TupleTableSlot *row, int64 weight)
 	(void) capture::zset_add(collecting->out, row, collecting->sign * weight);
 }
 
+/* The rows of before. */
+void
+evaluate_old(const KeyedOperator *op, int which, NamedStore *keys, Collecting *before)
+{
+	if (op->stored[which])
+	{
+		run_query(op->stored[which], keys, 1, WeightColumn::kNone, collect_row, before);
+		return;
+	}
+	PushCopiedSnapshot(old_snapshot());
+	run_query(op->restricted[which], keys, 1, WeightColumn::kNone, collect_row, before);
+	PopActiveSnapshot();
+}
+
 void
 evaluate_keys(const KeyedOperator *op, const KeySet *keys, ZSet *out)
 {
@@ -311,7 +304,7 @@ evaluate_keys(const KeyedOperator *op, const KeySet *keys, ZSet *out)
 
 		if (keys->counts[which] > 0)
 		{
-			run_query(op->stored[which], &store, 1, WeightColumn::kNone, collect_row, &before);
+			evaluate_old(op, which, &store, &before);
 			run_query(op->restricted[which], &store, 1, WeightColumn::kNone, collect_row, &after);
 		}
 		tuplestore_end(keys->stores[which]);
@@ -387,53 +380,6 @@ evaluate_all_keys(const KeyedOperator *op, KeySet *keys, ZSet *out)
 namespace
 {
 
-/*
- * Runs fn() so that an error about data in it can be survived; returns false
- * then. Touch queries look at rows that the view's query leaves out, and a
- * restriction by a computed key may be evaluated before such rows are left
- * out: both may fail where the query itself never would.
- */
-template <typename Fn>
-bool
-survive_data_errors(bool may_fail, Fn &&fn)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool succeeded = true;
-
-	if (!may_fail)
-	{
-		fn();
-		return true;
-	}
-	BeginInternalSubTransaction(nullptr);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		PushActiveSnapshot(GetActiveSnapshot());
-		fn();
-		PopActiveSnapshot();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		ErrorData *error = CopyErrorData();
-
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-			error->sqlerrcode != ERRCODE_CARDINALITY_VIOLATION)
-			PG_RE_THROW();
-		FlushErrorState();
-		FreeErrorData(error);
-		RollbackAndReleaseCurrentSubTransaction();
-		succeeded = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return succeeded;
-}
-
 bool
 run_touch(const CachedTouch *touch, NamedStore *stores, int nstores, RowCallback callback,
 		  void *arg)
@@ -454,9 +400,7 @@ keys_may_fail(const ViewPlan *plan)
 
 		/* Arms of a set operation compute the column each in its own way. */
 		if (plan->query->setOperations ||
-			may_fail_walker((Node *) list_nth_node(TargetEntry, plan->query->targetList, column)
-								->expr,
-							nullptr))
+			can_fail((Node *) list_nth_node(TargetEntry, plan->query->targetList, column)->expr))
 			return true;
 	}
 	return false;
@@ -485,8 +429,11 @@ make_keyed_operator(const ViewPlan *plan, TupleDesc view, const bool *stale)
 	op->keys_may_fail = keys_may_fail(plan);
 	op->restricted[0] = make_cached_query(plan->restricted, plan->context, stale);
 	op->restricted[1] = make_cached_query(plan->restricted_nulls, plan->context, stale);
-	op->stored[0] = make_cached_query(plan->stored, plan->context, stale);
-	op->stored[1] = make_cached_query(plan->stored_nulls, plan->context, stale);
+	if (plan->stored)
+	{
+		op->stored[0] = make_cached_query(plan->stored, plan->context, stale);
+		op->stored[1] = make_cached_query(plan->stored_nulls, plan->context, stale);
+	}
 	MemoryContextSwitchTo(old);
 	return op;
 }
@@ -499,7 +446,8 @@ run_keyed(KeyedOperator *op, List *deltas, ZSet *out)
 	List *changed = NIL;
 	int nstores = make_stores(op, deltas, stores, &changed);
 	KeySet *keys = nullptr;
-	bool everything = plan->npoints == 0;
+	bool reads_old = plan->restricted && !plan->stored;
+	bool everything = plan->npoints == 0 || (reads_old && !old_snapshot());
 
 	for (int i = 0; i < plan->npoints && !everything; i++)
 	{

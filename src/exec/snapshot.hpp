@@ -10,10 +10,21 @@ namespace tw::exec
 
 /*
  * The snapshot maintenance reads under: what is committed now, or the
- * transaction's own where its isolation level fixes one; with all this
- * transaction has done so far. The caller pushes a copy of it.
+ * transaction's own where its isolation level fixes one, or the one given to
+ * fix_snapshot(); with all this transaction has done so far. The caller pushes
+ * a copy of it.
  */
 Snapshot maintenance_snapshot();
+
+/* From now on maintenance reads under this registered snapshot; null: no more. */
+void fix_snapshot(Snapshot snapshot);
+
+/*
+ * A snapshot that differs from the active one in that it sees all relations as
+ * they were before the batch, live views included. Null where there is none: then
+ * evaluate everything again. The caller pushes a copy of it.
+ */
+Snapshot old_snapshot();
 
 /* Replaces the active snapshot by a newer one, after waiting for a lock. */
 void renew_snapshot();

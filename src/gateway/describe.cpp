@@ -148,7 +148,7 @@ to_view_info(const ViewDefinition *definition)
 Right
 right_to_read(Oid role, Oid view, const AttrNumber *attnums, int count)
 {
-	if (pg_namespace_aclcheck(get_rel_namespace(view), role, ACL_USAGE) != ACLCHECK_OK)
+	if (!pg::may_use_schema(get_rel_namespace(view), role))
 		return Right::kNone;
 	if (pg_class_aclcheck(view, role, ACL_SELECT) == ACLCHECK_OK)
 		return Right::kGranted;

@@ -597,7 +597,7 @@ prepare_request(Reader *reader)
 
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(view)))
 		refuse(kNotFoundState, "the view does not exist any more");
-	if (pg_namespace_aclcheck(get_rel_namespace(view), anonymous_role, ACL_USAGE) != ACLCHECK_OK)
+	if (!pg::may_use_schema(get_rel_namespace(view), anonymous_role))
 		refuse(kNotFoundState, psprintf("view \"%s\" does not exist", wish.view.c_str()));
 	definition = look_up_view(view, true);
 	if (definition == nullptr && right_to_read(anonymous_role, view, nullptr, 0) != Right::kGranted)

@@ -287,7 +287,7 @@ beat(int64 now)
 static void
 main_loop()
 {
-	WaitEventSet *events = CreateWaitEventSet(TopMemoryContext, 3);
+	WaitEventSet *events = pg::create_lasting_wait_event_set(3);
 	bool wanted = true; /* a round of the session */
 	bool failed = false;
 	int64 retry_at = 0;

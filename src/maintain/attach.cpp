@@ -8,17 +8,23 @@
  * rights the owner of the view has.
  */
 #include "maintain/maintain.hpp"
+#include "analyze/recursion.hpp"
 #include "maintain/attach_steps.hpp"
 #include "maintain/batch.hpp"
 #include "maintain/build.hpp"
 #include "maintain/content.hpp"
+#include "maintain/deferred.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
+#include "analyze/decompose.hpp"
+#include "analyze/stage.hpp"
+#include "catalog/inner_relation.hpp"
 #include "catalog/internal_table.hpp"
 #include "catalog/view_list.hpp"
 #include "capture/image.hpp"
 #include "capture/statement.hpp"
 #include "capture/triggers.hpp"
+#include "decode/frontier.hpp"
 #include "feed/log.hpp"
 #include "state/writer.hpp"
 #include "worker/shmem.hpp"
@@ -93,7 +99,7 @@ lock_below(Oid relation, LOCKMODE lock)
 	ListCell *lc;
 
 	LockRelationOid(relation, lock);
-	if (get_rel_relkind(relation) != RELKIND_MATVIEW)
+	if (!catalog::is_maintained(relation))
 		return;
 	foreach (lc, read_internal("base", 2, relation, 1))
 		lock_below(lfirst_oid(lc), lock);
@@ -110,7 +116,7 @@ add_below(List **tables, Oid relation)
 	ListCell *lc;
 
 	*tables = list_append_unique_oid(*tables, relation);
-	if (get_rel_relkind(relation) != RELKIND_MATVIEW)
+	if (!catalog::is_maintained(relation))
 		return;
 	foreach (lc, read_internal("base", 2, relation, 1))
 		add_below(tables, lfirst_oid(lc));
@@ -152,8 +158,7 @@ tables_of(const ViewPlan *plan, LOCKMODE lock)
 						 : find_all_inheritors(base, NoLock, nullptr))
 			above = list_concat_unique_oid(above, capture::ancestors_of(lfirst_oid(la)));
 
-		foreach (la,
-				 get_rel_relkind(base) == RELKIND_MATVIEW ? read_internal("base", 2, base, 1) : NIL)
+		foreach (la, catalog::is_maintained(base) ? read_internal("base", 2, base, 1) : NIL)
 			lock_below(lfirst_oid(la), lock);
 		foreach (la, above)
 			LockRelationOid(lfirst_oid(la), lock);
@@ -187,15 +192,19 @@ check_base(Oid base)
 
 } // namespace
 
+/* From now on changes of the tables are captured: by triggers, or in the write-ahead log. */
 void
-create_base_triggers(List *tables)
+capture_changes(List *tables, catalog::Mode mode)
 {
 	ListCell *lc;
 
 	foreach (lc, tables)
-	{
 		check_base(lfirst_oid(lc));
-		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_MATVIEW)
+	if (mode == catalog::Mode::kDeferred)
+		log_whole_rows(tables);
+	foreach (lc, tables)
+	{
+		if (mode == catalog::Mode::kImmediate && !catalog::is_maintained(lfirst_oid(lc)))
 			(void) capture::create_triggers(lfirst_oid(lc));
 		invalidate(lfirst_oid(lc));
 	}
@@ -260,40 +269,59 @@ find_key_index(const ViewPlan *plan)
 	return index;
 }
 
-/* Rows of a keyed view are looked up by the touched keys. */
+/* Rows of a keyed view are looked up by the touched keys, those of a recursive one by what its step joins. */
 void
 ensure_touch_index(const ViewPlan *plan)
 {
 	List *columns = NIL;
 
-	if (plan->strategy != Strategy::kKeyed)
+	if (plan->strategy == Strategy::kRecursive)
+		columns = plan->recursion->joined;
+	else if (plan->strategy != Strategy::kKeyed)
 		return;
 	for (int i = 0; i < plan->nrestrict; i++)
 		columns = lappend_int(columns, plan->restrict_columns[i]);
+	if (columns == NIL)
+		return;
 	catalog::ensure_planner_index(plan->view,
 								  ChooseRelationName(get_rel_name(plan->view), nullptr, "tw_touch",
 													 get_rel_namespace(plan->view), false),
 								  columns);
 }
 
-void
-create_state(const ViewPlan *plan)
+namespace
 {
-	if (plan->strategy != Strategy::kAggregate)
-		return;
 
-	Oid table = catalog::create_internal_table(psprintf("state_%u", plan->view),
-											   state::state_descriptor(plan));
+/* The state table of an operator of the view: 0 for its groups, then its distinct inputs. */
+void
+create_state_table(const ViewPlan *plan, int number)
+{
+	char *name = number == 0 ? psprintf("state_%u", plan->view)
+							 : psprintf("state_%u_%d", plan->view, number);
+	Oid table = catalog::create_internal_table(name, state::state_descriptor(plan));
 	List *columns = NIL;
-	Datum values[3] = {ObjectIdGetDatum(plan->view), Int32GetDatum(0), ObjectIdGetDatum(table)};
+	Datum values[3] = {ObjectIdGetDatum(plan->view), Int32GetDatum(number),
+					   ObjectIdGetDatum(table)};
 	bool nulls[3] = {false, false, false};
 
 	for (int i = 1; i <= plan->ngroup; i++)
 		columns = lappend_int(columns, i);
 	if (columns != NIL)
-		(void) catalog::create_lookup_index(table, psprintf("state_%u_key", plan->view), columns,
+		(void) catalog::create_lookup_index(table, psprintf("%s_key", name), columns,
 											catalog::Uniqueness::kUnique);
 	insert_internal("state", values, nulls);
+}
+
+} // namespace
+
+void
+create_state(const ViewPlan *plan)
+{
+	if (plan->strategy != Strategy::kAggregate)
+		return;
+	create_state_table(plan, 0);
+	for (int i = 0; i < plan->ndistinct; i++)
+		create_state_table(plan->distinct[i].plan, i + 1);
 }
 
 void
@@ -348,7 +376,7 @@ mark_populated(Oid view)
 void
 announce(const ViewPlan *plan)
 {
-	if (plan->strategy != Strategy::kRecompute)
+	if (plan->strategy != Strategy::kRecompute || plan->top_k)
 		return;
 	ereport(NOTICE,
 			errmsg("materialized view \"%s\" is recomputed at each change of its base tables",
@@ -440,6 +468,61 @@ rebuild_dependents(Oid view)
 	}
 }
 
+namespace
+{
+
+/* True if an immediate view reads the table. */
+bool
+needs_triggers(Oid table)
+{
+	ListCell *lc;
+
+	foreach (lc, read_internal("base", 1, table, 2))
+	{
+		catalog::LiveView live;
+
+		if (catalog::find_live_view(lfirst_oid(lc), &live) &&
+			live.mode == catalog::Mode::kImmediate)
+			return true;
+	}
+	return false;
+}
+
+} // namespace
+
+/*
+ * The content of the deferred views that read this one cannot be derived from
+ * its changes any more: how they are told is about to change.
+ */
+void
+rebuild_deferred_readers(Oid view)
+{
+	ListCell *lc;
+
+	foreach (lc, read_internal("base", 1, view, 2))
+	{
+		catalog::LiveView live;
+
+		if (!catalog::find_live_view(lfirst_oid(lc), &live) ||
+			live.mode != catalog::Mode::kDeferred)
+			continue;
+		LockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock);
+		decode::mark_for_rebuild(lfirst_oid(lc));
+	}
+}
+
+namespace
+{
+
+/* Locks that let nothing of the view's tables change that its content depends on. */
+LOCKMODE
+base_lock(catalog::Mode mode)
+{
+	return mode == catalog::Mode::kDeferred ? AccessShareLock : ShareRowExclusiveLock;
+}
+
+} // namespace
+
 void
 drop_unused_triggers(List *tables)
 {
@@ -451,32 +534,61 @@ drop_unused_triggers(List *tables)
 
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
 			continue;
-		if (read_internal("base", 1, table, 2) == NIL &&
-			read_internal("recording", 1, table, 2) == NIL &&
-			get_rel_relkind(table) != RELKIND_MATVIEW)
+		if (!needs_triggers(table) && read_internal("recording", 1, table, 2) == NIL &&
+			!catalog::is_maintained(table))
 			capture::drop_triggers(table);
 		invalidate(table);
 	}
 }
 
+/* Removes the state and the bases of a view or inner relation; returns the bases. */
+List *
+remove_parts(Oid view)
+{
+	List *tables = read_internal("base", 2, view, 1);
+	List *states = read_internal("state", 1, view, 3);
+	ListCell *lc;
+
+	delete_internal("base", 2, view);
+	delete_internal("state", 1, view);
+	CommandCounterIncrement();
+	foreach (lc, states)
+		catalog::drop_internal_table(lfirst_oid(lc));
+	return tables;
+}
+
 namespace
 {
+
+/* Drops the view's inner relations; returns the tables they were made of. */
+List *
+remove_inner_relations(Oid view)
+{
+	List *tables = NIL;
+	List *inners = catalog::inner_relations(view);
+	ListCell *lc;
+
+	foreach (lc, inners)
+		tables = list_concat_unique_oid(tables, remove_parts(lfirst_oid(lc)));
+	foreach (lc, inners)
+		catalog::drop_inner_relation(lfirst_oid(lc));
+	return list_difference_oid(tables, inners);
+}
 
 /* Removes everything but the view itself. */
 void
 remove_attachment(Oid view)
 {
-	List *tables = read_internal("base", 2, view, 1);
-	List *states = read_internal("state", 1, view, 3);
 	List *logs = read_internal("attachment", 1, view, 4);
+	List *inners = catalog::inner_relations(view);
+	List *tables = list_difference_oid(remove_parts(view), inners);
 	ListCell *lc;
 
-	delete_internal("base", 2, view);
-	delete_internal("state", 1, view);
+	tables = list_concat_unique_oid(tables, remove_inner_relations(view));
 	delete_internal("attachment", 1, view);
+	delete_internal("rebuild", 1, view);
 	CommandCounterIncrement();
-	foreach (lc, states)
-		catalog::drop_internal_table(lfirst_oid(lc));
+	rebuild_deferred_readers(view);
 	foreach (lc, logs)
 		if (OidIsValid(lfirst_oid(lc)))
 			feed::drop_log(lfirst_oid(lc));
@@ -484,6 +596,127 @@ remove_attachment(Oid view)
 	drop_unused_triggers(tables);
 	invalidate(view);
 	CommandCounterIncrement();
+}
+
+/* A LIMIT reads the first rows of an inner relation in this order. */
+void
+ensure_order_index(const ViewPlan *plan, Oid inner)
+{
+	Query *query = plan->query;
+	List *columns = NIL;
+	List *operators = NIL;
+	List *nulls_first = NIL;
+	ListCell *lc;
+
+	if (!analyze::is_top_k(query) || linitial_node(RangeTblEntry, query->rtable)->relid != inner)
+		return;
+	foreach (lc, query->sortClause)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
+		Var *var = (Var *) get_sortgroupclause_expr(clause, query->targetList);
+
+		if (!IsA(var, Var))
+			break;
+		columns = lappend_int(columns, var->varattno);
+		operators = lappend_oid(operators, clause->sortop);
+		nulls_first = lappend_int(nulls_first, clause->nulls_first);
+	}
+	catalog::create_order_index(inner, psprintf("%s_order", get_rel_name(inner)), columns,
+								operators, nulls_first);
+}
+
+/* Indexes by which the view, or another of its inner relations, reads the view's inner relations. */
+void
+create_reading_indexes(const ViewPlan *plan, List *inners)
+{
+	ListCell *lc;
+
+	foreach (lc, inners)
+	{
+		Oid inner = lfirst_oid(lc);
+		List *columns = analyze::lookup_columns(plan->query, inner);
+
+		if (columns != NIL)
+			catalog::ensure_planner_index(inner,
+										  ChooseRelationName(get_rel_name(inner), nullptr, "lookup",
+															 catalog::internal_namespace(), false),
+										  columns);
+		ensure_order_index(plan, inner);
+	}
+}
+
+/* Fills an inner relation, whose own inputs are filled. In a deferred view the maintainer makes the state of groups. */
+void
+attach_inner_relation(const ViewPlan *plan, catalog::Mode mode)
+{
+	List *tables = tables_of(plan, base_lock(mode));
+	bool by_state = plan->strategy == Strategy::kAggregate && mode == catalog::Mode::kImmediate;
+
+	if (!by_state)
+		(void) fill(plan, GetLatestSnapshot());
+	create_state(plan);
+	Oid key_index = find_key_index(plan);
+	ensure_touch_index(plan);
+	catalog::set_inner_key(plan->view, key_index, key_list(plan));
+	record_bases(plan->view, tables);
+	capture_changes(tables, mode);
+	invalidate(plan->view);
+	CommandCounterIncrement();
+	if (by_state)
+		(void) rebuild(get_runtime(plan->view), Publish::kNo, GetLatestSnapshot());
+}
+
+/* Analyzes a view or an inner relation as the view's owner. */
+ViewPlan *
+analyze_as(Oid owner, Oid view)
+{
+	Environment environment = enter_environment(owner, Settings::kPinned);
+	ViewPlan *plan = analyze::analyze_view(view, CurrentMemoryContext);
+
+	leave_environment(&environment);
+	return plan;
+}
+
+/* Makes the tables for parts of the view's query, with their keys, where they are worth it. */
+List *
+choose_inner_relations(Oid view, Oid owner)
+{
+	Environment environment = enter_environment(owner, Settings::kPinned);
+	ListCell *lc;
+
+	analyze::create_inner_relations(view, catalog::create_inner_relation);
+	List *inners = catalog::inner_relations(view);
+	foreach (lc, inners)
+	{
+		ViewPlan *plan = analyze::analyze_view(lfirst_oid(lc), CurrentMemoryContext);
+
+		catalog::set_inner_key(lfirst_oid(lc), InvalidOid, key_list(plan));
+	}
+	bool pays = inners != NIL && analyze::whether_inner_pays(view);
+	leave_environment(&environment);
+	if (pays)
+		return inners;
+	(void) remove_inner_relations(view);
+	return NIL;
+}
+
+/* Makes and fills the inner relations of a view that has none. */
+void
+create_inner_relations(Oid view, Oid owner, catalog::Mode mode)
+{
+	List *inners = choose_inner_relations(view, owner);
+	ListCell *lc;
+
+	if (inners == NIL)
+		return;
+	foreach (lc, inners)
+	{
+		ViewPlan *plan = analyze_as(owner, lfirst_oid(lc));
+
+		create_reading_indexes(plan, inners);
+		attach_inner_relation(plan, mode);
+	}
+	create_reading_indexes(analyze_as(owner, view), inners);
 }
 
 /* The hash of a composite value changes with its type: the key index that is on it is built anew. */
@@ -498,6 +731,16 @@ rebuild_key_index(const ViewRuntime *view)
 		return;
 	pg::rebuild_index(view->info.key_index, get_rel_persistence(view->info.view));
 	CommandCounterIncrement();
+}
+
+Oid
+owner_of(Oid view)
+{
+	Relation rel = table_open(view, AccessShareLock);
+	Oid owner = rel->rd_rel->relowner;
+
+	table_close(rel, NoLock);
+	return owner;
 }
 
 const ViewRuntime *
@@ -517,22 +760,22 @@ runtime_of(Oid view)
 int64
 attach(Oid view, catalog::Mode mode, bool feed)
 {
-	if (mode == catalog::Mode::kDeferred)
-		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("deferred maintenance is not available yet"),
-				errhint("Use tailwater.maintain = immediate."));
+	bool deferred = mode == catalog::Mode::kDeferred;
+
+	if (deferred)
+		check_decoding();
 
 	Relation rel = table_open(view, AccessExclusiveLock);
-	Environment environment = enter_environment(rel->rd_rel->relowner, Settings::kPinned);
-	ViewPlan *plan = analyze::analyze_view(view, CurrentMemoryContext);
-	leave_environment(&environment);
+	Oid owner = rel->rd_rel->relowner;
 	bool populated = RelationIsPopulated(rel);
 	table_close(rel, NoLock);
+	create_inner_relations(view, owner, mode);
+	ViewPlan *plan = analyze_as(owner, view);
 
 	announce(plan);
-	List *tables = tables_of(plan, ShareRowExclusiveLock);
+	List *tables = tables_of(plan, base_lock(mode));
 	/* The state of groups comes with the content; everything else is filled at once. */
-	bool filled = !populated && plan->strategy != Strategy::kAggregate;
+	bool filled = !populated && (deferred || plan->strategy != Strategy::kAggregate);
 	int64 rows = filled ? fill(plan, GetLatestSnapshot()) : 0;
 	create_state(plan);
 	Oid key_index = find_key_index(plan);
@@ -542,14 +785,31 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	record_attachment(plan, mode, log, key_index);
 	worker::note_log_written(); /* so that the view has a first position at once */
 	record_bases(view, tables);
-	create_base_triggers(tables);
+	capture_changes(tables, mode);
 	CommandCounterIncrement();
+	rebuild_deferred_readers(view);
+	if (deferred)
+	{
+		/* The maintainer takes over where this transaction ends, whatever was written meanwhile. */
+		decode::mark_for_rebuild(view);
+		worker::want_maintainer_at_commit();
+	}
 	/* The first content is not a change: positions begin after it. */
-	if (!filled)
+	else if (!filled)
 		rows = rebuild(runtime_of(view), Publish::kNo, GetLatestSnapshot());
 	mark_populated(view);
 	rebuild_dependents(view);
 	return rows;
+}
+
+bool
+needs_inner_relations(Oid view)
+{
+	List *inners = choose_inner_relations(view, owner_of(view));
+
+	if (inners != NIL)
+		(void) remove_inner_relations(view);
+	return inners != NIL;
 }
 
 void
@@ -577,9 +837,20 @@ int64
 refresh(Oid view)
 {
 	const ViewRuntime *runtime = runtime_of(view);
+	ListCell *lc;
 
-	(void) tables_of(runtime->plan, ShareRowExclusiveLock);
+	LOCKMODE lock = base_lock(runtime->info.mode);
+	(void) tables_of(runtime->plan, lock);
+	foreach (lc, catalog::inner_relations(view))
+		(void) tables_of(runtime_of(lfirst_oid(lc))->plan, lock);
+	foreach (lc, catalog::inner_relations(view))
+		(void) rebuild(runtime_of(lfirst_oid(lc)), Publish::kNo, GetLatestSnapshot());
 	int64 changed = rebuild(runtime_of(view), Publish::kYes, GetLatestSnapshot());
+	if (runtime_of(view)->info.mode == catalog::Mode::kDeferred)
+	{
+		decode::mark_for_rebuild(view);
+		rebuild_deferred_readers(view);
+	}
 	rebuild_dependents(view);
 	return changed;
 }
@@ -592,7 +863,15 @@ base_altered(Oid base)
 	invalidate(base);
 	CommandCounterIncrement();
 	break_builds_of_base(base);
+	List *views = NIL;
 	foreach (lc, read_internal("base", 1, base, 2))
+	{
+		catalog::InnerRelation inner;
+		bool is_inner = catalog::find_inner_relation(lfirst_oid(lc), &inner);
+
+		views = list_append_unique_oid(views, is_inner ? inner.view : lfirst_oid(lc));
+	}
+	foreach (lc, views)
 		query_altered(lfirst_oid(lc));
 }
 
@@ -609,24 +888,33 @@ query_altered(Oid view)
 	CommandCounterIncrement();
 
 	/* The log stays, and so do positions in the feed; the rest is made anew. */
-	const ViewRuntime *runtime = runtime_of(view);
-	List *tables = tables_of(runtime->plan, ShareRowExclusiveLock);
-	List *before = read_internal("base", 2, view, 1);
-	List *states = read_internal("state", 1, view, 3);
-	ListCell *lc;
+	bool deferred = info.mode == catalog::Mode::kDeferred;
+	if (deferred)
+		LockRelationOid(view, ShareRowExclusiveLock);
 
-	rebuild_key_index(runtime);
-	delete_internal("base", 2, view);
-	delete_internal("state", 1, view);
+	List *before = list_difference_oid(remove_parts(view), catalog::inner_relations(view));
+	before = list_concat_unique_oid(before, remove_inner_relations(view));
+	create_inner_relations(view, owner_of(view), info.mode);
+	invalidate(view);
 	CommandCounterIncrement();
-	foreach (lc, states)
-		catalog::drop_internal_table(lfirst_oid(lc));
-	create_state(runtime->plan);
+
+	ViewPlan *plan = analyze_as(owner_of(view), view);
+	List *tables = tables_of(plan, base_lock(info.mode));
+	create_state(plan);
+	ensure_touch_index(plan);
+	CommandCounterIncrement();
+	const ViewRuntime *runtime = runtime_of(view);
+	rebuild_key_index(runtime);
 	record_bases(view, tables);
-	create_base_triggers(tables);
+	capture_changes(tables, info.mode);
 	drop_unused_triggers(list_difference_oid(before, tables));
 	invalidate(view);
 	CommandCounterIncrement();
+	if (deferred)
+	{
+		decode::mark_for_rebuild(view);
+		return;
+	}
 	(void) rebuild(runtime_of(view), Publish::kYes, GetLatestSnapshot());
 	rebuild_dependents(view);
 }
@@ -643,7 +931,7 @@ types_altered()
 
 		for (int i = 0; runtime && i < runtime->desc->natts; i++)
 			composite |= capture::holds_composite(TupleDescAttr(runtime->desc, i)->atttypid);
-		if (composite)
+		if (composite || (runtime && runtime->plan->inners != NIL))
 			query_altered(lfirst_oid(lc));
 	}
 }
@@ -654,15 +942,19 @@ verify(Oid view)
 	const ViewRuntime *runtime = runtime_of(view);
 	Environment environment = enter_environment(runtime->plan->owner, Settings::kPinned);
 	ZSet *difference = capture::make_large_zset(runtime->desc, CurrentMemoryContext);
+	ListCell *lc;
 
 	PushCopiedSnapshot(GetTransactionSnapshot());
 	UpdateActiveSnapshotCommandId();
-	evaluate(runtime, difference);
+	evaluate_whole(runtime, difference);
 	read_view(runtime, -1, difference);
 	PopActiveSnapshot();
 	leave_environment(&environment);
 	int64 rows = capture::zset_size(difference);
 	capture::clear_zset(difference);
+	/* What the view will be computed from must be right, too. */
+	foreach (lc, runtime->plan->inners)
+		rows += verify(lfirst_oid(lc));
 	return rows;
 }
 

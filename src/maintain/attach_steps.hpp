@@ -22,8 +22,15 @@ List *tables_of(const analyze::ViewPlan *plan, LOCKMODE lock);
 /* The tables and, where they are live views, those which these read in turn. */
 List *with_tables_below(List *tables);
 
-void create_base_triggers(List *tables);
+/* From now on changes of the tables are captured: by triggers, or in the write-ahead log. */
+void capture_changes(List *tables, catalog::Mode mode);
 void drop_unused_triggers(List *tables);
+
+/* True if parts of the view's query are kept in relations of their own. */
+bool needs_inner_relations(Oid view);
+
+/* Removes the state and the bases of a view or inner relation; returns the bases. */
+List *remove_parts(Oid view);
 
 /* An index by which rows of the view are found: one that is there, or a new one. */
 Oid find_key_index(const analyze::ViewPlan *plan);
@@ -38,6 +45,9 @@ int64 rebuild(const ViewRuntime *view, Publish publish, Snapshot snapshot);
 
 /* Views that read this one follow what changed in it beyond their sight. */
 void rebuild_dependents(Oid view);
+
+/* Deferred views that read this one are computed again. */
+void rebuild_deferred_readers(Oid view);
 
 void record_bases(Oid view, List *tables);
 void record_attachment(const analyze::ViewPlan *plan, catalog::Mode mode, Oid log, Oid key_index);

@@ -66,15 +66,12 @@ any_reset(List *deltas)
 bool
 probe(const ViewRuntime *view, List *deltas, ZSet *out)
 {
-	switch (view->plan->strategy)
-	{
-		case Strategy::kLinear:
-		case Strategy::kAggregate:
-			exec::run_delta(view->input, deltas, collect_weighted_row, out);
-			return true;
-		default:
-			return exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kSomeKeys;
-	}
+	if (view->recursion)
+		return state::run_recursion(view->recursion, deltas, out) == exec::Touched::kSomeKeys;
+	if (view->keyed)
+		return exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kSomeKeys;
+	exec::run_delta(view->input, deltas, collect_weighted_row, out);
+	return true;
 }
 
 TupleDesc
@@ -144,23 +141,25 @@ needs_netting(const ViewRuntime *view, List *deltas)
 	if (view->plan->input->noccurrences > 1)
 		return true;
 	foreach (lc, deltas)
-		if (list_length(((Delta *) lfirst(lc))->parts) > 2)
+		if (((Delta *) lfirst(lc))->many || list_length(((Delta *) lfirst(lc))->parts) > 2)
 			return true;
 	return false;
 }
 
-void
+/* Adds what changed in the input to the groups; false where that is not a set of rows. */
+bool
 fold_input(const ViewRuntime *view, List *deltas, ZSet *out)
 {
 	state::Groups *groups = state::begin_groups(view->aggregate);
 
-	if (needs_netting(view, deltas))
+	if (view->keyed || needs_netting(view, deltas))
 	{
 		ZSet *input = capture::make_large_zset(ExecTypeFromTL(view->plan->input->query->targetList),
 											   CurrentMemoryContext);
 		Delta net = {};
 
-		exec::run_delta(view->input, deltas, collect_weighted_row, input);
+		if (!probe(view, deltas, input))
+			return false;
 		net.desc = input->desc;
 		net.set = input;
 		capture::each_row(&net, state::add_input, groups);
@@ -169,6 +168,16 @@ fold_input(const ViewRuntime *view, List *deltas, ZSet *out)
 	else
 		exec::run_delta(view->input, deltas, state::add_input, groups);
 	state::fold_groups(groups, out);
+	return true;
+}
+
+/* Evaluates the whole query again, alone. */
+void
+recompute_alone(const ViewRuntime *view, ZSet *out)
+{
+	guard_recompute(view);
+	exec::renew_snapshot();
+	recompute(view, out);
 }
 
 } // namespace
@@ -187,16 +196,17 @@ compute_delta(const ViewRuntime *view, List *deltas, ZSet *out)
 			exec::run_delta(view->input, deltas, collect_weighted_row, out);
 			break;
 		case Strategy::kAggregate:
-			fold_input(view, deltas, out);
+			if (!fold_input(view, deltas, out))
+				recompute_alone(view, out);
+			break;
+		case Strategy::kRecursive:
+			if (state::run_recursion(view->recursion, deltas, out) == exec::Touched::kEverything)
+				recompute(view, out);
 			break;
 		case Strategy::kKeyed:
 		case Strategy::kRecompute:
 			if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
-			{
-				guard_recompute(view);
-				exec::renew_snapshot();
-				recompute(view, out);
-			}
+				recompute_alone(view, out);
 			break;
 		default:
 			elog(ERROR, "unknown strategy of materialized view %u", view->info.view);
@@ -211,9 +221,14 @@ bool
 sees_change(const ViewRuntime *view, capture::Change *change)
 {
 	const analyze::Block *block = view->plan->input;
+	const analyze::ViewPlan *keyed = view->plan->keyed_input;
 
 	if (view->plan->strategy != Strategy::kLinear && view->plan->strategy != Strategy::kAggregate)
 		return true;
+	for (int i = 0; keyed && i < keyed->npoints; i++)
+		if (keyed->points[i].relid == change->relid &&
+			capture::touches_columns(change, keyed->points[i].used))
+			return true;
 	for (int i = 0; i < block->noccurrences; i++)
 		if (block->relids[i] == change->relid && capture::touches_columns(change, block->used[i]))
 			return true;
@@ -238,7 +253,8 @@ changes_seen(const ViewRuntime *view, Oid base, List *changes)
 	return seen;
 }
 
-/* Deltas of the view's inputs: from the captured changes, and from live views done before. */
+} // namespace
+
 List *
 input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 {
@@ -262,7 +278,6 @@ input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 	return deltas;
 }
 
-/* Maintains one view; returns its own delta, which is in the memory context. */
 Delta *
 maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context)
 {
@@ -285,8 +300,6 @@ maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context)
 	delta->set = out;
 	return delta;
 }
-
-} // namespace
 
 ZSet *
 make_view_delta(const ViewRuntime *view, MemoryContext context)

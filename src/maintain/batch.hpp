@@ -4,6 +4,7 @@
 #pragma once
 
 #include "pg/postgres.hpp"
+#include "capture/delta.hpp"
 #include "capture/zset.hpp"
 #include "maintain/reach.hpp"
 #include "maintain/session.hpp"
@@ -20,6 +21,18 @@ void run_batch(List *changes);
 
 /* Adds the view's delta, given those of its inputs (List of capture::Delta), under the active snapshot. */
 void compute_delta(const ViewRuntime *view, List *deltas, capture::ZSet *out);
+/*
+ * Deltas (List of capture::Delta) of the view's inputs: from the captured
+ * changes, and from those live views it reads that were done before. NIL: none
+ * of them changed.
+ */
+List *input_deltas(const ViewRuntime *view, List *changes, List *view_deltas);
+
+/*
+ * Maintains one view under the active snapshot, a copy of its own; returns the
+ * view's delta, which is in the memory context.
+ */
+capture::Delta *maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context);
 
 /* An empty set for a delta of the view, in which rows of one key stay together. */
 capture::ZSet *make_view_delta(const ViewRuntime *view, MemoryContext context);

@@ -26,9 +26,11 @@
  */
 #include "maintain/build.hpp"
 #include "maintain/attach_steps.hpp"
+#include "maintain/deferred.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/reach.hpp"
 #include "maintain/record.hpp"
+#include "catalog/inner_relation.hpp"
 #include "catalog/internal_table.hpp"
 #include "catalog/view_list.hpp"
 #include "feed/log.hpp"
@@ -256,7 +258,7 @@ begin_recording(Work *work)
 						 list_member_oid(plan->only_bases, table));
 	}
 	CommandCounterIncrement();
-	create_base_triggers(tables);
+	capture_changes(tables, work->build->mode);
 
 	MemoryContextSwitchTo(work->context);
 	work->tables = list_union_oid(tables, plan->bases);
@@ -462,7 +464,8 @@ switch_over(Work *work)
 	record_attachment(plan, work->build->mode, work->info.log, work->info.key_index);
 	worker::note_log_written();
 	record_bases(view, work->tables);
-	create_base_triggers(work->tables);
+	capture_changes(work->tables, work->build->mode);
+	rebuild_deferred_readers(view);
 	mark_populated(view);
 	catalog::put_listing(view, {work->build->mode, work->build->feed});
 	rebuild_dependents(view);
@@ -474,18 +477,14 @@ switch_over(Work *work)
 void
 remove_unfinished(Oid view, const List *tables)
 {
-	List *states = read_internal("state", 1, view, 3);
 	bool attached = read_internal("attachment", 1, view, 1) != NIL;
 	Oid log = catalog::internal_relation(psprintf("log_%u", view));
-	ListCell *lc;
 
 	drop_recording(view);
 	drop_unused_triggers((List *) tables);
 	if (attached)
 		return;
-	delete_internal("state", 1, view);
-	foreach (lc, states)
-		catalog::drop_internal_table(lfirst_oid(lc));
+	(void) remove_parts(view);
 	if (OidIsValid(log))
 		feed::drop_log(log);
 }
@@ -541,8 +540,11 @@ build_once(Work *work)
 
 } // namespace
 
+namespace
+{
+
 /* True if the query takes a moment, as far as the planner can tell. */
-static bool
+bool
 is_cheap(const Query *query)
 {
 	constexpr Cost kCheap = 100000;
@@ -550,6 +552,8 @@ is_cheap(const Query *query)
 
 	return plan->planTree->total_cost <= kCheap;
 }
+
+} // namespace
 
 void
 announce_build(Oid view, const Build *build)
@@ -563,12 +567,32 @@ announce_build(Oid view, const Build *build)
 	CommandCounterIncrement();
 }
 
-bool
-can_attach_at_once(Oid view)
+namespace
 {
-	const ViewPlan *plan = analyze_now(view);
-	List *tables = with_tables_below(tables_of(plan, AccessShareLock));
+
+/* Locks the tables against writers if that can be had without waiting. */
+bool
+lock_at_once(List *tables)
+{
 	List *locked = NIL;
+	ListCell *lc;
+
+	foreach (lc, tables)
+	{
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock))
+			break;
+		locked = lappend_oid(locked, lfirst_oid(lc));
+	}
+	if (list_length(locked) == list_length(tables))
+		return true;
+	foreach (lc, locked)
+		UnlockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock);
+	return false;
+}
+
+BlockNumber
+blocks_of(List *tables)
+{
 	BlockNumber blocks = 0;
 	ListCell *lc;
 
@@ -580,19 +604,37 @@ can_attach_at_once(Oid view)
 			blocks += RelationGetNumberOfBlocks(rel);
 		relation_close(rel, NoLock);
 	}
-	bool small = blocks <= kSmallBlocks && is_cheap(plan->query);
-	foreach (lc, small ? tables : NIL)
-	{
-		if (!ConditionalLockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock))
-			break;
-		locked = lappend_oid(locked, lfirst_oid(lc));
-	}
-	if (small && list_length(locked) == list_length(tables))
+	return blocks;
+}
+
+/* True if recorded changes cannot tell all that happens to the view's inputs, or bring the view up to date. */
+bool
+must_be_built_here(const ViewPlan *plan)
+{
+	ListCell *lc;
+
+	if (plan->strategy == Strategy::kRecursive || needs_inner_relations(plan->view))
 		return true;
-	announce(plan);
-	foreach (lc, locked)
-		UnlockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock);
+	foreach (lc, plan->bases)
+		if (catalog::is_maintained(lfirst_oid(lc)) && deferred_below(lfirst_oid(lc)) != NIL)
+			return true;
 	return false;
+}
+
+} // namespace
+
+Way
+way_to_attach(Oid view)
+{
+	const ViewPlan *plan = analyze_now(view);
+	List *tables = with_tables_below(tables_of(plan, AccessShareLock));
+
+	if (blocks_of(tables) <= kSmallBlocks && is_cheap(plan->query) && lock_at_once(tables))
+		return Way::kAtOnce;
+	if (must_be_built_here(plan))
+		return Way::kHere;
+	announce(plan);
+	return Way::kBeside;
 }
 
 void

@@ -12,11 +12,15 @@ namespace tw::maintain
 /* Notes in the caller's transaction that the view is to be built: what clean_up_build() needs to know. */
 void announce_build(Oid view, const Build *build);
 
-/*
- * True if the view is small and nobody writes its base tables now: attach() is
- * then done in a moment, and the tables are locked for it. The view is locked.
- */
-bool can_attach_at_once(Oid view);
+enum class Way
+{
+	kAtOnce, /* small, and nobody writes its base tables, which are now locked: attach() takes a moment */
+	kBeside, /* run_build() */
+	kHere    /* attach(), however long that takes */
+};
+
+/* How to attach the view, which is locked, beside its writers. */
+Way way_to_attach(Oid view);
 
 /*
  * Builds the view in transactions of its own; called outside one, in a worker.

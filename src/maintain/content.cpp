@@ -3,6 +3,7 @@
  */
 #include "maintain/content.hpp"
 #include "maintain/progress.hpp"
+#include "exec/snapshot.hpp"
 #include "state/writer.hpp"
 
 namespace tw::maintain
@@ -28,11 +29,8 @@ void
 lock_groups(Oid relid)
 {
 	LockRelationOid(relid, ShareRowExclusiveLock);
-	if (IsolationUsesXactSnapshot())
-		return;
-	PopActiveSnapshot();
-	PushCopiedSnapshot(GetLatestSnapshot());
-	UpdateActiveSnapshotCommandId();
+	if (!IsolationUsesXactSnapshot())
+		exec::renew_snapshot();
 }
 
 /* Removes all rows of a state table or view, in this transaction's sight. */
@@ -57,6 +55,12 @@ rebuild_aggregate(const ViewRuntime *view, ZSet *out)
 {
 	state::Groups *groups = state::begin_groups(view->aggregate);
 
+	ListCell *lc;
+	foreach (lc, view->part_states)
+	{
+		lock_groups(lfirst_oid(lc));
+		empty_table(lfirst_oid(lc));
+	}
 	lock_groups(view->state);
 	empty_table(view->state);
 	exec::run_whole(view->input, state::add_input, groups);
@@ -69,6 +73,16 @@ void
 evaluate(const ViewRuntime *view, ZSet *out)
 {
 	exec::run_query(view->whole, nullptr, 0, exec::WeightColumn::kNone, collect_row, out);
+}
+
+void
+evaluate_whole(const ViewRuntime *view, ZSet *out)
+{
+	bool stale = false;
+
+	exec::run_query(exec::make_cached_query((Query *) copyObject(view->plan->whole),
+											CurrentMemoryContext, &stale),
+					nullptr, 0, exec::WeightColumn::kNone, collect_row, out);
 }
 
 void

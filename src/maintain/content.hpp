@@ -20,6 +20,9 @@ void recompute(const ViewRuntime *view, capture::ZSet *out);
 /* Adds what the query gives (weight 1) to `out`; state is not touched. */
 void evaluate(const ViewRuntime *view, capture::ZSet *out);
 
+/* The same by the query as it was written, without the view's inner relations. */
+void evaluate_whole(const ViewRuntime *view, capture::ZSet *out);
+
 /*
  * Removes the rows of a small view of groups, so that its first content is
  * packed loosely (state/writer.hpp): CREATE fills pages to the brim.

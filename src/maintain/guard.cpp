@@ -14,8 +14,8 @@
  * guard: rows are told apart by the base row's or the group row's own lock.
  * Keyed views have the pair locks too, and lock the touched keys (exec/keyed.cpp);
  * one lock on the view as a whole separates those who change some keys from
- * those who must evaluate everything again. Views that are always evaluated
- * again take only that lock.
+ * those who must evaluate everything again. Recursive views and views that are
+ * always evaluated again take only that lock.
  *
  * The locks are taken before the statement locks any row, for all tables that it
  * is known to write (by writable CTEs and foreign key actions too), in the
@@ -71,8 +71,8 @@ add_input(Inputs *inputs, Oid relid, bool everything)
 Inputs
 inputs_of(const analyze::ViewPlan *plan)
 {
-	bool keyed = plan->strategy == Strategy::kKeyed;
-	int most = keyed ? plan->npoints : plan->input->noccurrences;
+	const analyze::ViewPlan *keyed = analyze::keyed_part(plan);
+	int most = keyed ? keyed->npoints : plan->input->noccurrences;
 	Inputs inputs = {0, (Oid *) palloc(sizeof(Oid) * Max(most, 1)),
 					 (int *) palloc(sizeof(int) * Max(most, 1)),
 					 (bool *) palloc(sizeof(bool) * Max(most, 1))};
@@ -80,7 +80,7 @@ inputs_of(const analyze::ViewPlan *plan)
 	for (int i = 0; i < most; i++)
 	{
 		if (keyed)
-			add_input(&inputs, plan->points[i].relid, !plan->points[i].followed);
+			add_input(&inputs, keyed->points[i].relid, !keyed->points[i].followed);
 		else
 			add_input(&inputs, plan->input->relids[i], false);
 	}
@@ -101,6 +101,7 @@ needs_guard(const ViewRuntime *view)
 	Strategy strategy = view->plan->strategy;
 
 	return strategy == Strategy::kKeyed || strategy == Strategy::kRecompute ||
+		   strategy == Strategy::kRecursive || view->plan->keyed_input ||
 		   view->plan->input->noccurrences > 1;
 }
 
@@ -112,7 +113,7 @@ guard_write(const ViewRuntime *view, List *written)
 
 	if (!needs_guard(view) || written == NIL)
 		return;
-	if (plan->strategy == Strategy::kRecompute)
+	if (plan->strategy == Strategy::kRecompute || plan->strategy == Strategy::kRecursive)
 	{
 		guard_recompute(view);
 		return;
@@ -122,7 +123,7 @@ guard_write(const ViewRuntime *view, List *written)
 	for (int i = 0; i < inputs.n; i++)
 		if (inputs.everything[i] && list_member_oid(written, inputs.relids[i]))
 			whole = kAloneMode;
-	if (plan->strategy == Strategy::kKeyed)
+	if (analyze::keyed_part(plan))
 		lock_pair(view->info.view, kWhole, kWhole, whole);
 
 	for (int i = 0; i < inputs.n; i++)

@@ -36,16 +36,16 @@ struct Reach
 
 HTAB *reaches = nullptr;
 
-/* Adds views to the list, which is in order of level; equal levels in order of OID. */
+/* Adds a view to the list, which is in order of level; equal levels in order of OID. */
 List *
-add_view(List *views, Oid view)
+add_view(List *views, const ViewRuntime *runtime)
 {
-	const ViewRuntime *runtime = get_runtime(view);
+	Oid view = runtime->info.view;
 	List *result = NIL;
 	bool placed = false;
 	ListCell *lc;
 
-	if (!runtime || list_member_oid(views, view))
+	if (list_member_oid(views, view))
 		return views;
 
 	int level = runtime->level;
@@ -78,7 +78,12 @@ find_views(List *relids)
 
 		foreach (lv, views_of_base(lfirst_oid(lc)))
 		{
-			views = add_view(views, lfirst_oid(lv));
+			const ViewRuntime *runtime = get_runtime(lfirst_oid(lv));
+
+			/* Deferred views, and what is above them, follow in the maintainer. */
+			if (!runtime || runtime->info.mode != catalog::Mode::kImmediate)
+				continue;
+			views = add_view(views, runtime);
 			pending = list_append_unique_oid(pending, lfirst_oid(lv));
 		}
 	}

@@ -9,7 +9,7 @@
 namespace tw::maintain
 {
 
-/* Views that read the relations directly or through other live views, in topological order. */
+/* Immediate views that read the relations directly or through other immediate views, in topological order. */
 List *affected_views(List *relids);
 
 /* Takes the guards for a statement that writes these relations. Allocates in the current context. */

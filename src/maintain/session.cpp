@@ -9,7 +9,9 @@
  * it is next asked for, and goes at the end of the transaction.
  */
 #include "maintain/session.hpp"
+#include "analyze/determinism.hpp"
 #include "maintain/environment.hpp"
+#include "catalog/inner_relation.hpp"
 #include "capture/statement.hpp"
 
 namespace tw::maintain
@@ -74,6 +76,7 @@ relation_changed(Datum unused, Oid relid)
 		while ((entry = (RuntimeEntry *) hash_seq_search(&seq)) != nullptr)
 			if (entry->runtime &&
 				(!OidIsValid(relid) || entry->view == relid || entry->runtime->state == relid ||
+				 list_member_oid(entry->runtime->part_states, relid) ||
 				 entry->runtime->info.log == relid ||
 				 list_member_oid(entry->runtime->tables, relid)))
 			{
@@ -192,16 +195,17 @@ copy_recordings(List *recordings)
 }
 
 Oid
-read_state_table(Oid view)
+read_state_table(Oid view, int32 number)
 {
 	Oid table = catalog::internal_relation("state");
 	Relation rel = table_open(table, AccessShareLock);
-	ScanKeyData key;
+	ScanKeyData keys[2];
 	Oid state = InvalidOid;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(number));
 	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("state_pkey"), true,
-										  nullptr, 1, &key);
+										  nullptr, 2, keys);
 	HeapTuple tup = systable_getnext(scan);
 	if (HeapTupleIsValid(tup))
 	{
@@ -233,7 +237,7 @@ level_of(const analyze::ViewPlan *plan)
 
 	foreach (lc, plan->bases)
 	{
-		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_MATVIEW)
+		if (!catalog::is_maintained(lfirst_oid(lc)))
 			continue;
 		const ViewRuntime *input = get_runtime(lfirst_oid(lc));
 		if (input)
@@ -257,13 +261,33 @@ tables_of(const analyze::ViewPlan *plan)
 	return tables;
 }
 
+void
+add_distinct_operators(ViewRuntime *runtime)
+{
+	for (int i = 0; i < runtime->plan->ndistinct; i++)
+	{
+		const analyze::ViewPlan *part = runtime->plan->distinct[i].plan;
+		Oid state = read_state_table(runtime->info.view, i + 1);
+
+		runtime->part_states = lappend_oid(runtime->part_states, state);
+		state::set_distinct_operator(runtime->aggregate, i,
+									 state::make_aggregate_operator(part, state, only_index(state),
+																	ExecTypeFromTL(part->finalize),
+																	&runtime->stale));
+	}
+}
+
 } // namespace
 
 ViewRuntime *
 build_runtime(const catalog::LiveView *info)
 {
 	Relation rel = table_open(info->view, AccessShareLock);
-	Environment environment = enter_environment(rel->rd_rel->relowner, Settings::kPinned);
+	catalog::InnerRelation inner;
+	Relation owned = table_open(catalog::find_inner_relation(info->view, &inner) ? inner.view
+																				 : info->view,
+								AccessShareLock);
+	Environment environment = enter_environment(owned->rd_rel->relowner, Settings::kPinned);
 	analyze::ViewPlan *plan = analyze::analyze_view(info->view, CurrentMemoryContext);
 	MemoryContext old = MemoryContextSwitchTo(plan->context);
 	ViewRuntime *runtime = (ViewRuntime *) palloc0(sizeof(ViewRuntime));
@@ -279,21 +303,33 @@ build_runtime(const catalog::LiveView *info)
 		runtime->log = feed::make_log_cache(info->log, plan->context, &runtime->stale);
 	if (plan->input)
 		runtime->input = exec::make_stream(plan->input, plan->context, &runtime->stale);
-	runtime->whole = exec::make_cached_query((Query *) copyObject(plan->query), plan->context,
-											 &runtime->stale);
+	Query *whole = (Query *) copyObject(plan->query);
+	if (plan->strategy == analyze::Strategy::kAggregate)
+		analyze::use_exact_floats(whole);
+	runtime->whole = exec::make_cached_query(whole, plan->context, &runtime->stale);
 	if (plan->strategy == analyze::Strategy::kAggregate)
 	{
-		runtime->state = read_state_table(info->view);
+		runtime->state = read_state_table(info->view, 0);
 		runtime->aggregate = state::make_aggregate_operator(plan, runtime->state,
 															only_index(runtime->state),
 															runtime->desc, &runtime->stale);
+		add_distinct_operators(runtime);
 	}
+	if (plan->strategy == analyze::Strategy::kRecursive)
+		runtime->recursion = state::make_recursion_operator(plan, runtime->writer, runtime->desc,
+															&runtime->stale);
 	if (plan->strategy == analyze::Strategy::kKeyed ||
 		plan->strategy == analyze::Strategy::kRecompute)
 		runtime->keyed = exec::make_keyed_operator(plan, runtime->desc, &runtime->stale);
+	else if (plan->keyed_input)
+		runtime->keyed = exec::make_keyed_operator(plan->keyed_input,
+												   ExecTypeFromTL(
+													   plan->keyed_input->query->targetList),
+												   &runtime->stale);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(plan->context, CacheMemoryContext);
 	leave_environment(&environment);
+	table_close(owned, NoLock);
 	table_close(rel, NoLock);
 	return runtime;
 }

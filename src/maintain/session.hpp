@@ -10,6 +10,7 @@
 #include "exec/stream.hpp"
 #include "feed/log.hpp"
 #include "state/aggregate.hpp"
+#include "state/recursion.hpp"
 #include "state/writer.hpp"
 
 namespace tw::maintain
@@ -26,8 +27,10 @@ struct ViewRuntime
 	exec::Stream *input;                 /* of plan->input */
 	exec::CachedQuery *whole;            /* the whole query */
 	state::AggregateOperator *aggregate; /* kAggregate */
-	exec::KeyedOperator *keyed;          /* kKeyed */
+	state::RecursionOperator *recursion; /* kRecursive */
+	exec::KeyedOperator *keyed;          /* kKeyed, or of the keyed input of groups */
 	Oid state;
+	List *part_states;          /* OIDs of the state tables of its distinct inputs */
 	TupleDesc desc;             /* of the view */
 	state::WriterCache *writer; /* of the view */
 	feed::LogCache *log;        /* where it has a log */

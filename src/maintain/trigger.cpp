@@ -4,6 +4,7 @@
 #include "maintain/trigger.hpp"
 #include "maintain/batch.hpp"
 #include "maintain/reach.hpp"
+#include "maintain/serializable.hpp"
 #include "capture/statement.hpp"
 
 namespace tw::maintain
@@ -142,7 +143,9 @@ after_row(TriggerData *trigger)
 	if (!IsLogicalWorker() || !capture::is_outside_statement())
 		return;
 	guard_tables_of(trigger);
+	capture::enter_statement();
 	capture::add_row_change(trigger);
+	capture::leave_statement();
 	run_pending();
 }
 
@@ -164,7 +167,10 @@ void
 start_executor(QueryDesc *query, int eflags)
 {
 	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY))
+	{
 		guard_statement(query->plannedstmt);
+		note_reads(query->plannedstmt, query->snapshot);
+	}
 	if (previous_start)
 		previous_start(query, eflags);
 	else

@@ -39,16 +39,24 @@ SELECT v.view,
 	a.attached_at,
 	CASE WHEN a.log <> 0 THEN pg_catalog.pg_total_relation_size(a.log::oid) END AS log_size,
 	(SELECT coalesce(sum(pg_catalog.pg_total_relation_size(s.relation::oid)), 0)::bigint
-		FROM tailwater_internal.state s WHERE s.view = a.view) AS state_size,
+		FROM (SELECT s.view, s.relation FROM tailwater_internal.state s
+			UNION ALL SELECT i.view, i.relation FROM tailwater_internal.inner_relation i
+			UNION ALL SELECT i.view, s.relation FROM tailwater_internal.inner_relation i
+				JOIN tailwater_internal.state s ON s.view = i.relation) s
+		WHERE s.view = a.view) AS state_size,
 	pg_catalog.pg_stat_get_tuples_inserted(v.view) + pg_catalog.pg_stat_get_tuples_updated(v.view)
 		+ pg_catalog.pg_stat_get_tuples_deleted(v.view) AS rows_applied,
-	CASE WHEN pg_catalog.has_table_privilege(v.view, 'SELECT') THEN e.message END AS last_error
+	CASE WHEN pg_catalog.has_table_privilege(v.view, 'SELECT') THEN e.message END AS last_error,
+	CASE WHEN a.mode = 'd' THEN l.bytes END AS lag_bytes,
+	CASE WHEN a.mode = 'd' THEN l.transactions END AS lag_transactions,
+	CASE WHEN a.mode = 'd' THEN l.seconds END AS lag_seconds
 FROM tailwater_internal.view v
 	JOIN pg_catalog.pg_class c ON c.oid = v.view
 	LEFT JOIN tailwater_internal.attachment a ON a.view = v.view
 	LEFT JOIN tailwater_internal.last_error e ON e.view = v.view
 	LEFT JOIN LATERAL (SELECT r.version, r.committed_at FROM tailwater_internal.version r
-		ORDER BY r.version DESC LIMIT 1) n ON true;
+		ORDER BY r.version DESC LIMIT 1) n ON true
+	LEFT JOIN tailwater_internal.deferred_lag() l ON true;
 GRANT SELECT ON tailwater.views TO PUBLIC;
 COMMENT ON VIEW tailwater.views IS 'one row per materialized view that tailwater was asked to keep up to date';
 COMMENT ON COLUMN tailwater.views.view IS 'the materialized view';
@@ -64,3 +72,6 @@ COMMENT ON COLUMN tailwater.views.log_size IS 'bytes of its change log with inde
 COMMENT ON COLUMN tailwater.views.state_size IS 'bytes of the state of its operators with indexes';
 COMMENT ON COLUMN tailwater.views.rows_applied IS 'rows inserted into, updated in and deleted from the view since its statistics were last reset';
 COMMENT ON COLUMN tailwater.views.last_error IS 'why a worker could not keep it up to date; null where it is, and for roles that may not read the view';
+COMMENT ON COLUMN tailwater.views.lag_bytes IS 'of a deferred view: write-ahead log it does not cover yet; 0 where nothing was committed since';
+COMMENT ON COLUMN tailwater.views.lag_transactions IS 'of a deferred view: transactions of the database that wrote something and that it does not cover yet';
+COMMENT ON COLUMN tailwater.views.lag_seconds IS 'of a deferred view: age of the snapshot it is at; 0 where nothing was committed since';

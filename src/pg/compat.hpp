@@ -251,6 +251,15 @@ mutate_expression(Node *node, Node *(*mutator)(Node *, Context *), Context *cont
 								   context);
 }
 
+template <typename Context>
+Query *
+mutate_query(Query *query, Node *(*mutator)(Node *, Context *), Context *context, int flags)
+{
+	return query_tree_mutator(query,
+							  reinterpret_cast<MutatorCallback>(reinterpret_cast<void *>(mutator)),
+							  context, flags);
+}
+
 } // namespace tw::pg
 
 namespace tw::pg
@@ -297,6 +306,9 @@ namespace tw::pg
  * Fourth field of the advisory lock tags tailwater uses; 1 and 2 are the
  * server's own pg_advisory_lock() forms.
  */
+/* Before 17 an interval is always finite, so that what was added can be subtracted. */
+constexpr bool kIntervalsAreFinite = PG_VERSION_NUM < 170000;
+
 constexpr uint16 kGroupLock = 0x7477;
 constexpr uint16 kGuardLock = 0x7478;
 constexpr uint16 kKeyLock = 0x7479;
@@ -444,6 +456,109 @@ extend_relation(Relation rel)
 
 	ReleaseBuffer(buffer);
 	return block;
+}
+
+/* Replaces Vars of join relations by what they stand for. */
+inline Node *
+flatten_join_aliases(Query *query, Node *node)
+{
+#if PG_VERSION_NUM >= 160000
+	return flatten_join_alias_vars(nullptr, query, node);
+#else
+	return flatten_join_alias_vars(query, node);
+#endif
+}
+
+/* Whether the role may look up names in the schema. */
+inline bool
+may_use_schema(Oid schema, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK;
+#else
+	return pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
+/* A set of wait events that lasts as long as the process. */
+inline WaitEventSet *
+create_lasting_wait_event_set(int nevents)
+{
+#if PG_VERSION_NUM >= 170000
+	return CreateWaitEventSet(nullptr, nevents);
+#else
+	return CreateWaitEventSet(TopMemoryContext, nevents);
+#endif
+}
+
+/* The number of this backend's transaction among those it has had. */
+inline LocalTransactionId
+local_transaction()
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
+
+} // namespace tw::pg
+
+namespace tw::pg
+{
+
+/* ---- logical decoding ---- */
+
+inline void
+create_ephemeral_slot(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	ReplicationSlotCreate(name, true, RS_EPHEMERAL, false, false, false);
+#else
+	ReplicationSlotCreate(name, true, RS_EPHEMERAL, false);
+#endif
+}
+
+inline void
+acquire_slot(const char *name)
+{
+#if PG_VERSION_NUM >= 180000
+	ReplicationSlotAcquire(name, false, false);
+#else
+	ReplicationSlotAcquire(name, false);
+#endif
+}
+
+/* True if the server has removed WAL that the slot needs, or had to give it up for another reason. */
+inline bool
+slot_is_invalidated(const ReplicationSlotPersistentData *slot)
+{
+#if PG_VERSION_NUM >= 160000
+	return slot->invalidated != RS_INVAL_NONE || XLogRecPtrIsInvalid(slot->restart_lsn);
+#else
+	return XLogRecPtrIsInvalid(slot->restart_lsn);
+#endif
+}
+
+/* The old and the new row of a decoded change; null where there is none. */
+inline HeapTuple
+decoded_old_tuple(const ReorderBufferChange *change)
+{
+#if PG_VERSION_NUM >= 170000
+	return change->data.tp.oldtuple;
+#else
+	return change->data.tp.oldtuple ? &change->data.tp.oldtuple->tuple : nullptr;
+#endif
+}
+
+inline HeapTuple
+decoded_new_tuple(const ReorderBufferChange *change)
+{
+#if PG_VERSION_NUM >= 170000
+	return change->data.tp.newtuple;
+#else
+	return change->data.tp.newtuple ? &change->data.tp.newtuple->tuple : nullptr;
+#endif
 }
 
 } // namespace tw::pg

@@ -8,17 +8,30 @@
  *                         n, sum numeric (of the finite inputs), scale int4 and
  *                         scale_n (largest display scale and how many inputs
  *                         have it), nan, +infinity, -infinity (counts)
+ *   variance, stddev of integers and numeric
+ *                         the same, and the sum of squares
+ *   sum, avg, variance, stddev, corr, covar, regr of floats
+ *                         exact sums in one value, see float_totals.cpp
+ *   sum, avg of interval  n, months, days, microseconds
+ *   sum of money          n, sum, which wraps around as the server's does
  *   min, max              the extreme and how many inputs look like it; the next
  *                         best value and how many look like that one, null where
  *                         not known. The second pair serves values that come as
  *                         a new extreme and leave again.
+ *                         Of types whose equal values can look different: the
+ *                         extreme and how many look like it, 0 if others look
+ *                         different; then which one the query shows depends on
+ *                         the order of its rows, and the group is read again.
  *   bool_and, bool_or     number of true and of false inputs
+ *   bit_and, bit_or, bit_xor
+ *                         n and the result
  *
  * The display scale of a numeric sum is the largest among its inputs; NaN and
  * infinities cannot be subtracted. Both are counted apart, so that a value that
  * leaves also leaves no trace.
  */
 #include "state/accumulator.hpp"
+#include "state/numeric_final.hpp"
 
 namespace tw::state
 {
@@ -61,6 +74,81 @@ numeric_of(int64 value)
 	return NumericGetDatum(int64_to_numeric(value));
 }
 
+bool
+is_numeric_zero(Datum value)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, value, numeric_of(0)));
+}
+
+/* *sum += value * weight */
+void
+add_weighted(Datum *sum, Datum value, int64 weight)
+{
+	Datum old = *sum;
+
+	if (weight == 1)
+		*sum = numeric_plus(old, value);
+	else if (weight == -1)
+		*sum = DirectFunctionCall2(numeric_sub, old, value);
+	else
+		*sum = numeric_plus(old, DirectFunctionCall2(numeric_mul, value, numeric_of(weight)));
+	pfree(DatumGetPointer(old));
+}
+
+/* An input of an integer type. */
+int64
+integer_of(const AggregateSpec *spec, Datum value)
+{
+	switch (spec->argtype)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+int64
+wrapping_sum(uint64 a, uint64 b)
+{
+	return (int64) (a + b);
+}
+
+FloatSums
+float_sums(const AggregateSpec *spec)
+{
+	switch (spec->kind)
+	{
+		case AggregateKind::kFloatSum:
+			return FloatSums::kValues;
+		case AggregateKind::kFloatOne:
+			return FloatSums::kSquares;
+		case AggregateKind::kFloatTwo:
+			return FloatSums::kPairs;
+		default:
+			return FloatSums::kNone;
+	}
+}
+
+bool
+floats_are_noop(const AggregateSpec *spec, const Accumulator *acc)
+{
+	FloatTotals totals;
+
+	if (!acc->floats)
+		return true;
+	unpack_totals(acc->floats, float_sums(spec), &totals);
+	return totals_are_zero(&totals);
+}
+
+bool
+same_image(const AggregateSpec *spec, Datum a, Datum b)
+{
+	return datum_image_eq(a, b, spec->typbyval, spec->typlen);
+}
+
 Datum
 copy_value(const AggregateSpec *spec, Datum value)
 {
@@ -97,8 +185,8 @@ count_scale(Accumulator *acc, int32 scale, int64 weight)
 void
 accumulate_numeric(const AggregateSpec *spec, Accumulator *acc, Datum value, int64 weight)
 {
-	Numeric number = spec->argtype == INT8OID ? int64_to_numeric(DatumGetInt64(value))
-											  : DatumGetNumeric(value);
+	Numeric number = spec->argtype == NUMERICOID ? DatumGetNumeric(value)
+												 : int64_to_numeric(integer_of(spec, value));
 
 	acc->n += weight;
 	if (numeric_is_nan(number))
@@ -118,18 +206,66 @@ accumulate_numeric(const AggregateSpec *spec, Accumulator *acc, Datum value, int
 	count_scale(acc, DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(number))),
 				weight);
 
-	Datum sum = acc->has_numeric_sum ? acc->numeric_sum : numeric_of(0);
-	Datum old = sum;
-	if (weight == 1)
-		sum = numeric_plus(sum, NumericGetDatum(number));
-	else if (weight == -1)
-		sum = DirectFunctionCall2(numeric_sub, sum, NumericGetDatum(number));
+	if (!acc->has_numeric_sum)
+	{
+		acc->numeric_sum = numeric_of(0);
+		acc->numeric_squares = numeric_of(0);
+		acc->has_numeric_sum = true;
+	}
+	add_weighted(&acc->numeric_sum, NumericGetDatum(number), weight);
+	if (spec->kind == AggregateKind::kVarNumeric)
+	{
+		Datum square = DirectFunctionCall2(numeric_mul, NumericGetDatum(number),
+										   NumericGetDatum(number));
+
+		add_weighted(&acc->numeric_squares, square, weight);
+		pfree(DatumGetPointer(square));
+	}
+}
+
+void
+accumulate_floats(const AggregateSpec *spec, Accumulator *acc, Datum value, Datum second,
+				  int64 weight)
+{
+	FloatTotals totals;
+	float8 first = spec->argtype == FLOAT4OID ? DatumGetFloat4(value) : DatumGetFloat8(value);
+
+	if (acc->floats)
+	{
+		unpack_totals(acc->floats, float_sums(spec), &totals);
+		pfree(DatumGetPointer(acc->floats));
+	}
 	else
-		sum = numeric_plus(sum, DirectFunctionCall2(numeric_mul, NumericGetDatum(number),
-													numeric_of(weight)));
-	pfree(DatumGetPointer(old));
-	acc->numeric_sum = sum;
-	acc->has_numeric_sum = true;
+		clear_totals(&totals, float_sums(spec));
+	if (spec->second)
+		add_pair(&totals, first, DatumGetFloat8(second), weight);
+	else
+		add_value(&totals, first, weight);
+	acc->floats = pack_totals(&totals);
+}
+
+void
+accumulate_interval(Accumulator *acc, const Interval *value, int64 weight)
+{
+	acc->n += weight;
+	acc->months += value->month * weight;
+	acc->days += value->day * weight;
+	acc->sum = add_int64(acc->sum, multiply_int64(value->time, weight));
+}
+
+void
+accumulate_bits(const AggregateSpec *spec, Accumulator *acc, int64 bits, int64 weight)
+{
+	/* The bits that a value sets or, for bit_and, clears. */
+	int64 effect = spec->kind == AggregateKind::kBitAnd ? ~bits : bits;
+
+	acc->n += weight;
+	if (spec->kind == AggregateKind::kBitXor)
+		acc->sum ^= weight % 2 != 0 ? bits : 0;
+	else if (weight > 0)
+		acc->sum |= effect;
+	else
+		acc->went_bits |= effect;
 }
 
 void
@@ -142,22 +278,29 @@ accumulate_extreme(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *ac
 	acc->n += weight;
 	if (cmp == 0)
 	{
-		best->n += Abs(weight);
-		return;
+		best->n += std::abs(weight);
+		if (spec->one_image || same_image(spec, value, best->value))
+			return;
+		best->mixed = true;
 	}
-	if (best->n > 0)
-		best->more = true;
-	if (cmp > 0)
-		return;
-	if (best->n > 0 && !spec->typbyval)
-		pfree(DatumGetPointer(best->value));
+	else
+	{
+		if (best->n > 0)
+			best->more = true;
+		if (cmp > 0)
+			return;
+		best->mixed = false;
+		if (best->n > 0 && !spec->typbyval)
+			pfree(DatumGetPointer(best->value));
+		best->n = std::abs(weight);
+	}
 	best->value = copy_value(spec, value);
-	best->n = Abs(weight);
 }
 
 bool
-merge_numeric(const Accumulator *acc, Datum *values, bool *nulls)
+merge_numeric(const AggregateSpec *spec, const Accumulator *acc, Datum *values)
 {
+	bool squares = spec->kind == AggregateKind::kVarNumeric;
 	int64 n = DatumGetInt64(values[0]) + acc->n;
 	int32 scale = DatumGetInt32(values[2]);
 	int64 scale_n = DatumGetInt64(values[3]);
@@ -168,6 +311,8 @@ merge_numeric(const Accumulator *acc, Datum *values, bool *nulls)
 	values[6] = Int64GetDatum(DatumGetInt64(values[6]) + acc->negative_infinity);
 	if (acc->has_numeric_sum)
 		values[1] = numeric_plus(values[1], acc->numeric_sum);
+	if (acc->has_numeric_sum && squares)
+		values[7] = numeric_plus(values[7], acc->numeric_squares);
 	for (int i = 0; i < acc->nscales; i++)
 	{
 		const ScaleCount *count = &acc->scales[i];
@@ -190,6 +335,8 @@ merge_numeric(const Accumulator *acc, Datum *values, bool *nulls)
 		values[1] = numeric_of(0);
 		values[2] = Int32GetDatum(0);
 		values[3] = Int64GetDatum(0);
+		if (squares)
+			values[7] = numeric_of(0);
 		return true;
 	}
 	return scale_n > 0;
@@ -287,25 +434,108 @@ subtract_best(Extreme *state, const Best *went)
 	return true;
 }
 
+/*
+ * The same for types whose equal values can look different. A count of 0 says
+ * that inputs equal to the extreme do: the group is then read again whenever one
+ * of them comes or goes.
+ */
+bool
+merge_ambiguous(Extreme *state, const Best *came, const Best *went)
+{
+	bool known = true;
+
+	if (came->n > 0)
+	{
+		int cmp = state->has(kExtreme) ? state->order_to(kExtreme, came->value) : -1;
+		bool alike = !came->mixed &&
+					 (cmp != 0 || (state->count(kExtreme) > 0 &&
+								   same_image(state->spec, came->value, state->values[kExtreme])));
+
+		if (cmp <= 0)
+		{
+			int64 others = cmp == 0 ? state->count(kExtreme) : 0;
+
+			state->set(kExtreme, came->value, alike ? came->n + others : 0);
+			known = alike;
+		}
+	}
+	if (went->n == 0)
+		return known;
+	if (!state->has(kExtreme))
+		return false;
+
+	int cmp = state->order_to(kExtreme, went->value);
+	if (cmp > 0)
+		return known;
+	if (cmp < 0 || went->mixed || state->count(kExtreme) <= went->n ||
+		!same_image(state->spec, went->value, state->values[kExtreme]))
+		return false;
+	state->set(kExtreme, state->values[kExtreme], state->count(kExtreme) - went->n);
+	return known;
+}
+
 bool
 merge_extreme(const AggregateSpec *spec, FmgrInfo *compare, const Accumulator *acc, Datum *values,
 			  bool *nulls)
 {
 	Extreme state = {spec, compare, values, nulls};
 
+	if (!spec->one_image)
+		return merge_ambiguous(&state, &acc->came, &acc->went);
 	if (acc->came.n > 0)
 		add_best(&state, &acc->came);
 	return acc->went.n == 0 || subtract_best(&state, &acc->went);
 }
 
+bool
+merge_bits(const AggregateSpec *spec, const Accumulator *acc, Datum *values)
+{
+	int64 n = DatumGetInt64(values[0]) + acc->n;
+	int64 bits = DatumGetInt64(values[1]);
+
+	values[0] = Int64GetDatum(n);
+	if (spec->kind == AggregateKind::kBitXor)
+		values[1] = Int64GetDatum(bits ^ acc->sum);
+	else
+		values[1] = Int64GetDatum(n == 0 ? 0 : bits | acc->sum);
+	/* What went may have been the only one to set a bit. */
+	return n == 0 || (acc->went_bits & ~acc->sum) == 0;
+}
+
+void
+merge_floats(const AggregateSpec *spec, const Accumulator *acc, Datum *values)
+{
+	FloatTotals totals;
+	FloatTotals change;
+
+	if (!acc->floats)
+		return;
+	unpack_totals(values[0], float_sums(spec), &totals);
+	unpack_totals(acc->floats, float_sums(spec), &change);
+	add_totals(&totals, &change);
+	values[0] = pack_totals(&totals);
+}
+
+void
+merge_interval(const Accumulator *acc, Datum *values)
+{
+	values[0] = Int64GetDatum(DatumGetInt64(values[0]) + acc->n);
+	values[1] = Int64GetDatum(DatumGetInt64(values[1]) + acc->months);
+	values[2] = Int64GetDatum(DatumGetInt64(values[2]) + acc->days);
+	values[3] = Int64GetDatum(add_int64(DatumGetInt64(values[3]), acc->sum));
+}
+
 } // namespace
 
 void
-accumulate(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc, Datum value, bool isnull,
-		   int64 weight)
+accumulate(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc, const Datum *row,
+		   const bool *nulls, int64 weight)
 {
-	if (spec->argument && isnull)
+	if ((spec->filter && (nulls[spec->filter - 1] || !DatumGetBool(row[spec->filter - 1]))) ||
+		(spec->argument && nulls[spec->argument - 1]) || (spec->second && nulls[spec->second - 1]))
 		return;
+
+	Datum value = spec->argument ? row[spec->argument - 1] : (Datum) 0;
 	switch (spec->kind)
 	{
 		case AggregateKind::kCountStar:
@@ -316,14 +546,26 @@ accumulate(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc, Datum
 		case AggregateKind::kSumInt:
 		case AggregateKind::kAvgInt:
 			acc->n += weight;
-			acc->sum = add_int64(acc->sum,
-								 multiply_int64(spec->argtype == INT2OID ? DatumGetInt16(value)
-																		 : DatumGetInt32(value),
-												weight));
+			acc->sum = add_int64(acc->sum, multiply_int64(integer_of(spec, value), weight));
 			return;
 		case AggregateKind::kSumNumeric:
 		case AggregateKind::kAvgNumeric:
+		case AggregateKind::kVarNumeric:
 			accumulate_numeric(spec, acc, value, weight);
+			return;
+		case AggregateKind::kFloatSum:
+		case AggregateKind::kFloatOne:
+		case AggregateKind::kFloatTwo:
+			accumulate_floats(spec, acc, value, spec->second ? row[spec->second - 1] : (Datum) 0,
+							  weight);
+			return;
+		case AggregateKind::kSumInterval:
+		case AggregateKind::kAvgInterval:
+			accumulate_interval(acc, DatumGetIntervalP(value), weight);
+			return;
+		case AggregateKind::kSumMoney:
+			acc->n += weight;
+			acc->sum = wrapping_sum(acc->sum, (uint64) DatumGetCash(value) * (uint64) weight);
 			return;
 		case AggregateKind::kMin:
 		case AggregateKind::kMax:
@@ -332,6 +574,11 @@ accumulate(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc, Datum
 		case AggregateKind::kBoolAnd:
 		case AggregateKind::kBoolOr:
 			(DatumGetBool(value) ? acc->n : acc->n2) += weight;
+			return;
+		case AggregateKind::kBitAnd:
+		case AggregateKind::kBitOr:
+		case AggregateKind::kBitXor:
+			accumulate_bits(spec, acc, integer_of(spec, value), weight);
 			return;
 	}
 }
@@ -345,22 +592,35 @@ is_noop(const AggregateSpec *spec, const Accumulator *acc)
 	{
 		case AggregateKind::kSumInt:
 		case AggregateKind::kAvgInt:
+		case AggregateKind::kSumMoney:
+		case AggregateKind::kBitXor:
 			return acc->sum == 0;
+		case AggregateKind::kBitAnd:
+		case AggregateKind::kBitOr:
+			return acc->sum == 0 && acc->went_bits == 0;
+		case AggregateKind::kSumInterval:
+		case AggregateKind::kAvgInterval:
+			return acc->sum == 0 && acc->days == 0 && acc->months == 0;
+		case AggregateKind::kFloatSum:
+		case AggregateKind::kFloatOne:
+		case AggregateKind::kFloatTwo:
+			return floats_are_noop(spec, acc);
 		case AggregateKind::kSumNumeric:
 		case AggregateKind::kAvgNumeric:
+		case AggregateKind::kVarNumeric:
 			if (acc->nan || acc->positive_infinity || acc->negative_infinity)
 				return false;
 			for (int i = 0; i < acc->nscales; i++)
 				if (acc->scales[i].n != 0)
 					return false;
 			return !acc->has_numeric_sum ||
-				   DatumGetBool(DirectFunctionCall2(numeric_eq, acc->numeric_sum, numeric_of(0)));
+				   (is_numeric_zero(acc->numeric_sum) && is_numeric_zero(acc->numeric_squares));
 		case AggregateKind::kMin:
 		case AggregateKind::kMax:
 			/* What went and what came look the same. */
 			return acc->came.n == acc->went.n && !acc->came.more && !acc->went.more &&
-				   (acc->came.n == 0 ||
-					datum_image_eq(acc->came.value, acc->went.value, spec->typbyval, spec->typlen));
+				   !acc->came.mixed && !acc->went.mixed &&
+				   (acc->came.n == 0 || same_image(spec, acc->came.value, acc->went.value));
 		case AggregateKind::kBoolAnd:
 		case AggregateKind::kBoolOr:
 			return acc->n2 == 0;
@@ -377,8 +637,17 @@ empty_state(const AggregateSpec *spec, Datum *values, bool *nulls)
 		values[i] = Int64GetDatum(0);
 		nulls[i] = false;
 	}
-	if (spec->kind == AggregateKind::kSumNumeric || spec->kind == AggregateKind::kAvgNumeric)
+	if (spec->nstate > 1 && state_type(spec, 1) == NUMERICOID)
 		values[1] = numeric_of(0);
+	if (spec->kind == AggregateKind::kVarNumeric)
+		values[7] = numeric_of(0);
+	if (float_sums(spec) != FloatSums::kNone)
+	{
+		FloatTotals totals;
+
+		clear_totals(&totals, float_sums(spec));
+		values[0] = pack_totals(&totals);
+	}
 	if (spec->kind == AggregateKind::kMin || spec->kind == AggregateKind::kMax)
 	{
 		values[kExtreme] = values[kNext] = (Datum) 0;
@@ -404,7 +673,25 @@ merge(const AggregateSpec *spec, FmgrInfo *compare, const Accumulator *acc, Datu
 			return true;
 		case AggregateKind::kSumNumeric:
 		case AggregateKind::kAvgNumeric:
-			return merge_numeric(acc, values, nulls);
+		case AggregateKind::kVarNumeric:
+			return merge_numeric(spec, acc, values);
+		case AggregateKind::kFloatSum:
+		case AggregateKind::kFloatOne:
+		case AggregateKind::kFloatTwo:
+			merge_floats(spec, acc, values);
+			return true;
+		case AggregateKind::kSumInterval:
+		case AggregateKind::kAvgInterval:
+			merge_interval(acc, values);
+			return true;
+		case AggregateKind::kSumMoney:
+			values[0] = Int64GetDatum(DatumGetInt64(values[0]) + acc->n);
+			values[1] = Int64GetDatum(wrapping_sum(DatumGetInt64(values[1]), acc->sum));
+			return true;
+		case AggregateKind::kBitAnd:
+		case AggregateKind::kBitOr:
+		case AggregateKind::kBitXor:
+			return merge_bits(spec, acc, values);
 		case AggregateKind::kMin:
 		case AggregateKind::kMax:
 			return merge_extreme(spec, compare, acc, values, nulls);
@@ -446,6 +733,50 @@ numeric_result(const AggregateSpec *spec, const Datum *values)
 	return sum;
 }
 
+Datum
+floats_result(const AggregateSpec *spec, const Datum *values, bool *isnull)
+{
+	FloatTotals totals;
+
+	unpack_totals(values[0], float_sums(spec), &totals);
+	return float_result(spec->aggref->aggfnoid, &totals, isnull);
+}
+
+Datum
+interval_result(const AggregateSpec *spec, const Datum *values, bool *isnull)
+{
+	int64 n = DatumGetInt64(values[0]);
+	int64 months = DatumGetInt64(values[1]);
+	int64 days = DatumGetInt64(values[2]);
+	Interval *sum = (Interval *) palloc(sizeof(Interval));
+
+	*isnull = n == 0;
+	if (*isnull)
+		return (Datum) 0;
+	if (months != (int32) months || days != (int32) days)
+		ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				errmsg("interval out of range"));
+	sum->month = months;
+	sum->day = days;
+	sum->time = DatumGetInt64(values[3]);
+	if (spec->kind == AggregateKind::kSumInterval)
+		return IntervalPGetDatum(sum);
+	return DirectFunctionCall2(interval_div, IntervalPGetDatum(sum), Float8GetDatum((float8) n));
+}
+
+Datum
+bits_result(const AggregateSpec *spec, const Datum *values, bool *isnull)
+{
+	int64 bits = DatumGetInt64(values[1]);
+
+	*isnull = DatumGetInt64(values[0]) == 0;
+	if (spec->kind == AggregateKind::kBitAnd)
+		bits = ~bits;
+	return spec->argtype == INT2OID
+			   ? Int16GetDatum(bits)
+			   : (spec->argtype == INT4OID ? Int32GetDatum(bits) : Int64GetDatum(bits));
+}
+
 } // namespace
 
 Datum
@@ -470,6 +801,22 @@ result(const AggregateSpec *spec, int64 count, const Datum *values, const bool *
 		case AggregateKind::kAvgNumeric:
 			*isnull = DatumGetInt64(values[0]) == 0;
 			return *isnull ? (Datum) 0 : numeric_result(spec, values);
+		case AggregateKind::kVarNumeric:
+			return variance_result(spec->aggref->aggfnoid, values, isnull);
+		case AggregateKind::kFloatSum:
+		case AggregateKind::kFloatOne:
+		case AggregateKind::kFloatTwo:
+			return floats_result(spec, values, isnull);
+		case AggregateKind::kSumInterval:
+		case AggregateKind::kAvgInterval:
+			return interval_result(spec, values, isnull);
+		case AggregateKind::kSumMoney:
+			*isnull = DatumGetInt64(values[0]) == 0;
+			return values[1];
+		case AggregateKind::kBitAnd:
+		case AggregateKind::kBitOr:
+		case AggregateKind::kBitXor:
+			return bits_result(spec, values, isnull);
 		case AggregateKind::kMin:
 		case AggregateKind::kMax:
 			*isnull = nulls[0];
@@ -491,7 +838,12 @@ state_type(const AggregateSpec *spec, int i)
 	{
 		case AggregateKind::kSumNumeric:
 		case AggregateKind::kAvgNumeric:
-			return i == 1 ? NUMERICOID : (i == 2 ? INT4OID : INT8OID);
+		case AggregateKind::kVarNumeric:
+			return i == 1 || i == 7 ? NUMERICOID : (i == 2 ? INT4OID : INT8OID);
+		case AggregateKind::kFloatSum:
+		case AggregateKind::kFloatOne:
+		case AggregateKind::kFloatTwo:
+			return BYTEAOID;
 		case AggregateKind::kMin:
 		case AggregateKind::kMax:
 			return i % 2 == 0 ? spec->argtype : INT8OID;

@@ -5,6 +5,7 @@
 
 #include "pg/postgres.hpp"
 #include "analyze/view_plan.hpp"
+#include "state/float_totals.hpp"
 
 namespace tw::state
 {
@@ -20,8 +21,9 @@ struct ScaleCount
 struct Best
 {
 	Datum value;
-	int64 n;   /* how many look like it; 0: there was no input */
-	bool more; /* there were others, none more extreme */
+	int64 n;    /* how many are equal to it; 0: there was no input */
+	bool more;  /* there were others, none more extreme */
+	bool mixed; /* equal ones look different; this is the last of them */
 };
 
 /*
@@ -30,11 +32,17 @@ struct Best
  */
 struct Accumulator
 {
-	int64 n;   /* inputs that are not null; bool_and, bool_or: true ones */
-	int64 n2;  /* bool_and, bool_or: false ones */
-	int64 sum; /* integer sums */
+	int64 n;  /* inputs that are not null; bool_and, bool_or: true ones */
+	int64 n2; /* bool_and, bool_or: false ones */
+	int64
+		sum; /* of integers; microseconds of intervals; bits that came, of bit_xor in an odd number */
+	int64 months;
+	int64 days;
+	int64 went_bits; /* bit_and: zeros, bit_or: ones of values that went */
 	Datum numeric_sum;
+	Datum numeric_squares;
 	bool has_numeric_sum;
+	Datum floats; /* packed FloatTotals, 0: none */
 	ScaleCount *scales;
 	int nscales;
 	int64 nan;
@@ -44,9 +52,9 @@ struct Accumulator
 	Best went;
 };
 
-/* Adds one input of the aggregate. Allocates in the current memory context. */
+/* Adds a row of the input block. Allocates in the current memory context. */
 void accumulate(const analyze::AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc,
-				Datum value, bool isnull, int64 weight);
+				const Datum *row, const bool *nulls, int64 weight);
 
 /* True if the accumulator changes nothing. */
 bool is_noop(const analyze::AggregateSpec *spec, const Accumulator *acc);

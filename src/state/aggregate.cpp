@@ -23,6 +23,7 @@
  */
 #include "state/aggregate.hpp"
 #include "state/accumulator.hpp"
+#include "state/distinct.hpp"
 #include "state/groups.hpp"
 #include "state/row_hash.hpp"
 #include "exec/snapshot.hpp"
@@ -51,9 +52,13 @@ struct AggregateOperator
 	TupleTableSlot *output;  /* of the view */
 	ProjectionInfo *projection;
 	ExprState *having;
+	ExprState *multiplicity;
 
 	exec::CachedQuery *restricted;
 	exec::CachedQuery *restricted_nulls;
+
+	TupleDesc input;              /* see Groups::input */
+	AggregateOperator **distinct; /* by distinct input */
 };
 
 namespace
@@ -72,6 +77,7 @@ struct Reread
 {
 	MinimalTuple keys;
 	StateRow old;
+	StateRow merged; /* where there are distinct inputs: with the changes added */
 };
 
 int
@@ -115,6 +121,22 @@ result_descriptor(const ViewPlan *plan, TupleDesc keys)
 		TupleDescInitEntry(desc, attno, psprintf("a%d", i + 1), exprType(agg), exprTypmod(agg), 0);
 		TupleDescInitEntryCollation(desc, attno, exprCollation(agg));
 	}
+	return desc;
+}
+
+/* The columns of the input block; where there are distinct inputs, then which one a row is of. */
+TupleDesc
+input_descriptor(const ViewPlan *plan)
+{
+	TupleDesc block = ExecTypeFromTL(plan->input->query->targetList);
+
+	if (plan->ndistinct == 0)
+		return block;
+
+	TupleDesc desc = CreateTemplateTupleDesc(block->natts + 1);
+	for (int i = 1; i <= block->natts; i++)
+		TupleDescCopyEntry(desc, i, block, i);
+	TupleDescInitEntry(desc, desc->natts, "distinct", INT4OID, -1, 0);
 	return desc;
 }
 
@@ -217,7 +239,7 @@ merge_group(Groups *groups, int group, StateRow *row)
 	return known;
 }
 
-/* Adds the view's row for a state row to the set, unless HAVING rejects it. */
+/* Adds the view's rows for a state row to the set, unless HAVING rejects them. */
 void
 emit(AggregateOperator *op, const StateRow *row, int64 weight, ZSet *out)
 {
@@ -241,6 +263,14 @@ emit(AggregateOperator *op, const StateRow *row, int64 weight, ZSet *out)
 	op->econtext->ecxt_outertuple = grouped;
 	if (op->having && !ExecQual(op->having, op->econtext))
 		return;
+	if (op->multiplicity)
+	{
+		bool isnull;
+
+		weight *= DatumGetInt64(ExecEvalExprSwitchContext(op->multiplicity, op->econtext, &isnull));
+		if (weight == 0)
+			return;
+	}
 	capture::zset_add(out, ExecProject(op->projection), weight);
 }
 
@@ -367,6 +397,11 @@ lock_for_reread(Fold *fold, int group, StateRow *row)
 	reread->keys = (MinimalTuple) palloc(keys->t_len);
 	memcpy(reread->keys, keys, keys->t_len);
 	reread->old = read_row(fold->writer->found, RelationGetDescr(fold->writer->rel));
+	if (fold->op->plan->ndistinct > 0)
+	{
+		reread->merged = copy_row(&reread->old, state_natts(fold->op->plan));
+		(void) merge_group(fold->groups, group, &reread->merged);
+	}
 	fold->rereads = lappend(fold->rereads, reread);
 	MemoryContextSwitchTo(old);
 	return true;
@@ -500,9 +535,15 @@ compare_groups(const void *left, const void *right)
 	return capture::compare_images(a->entry->row, b->entry->row);
 }
 
-/* The groups that change, in the order in which all sessions fold them. */
+enum class Which
+{
+	kChanging,
+	kAll
+};
+
+/* The groups, in the order in which all sessions fold them. */
 OrderedGroup *
-order_groups(Groups *groups, TupleTableSlot *keys, int *n)
+order_groups(Groups *groups, Which which, TupleTableSlot *keys, int *n)
 {
 	int nentries = groups->keys->nentries;
 	OrderedGroup *ordered = (OrderedGroup *) MemoryContextAllocHuge(CurrentMemoryContext,
@@ -512,7 +553,7 @@ order_groups(Groups *groups, TupleTableSlot *keys, int *n)
 	*n = 0;
 	for (int i = 0; i < nentries; i++)
 	{
-		if (group_is_noop(groups, i))
+		if (which == Which::kChanging && group_is_noop(groups, i))
 			continue;
 		ordered[*n] = {group_rank(groups->keys->entries[i].row, keys), &groups->keys->entries[i],
 					   i};
@@ -552,7 +593,7 @@ run_restricted(Fold *fold, exec::CachedQuery *query, Tuplestorestate *keys, int6
 Groups *
 read_groups_again(Fold *fold, TupleTableSlot *keys)
 {
-	Groups *fresh = begin_groups(fold->op);
+	Groups *fresh = begin_plain_groups(fold->op);
 	int n = fold->op->plan->nrestrict;
 
 	fresh->limit = SIZE_MAX; /* they are few */
@@ -583,6 +624,23 @@ read_groups_again(Fold *fold, TupleTableSlot *keys)
 	return fresh;
 }
 
+/* What comes from distinct inputs is known without reading the group again. */
+void
+keep_distinct(const ViewPlan *plan, const StateRow *merged, StateRow *now)
+{
+	for (int i = 0; i < plan->naggregates; i++)
+	{
+		const AggregateSpec *spec = &plan->aggregates[i];
+
+		if (spec->distinct == 0)
+			continue;
+		memcpy(now->values + spec->state - 1, merged->values + spec->state - 1,
+			   sizeof(Datum) * spec->nstate);
+		memcpy(now->nulls + spec->state - 1, merged->nulls + spec->state - 1,
+			   sizeof(bool) * spec->nstate);
+	}
+}
+
 void
 reread_groups(Fold *fold, TupleTableSlot *keys)
 {
@@ -598,6 +656,7 @@ reread_groups(Fold *fold, TupleTableSlot *keys)
 
 		if (entry)
 			(void) merge_group(fresh, entry - fresh->keys->entries, &now);
+		keep_distinct(plan, &reread->merged, &now);
 		if (row_count(plan, &now) == 0 && plan->ngroup > 0)
 		{
 			(void) delete_row(fold->writer, &reread->old.tid);
@@ -699,6 +758,9 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 	op->writer = make_writer_cache(relation, index, plan->context, stale);
 	op->keys = key_descriptor(plan);
 	op->results = result_descriptor(plan, op->keys);
+	op->input = input_descriptor(plan);
+	op->distinct = (AggregateOperator **) palloc0(sizeof(AggregateOperator *) *
+												  Max(plan->ndistinct, 1));
 	op->compares = (FmgrInfo *) palloc0(sizeof(FmgrInfo) * Max(plan->naggregates, 1));
 	for (int i = 0; i < plan->naggregates; i++)
 		if (OidIsValid(plan->aggregates[i].compare))
@@ -712,14 +774,45 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 		op->having = ExecInitQual(make_ands_implicit(
 									  expression_planner((Expr *) copyObject(plan->having))),
 								  nullptr);
+	if (plan->multiplicity)
+		op->multiplicity = ExecInitExpr(expression_planner((Expr *) copyObject(plan->multiplicity)),
+										nullptr);
 	op->restricted = exec::make_cached_query(plan->restricted, plan->context, stale);
 	op->restricted_nulls = exec::make_cached_query(plan->restricted_nulls, plan->context, stale);
 	MemoryContextSwitchTo(old);
 	return op;
 }
 
+void
+set_distinct_operator(AggregateOperator *op, int part, AggregateOperator *distinct)
+{
+	op->distinct[part] = distinct;
+}
+
+TupleDesc
+result_columns(const AggregateOperator *op)
+{
+	return op->results;
+}
+
 Groups *
 begin_groups(AggregateOperator *op)
+{
+	Groups *groups = begin_plain_groups(op);
+
+	if (op->plan->ndistinct == 0)
+		return groups;
+	groups->distinct = (Groups **) palloc(sizeof(Groups *) * op->plan->ndistinct);
+	for (int i = 0; i < op->plan->ndistinct; i++)
+	{
+		groups->distinct[i] = begin_plain_groups(op->distinct[i]);
+		groups->distinct[i]->row = MakeSingleTupleTableSlot(op->distinct[i]->input, &TTSOpsVirtual);
+	}
+	return groups;
+}
+
+Groups *
+begin_plain_groups(AggregateOperator *op)
 {
 	Groups *groups = (Groups *) palloc0(sizeof(Groups));
 
@@ -729,6 +822,9 @@ begin_groups(AggregateOperator *op)
 	groups->owner = CurrentResourceOwner;
 	groups->context = CurrentMemoryContext;
 	groups->keys = capture::make_zset(op->keys, CurrentMemoryContext);
+	groups->input = op->input;
+	if (op->plan->ndistinct > 0)
+		groups->tagged = MakeSingleTupleTableSlot(op->input, &TTSOpsVirtual);
 	groups->capacity = groups->keys->capacity;
 	groups->changes = (Accumulator *) palloc0(sizeof(Accumulator) * groups->capacity *
 											  Max(op->plan->naggregates, 1));
@@ -742,14 +838,22 @@ add_input(void *arg, TupleTableSlot *row, int64 weight)
 	const ViewPlan *plan = groups->op->plan;
 	MemoryContext old = MemoryContextSwitchTo(groups->context);
 
+	int distinct = 0;
+
 	slot_getallattrs(row);
+	if (groups->tagged)
+	{
+		row = tag_row(groups, row, weight);
+		distinct = DatumGetInt32(row->tts_values[groups->input->natts - 1]);
+	}
 	if (is_full(groups) && spill_input(groups, row, weight))
 	{
 		MemoryContextSwitchTo(old);
 		return;
 	}
 
-	int group = capture::zset_add_values(groups->keys, row->tts_values, row->tts_isnull, weight);
+	int group = capture::zset_add_values(groups->keys, row->tts_values, row->tts_isnull,
+										 distinct == 0 ? weight : 0);
 	if (groups->keys->capacity > groups->capacity)
 	{
 		Size row_size = sizeof(Accumulator) * Max(plan->naggregates, 1);
@@ -765,14 +869,10 @@ add_input(void *arg, TupleTableSlot *row, int64 weight)
 	for (int i = 0; i < plan->naggregates; i++)
 	{
 		const AggregateSpec *spec = &plan->aggregates[i];
-		int argument = spec->argument - 1;
 
-		if (spec->filter &&
-			(row->tts_isnull[spec->filter - 1] || !DatumGetBool(row->tts_values[spec->filter - 1])))
-			continue;
-		accumulate(spec, &groups->op->compares[i], &changes[i],
-				   spec->argument ? row->tts_values[argument] : (Datum) 0,
-				   spec->argument ? row->tts_isnull[argument] : false, weight);
+		if (spec->distinct == distinct)
+			accumulate(spec, &groups->op->compares[i], &changes[i], row->tts_values,
+					   row->tts_isnull, weight);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -780,13 +880,15 @@ add_input(void *arg, TupleTableSlot *row, int64 weight)
 void
 fold_groups(Groups *groups, ZSet *out)
 {
+	take_distinct(groups, fold_groups);
+
 	AggregateOperator *op = groups->op;
 	Fold fold = begin_fold(groups, nullptr, out);
 	TupleTableSlot *keys = MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple);
 
 	Size limit = capture::hash_memory() / 2;
 	int n;
-	OrderedGroup *ordered = order_groups(groups, keys, &n);
+	OrderedGroup *ordered = order_groups(groups, Which::kChanging, keys, &n);
 	SpilledGroups spilled = begin_spilled(groups);
 
 	if (n > 0 || !spilled.done)
@@ -837,15 +939,20 @@ store_group(Fold *fold, Groups *groups, int group, TupleTableSlot *keys, Packing
 void
 store_groups(Groups *groups, ZSet *out)
 {
+	take_distinct(groups, store_groups);
+
 	AggregateOperator *op = groups->op;
 	Fold fold = begin_fold(groups, open_writer(op->writer), out);
 	TupleTableSlot *keys = MakeSingleTupleTableSlot(op->keys, &TTSOpsMinimalTuple);
 
 	if (op->plan->ngroup == 0 && groups->keys->nentries == 0)
 		(void) capture::zset_add_values(groups->keys, nullptr, nullptr, 0);
-	Packing packing = groups->spill ? Packing::kFull : first_packing(groups->keys->nentries);
-	for (int i = 0; i < groups->keys->nentries; i++)
-		store_group(&fold, groups, i, keys, packing);
+	/* Neighbours in the index become neighbours in state table and view: who changes many finds them together. */
+	int n;
+	OrderedGroup *ordered = order_groups(groups, Which::kAll, keys, &n);
+	Packing packing = groups->spill ? Packing::kFull : first_packing(n);
+	for (int i = 0; i < n; i++)
+		store_group(&fold, groups, ordered[i].group, keys, packing);
 
 	SpilledGroups spilled = begin_spilled(groups);
 	while (!spilled.done)

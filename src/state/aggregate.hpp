@@ -18,6 +18,12 @@ struct AggregateOperator;
 AggregateOperator *make_aggregate_operator(const analyze::ViewPlan *plan, Oid relation, Oid index,
 										   TupleDesc view, const bool *stale);
 
+/* The operator of a distinct input of the plan, by number from 0. To be set for all before use. */
+void set_distinct_operator(AggregateOperator *op, int part, AggregateOperator *distinct);
+
+/* Columns of the operator's groups and results. */
+TupleDesc result_columns(const AggregateOperator *op);
+
 /* Columns of the state table: groups, row count, then the columns of each aggregate. */
 TupleDesc state_descriptor(const analyze::ViewPlan *plan);
 

@@ -25,8 +25,10 @@ struct Application
 {
 	Writer *writer;
 	ZSet *delta; /* or a part of it */
+	bool in_parts;
 	Packing packing;
 	TupleTableSlot *entry; /* holds the row of an entry */
+	TupleTableSlot *other; /* holds the row of a second one */
 	capture::RowCallback changed;
 	void *arg;
 	int64 nrows;
@@ -44,11 +46,17 @@ row_missing(Relation view)
 }
 
 TupleTableSlot *
+load(TupleTableSlot *slot, const ZEntry *entry)
+{
+	ExecStoreMinimalTuple(entry->row, slot, false);
+	slot_getallattrs(slot);
+	return slot;
+}
+
+TupleTableSlot *
 load(Application *app, const ZEntry *entry)
 {
-	ExecStoreMinimalTuple(entry->row, app->entry, false);
-	slot_getallattrs(app->entry);
-	return app->entry;
+	return load(app->entry, entry);
 }
 
 bool
@@ -57,13 +65,11 @@ same_value(Form_pg_attribute att, Datum a, bool a_null, Datum b, bool b_null)
 	return a_null == b_null && (a_null || datum_image_eq(a, b, att->attbyval, att->attlen));
 }
 
-/* True if the row the search found looks like the entry's. */
+/* True if the row the search found looks like the given one. */
 bool
-found_image(Application *app, const ZEntry *entry)
+found_image(Writer *writer, TupleDesc desc, TupleTableSlot *row)
 {
-	TupleTableSlot *found = app->writer->found;
-	TupleTableSlot *row = load(app, entry);
-	TupleDesc desc = app->delta->desc;
+	TupleTableSlot *found = writer->found;
 	bool same = true;
 
 	slot_getallattrs(found);
@@ -81,11 +87,10 @@ found_image(Application *app, const ZEntry *entry)
 	return same;
 }
 
-/* The entry's row for storing; valid until another entry is loaded. */
+/* A loaded row for storing; valid as long as it is loaded. */
 TupleTableSlot *
-stored_row(Application *app, const ZEntry *entry)
+stored_row(Application *app, TupleTableSlot *from)
 {
-	TupleTableSlot *from = load(app, entry);
 	TupleTableSlot *row = app->writer->row;
 	int natts = row->tts_tupleDescriptor->natts;
 
@@ -107,7 +112,7 @@ remove_some(Application *app, const ZEntry *entry, int64 n, bool *conflict)
 	*conflict = false;
 	while (removed < n && next_row(app->writer, &search))
 	{
-		if (!found_image(app, entry))
+		if (!found_image(app->writer, app->delta->desc, row))
 			continue;
 		if (delete_row(app->writer, &app->writer->found->tts_tid) == WriteResult::kConflict)
 			*conflict = true;
@@ -143,24 +148,25 @@ remove_rows(Application *app, const ZEntry *entry)
 void
 insert_rows(Application *app, const ZEntry *entry)
 {
+	TupleTableSlot *row = load(app, entry);
+
 	for (int64 i = 0; i < entry->weight; i++)
-		insert_row(app->writer, stored_row(app, entry), app->packing);
-	app->changed(app->arg, load(app, entry), entry->weight);
+		insert_row(app->writer, stored_row(app, row), app->packing);
+	app->changed(app->arg, row, entry->weight);
 	app->nrows += entry->weight;
 }
 
 void
-replace_row(Application *app, const ZEntry *old, const ZEntry *now)
+replace_row(Application *app, TupleTableSlot *old, TupleTableSlot *now)
 {
 	for (;;)
 	{
-		TupleTableSlot *row = load(app, old);
-		Search search = begin_search(app->writer, GetActiveSnapshot(), row->tts_values,
-									 row->tts_isnull);
+		Search search = begin_search(app->writer, GetActiveSnapshot(), old->tts_values,
+									 old->tts_isnull);
 		bool found = false;
 
 		while (!found && next_row(app->writer, &search))
-			found = found_image(app, old);
+			found = found_image(app->writer, app->delta->desc, old);
 		end_search(&search);
 		if (!found)
 			row_missing(app->writer->rel);
@@ -170,8 +176,8 @@ replace_row(Application *app, const ZEntry *old, const ZEntry *now)
 			break;
 		exec::renew_snapshot();
 	}
-	app->changed(app->arg, load(app, old), -1);
-	app->changed(app->arg, load(app, now), +1);
+	app->changed(app->arg, old, -1);
+	app->changed(app->arg, now, +1);
 	app->nrows++;
 }
 
@@ -198,21 +204,24 @@ load_key(Application *app, const ZEntry *entry, Datum *values, bool *nulls)
 }
 
 bool
-same_key(Application *app, const Datum *values, const bool *nulls, const ZEntry *entry)
+same_key(Application *app, TupleTableSlot *a, TupleTableSlot *b)
 {
 	Writer *writer = app->writer;
-	TupleTableSlot *row = load(app, entry);
 
 	for (int i = 0; i < writer->ncolumns; i++)
 	{
 		int column = writer->columns[i] - 1;
 
-		if (!same_value(TupleDescAttr(app->delta->desc, column), values[i], nulls[i],
-						row->tts_values[column], row->tts_isnull[column]))
+		if (!same_value(TupleDescAttr(app->delta->desc, column), a->tts_values[column],
+						a->tts_isnull[column], b->tts_values[column], b->tts_isnull[column]))
 			return false;
 	}
 	return true;
 }
+
+/* In place of the number of a partner. */
+constexpr int kAlone = -1;
+constexpr int kReplaced = -2; /* has one, and both are done */
 
 /* The number of the entries that come or go, have weight 1 or -1, and are without partner. */
 int
@@ -221,23 +230,43 @@ count_single(const ZSet *delta, const int *partner, int64 weight)
 	int n = 0;
 
 	for (int i = 0; i < delta->nentries; i++)
-		n += delta->entries[i].weight == weight && partner[i] < 0;
+		n += delta->entries[i].weight == weight && partner[i] == kAlone;
 	return n;
 }
 
-/* The usual case: what goes stands just before what comes for it. */
+bool
+is_keyed(const Writer *writer)
+{
+	return writer->index && writer->index->rd_index->indisunique;
+}
+
+/*
+ * The usual case: what goes stands just before what comes for it. Rows with a
+ * key are replaced at once: their base rows or their group are locked already,
+ * so the order does not matter. What is read in parts is paired twice, and
+ * replaced at the first time by remove_part().
+ */
 void
-pair_neighbours(Application *app, int *partner, Datum *values, bool *nulls)
+pair_neighbours(Application *app, int *partner)
 {
 	ZSet *delta = app->delta;
+	bool at_once = is_keyed(app->writer) && !app->in_parts;
 
 	for (int i = 0; i + 1 < delta->nentries; i++)
 	{
 		if (delta->entries[i].weight != -1 || delta->entries[i + 1].weight != 1)
 			continue;
-		load_key(app, &delta->entries[i], values, nulls);
-		if (same_key(app, values, nulls, &delta->entries[i + 1]))
-			partner[i] = partner[i + 1] = i + 1;
+
+		TupleTableSlot *old = load(app, &delta->entries[i]);
+		TupleTableSlot *now = load(app->other, &delta->entries[i + 1]);
+		if (!same_key(app, old, now))
+			continue;
+		partner[i] = partner[i + 1] = at_once ? kReplaced : i + 1;
+		if (at_once)
+		{
+			CHECK_FOR_INTERRUPTS();
+			replace_row(app, old, now);
+		}
 	}
 }
 
@@ -251,7 +280,7 @@ pair_distant(Application *app, int *partner, Datum *values, bool *nulls)
 	ZSet *keys = capture::make_zset(key_descriptor(app->writer), CurrentMemoryContext);
 	for (int i = 0; i < delta->nentries; i++)
 	{
-		if (delta->entries[i].weight != 1 || partner[i] >= 0)
+		if (delta->entries[i].weight != 1 || partner[i] != kAlone)
 			continue;
 		load_key(app, &delta->entries[i], values, nulls);
 		int key = capture::zset_add_values(keys, values, nulls, 0);
@@ -259,7 +288,7 @@ pair_distant(Application *app, int *partner, Datum *values, bool *nulls)
 	}
 	for (int i = 0; i < delta->nentries; i++)
 	{
-		if (delta->entries[i].weight != -1 || partner[i] >= 0)
+		if (delta->entries[i].weight != -1 || partner[i] != kAlone)
 			continue;
 		load_key(app, &delta->entries[i], values, nulls);
 		ZEntry *key = capture::zset_find(keys, values, nulls);
@@ -273,7 +302,7 @@ pair_distant(Application *app, int *partner, Datum *values, bool *nulls)
 
 /*
  * partner[i] for an entry that goes: the entry that comes with the same key,
- * or -1. Partners are marked by themselves.
+ * or kAlone. Partners are marked by themselves.
  */
 int *
 pair_entries(Application *app)
@@ -284,14 +313,14 @@ pair_entries(Application *app)
 												  sizeof(int) * (Size) Max(delta->nentries, 1));
 
 	for (int i = 0; i < delta->nentries; i++)
-		partner[i] = -1;
+		partner[i] = kAlone;
 	if (!writer->index || writer->other_unique)
 		return partner;
 
 	Datum *values = (Datum *) palloc(sizeof(Datum) * Max(writer->ncolumns, 1));
 	bool *nulls = (bool *) palloc(sizeof(bool) * Max(writer->ncolumns, 1));
 
-	pair_neighbours(app, partner, values, nulls);
+	pair_neighbours(app, partner);
 	if (count_single(delta, partner, -1) > 0 && count_single(delta, partner, 1) > 0)
 		pair_distant(app, partner, values, nulls);
 	return partner;
@@ -302,9 +331,7 @@ void
 remove_part(Application *app, const int *partner)
 {
 	const ZSet *delta = app->delta;
-	/* Rows with a key have their base rows or their group locked already. */
-	const bool keyed = app->writer->index && app->writer->index->rd_index->indisunique;
-	const int *order = keyed ? nullptr : capture::zset_order(delta);
+	const int *order = is_keyed(app->writer) ? nullptr : capture::zset_order(delta);
 
 	for (int n = 0; n < delta->nentries; n++)
 	{
@@ -312,14 +339,15 @@ remove_part(Application *app, const int *partner)
 
 		CHECK_FOR_INTERRUPTS();
 		if (delta->entries[i].weight < 0 && partner[i] >= 0)
-			replace_row(app, &delta->entries[i], &delta->entries[partner[i]]);
+			replace_row(app, load(app, &delta->entries[i]),
+						load(app->other, &delta->entries[partner[i]]));
 	}
 	for (int n = 0; n < delta->nentries; n++)
 	{
 		int i = order ? order[n] : n;
 
 		CHECK_FOR_INTERRUPTS();
-		if (delta->entries[i].weight < 0 && partner[i] < 0)
+		if (delta->entries[i].weight < 0 && partner[i] == kAlone)
 			remove_rows(app, &delta->entries[i]);
 	}
 }
@@ -333,7 +361,7 @@ insert_part(Application *app, const int *partner)
 	for (int i = 0; i < delta->nentries; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (delta->entries[i].weight > 0 && partner[i] < 0)
+		if (delta->entries[i].weight > 0 && partner[i] == kAlone)
 			insert_rows(app, &delta->entries[i]);
 	}
 }
@@ -371,16 +399,34 @@ apply_parts(Application *app, ZSet *delta)
 
 } // namespace
 
+bool
+has_row(Writer *writer, TupleDesc desc, TupleTableSlot *row)
+{
+	Search search = begin_search(writer, GetActiveSnapshot(), row->tts_values, row->tts_isnull);
+	bool found = false;
+
+	while (!found && next_row(writer, &search))
+		found = found_image(writer, desc, row);
+	end_search(&search);
+	return found;
+}
+
 int64
 apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed, void *arg)
 {
-	Application app = {writer,  delta,
-					   packing, MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
-					   changed, arg,
+	Application app = {writer,
+					   delta,
+					   delta->spill != nullptr,
+					   packing,
+					   MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
+					   MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple),
+					   changed,
+					   arg,
 					   0};
 
 	apply_parts(&app, delta);
 	ExecDropSingleTupleTableSlot(app.entry);
+	ExecDropSingleTupleTableSlot(app.other);
 	return app.nrows;
 }
 

@@ -19,4 +19,7 @@ namespace tw::state
 int64 apply(Writer *writer, capture::ZSet *delta, Packing packing, capture::RowCallback changed,
 			void *arg);
 
+/* True if the view that is open in the writer has the row, whose values are canonical, under the active snapshot. */
+bool has_row(Writer *writer, TupleDesc desc, TupleTableSlot *row);
+
 } // namespace tw::state

@@ -42,7 +42,6 @@ spill_input(Groups *groups, TupleTableSlot *row, int64 weight)
 	if (!groups->spill)
 	{
 		groups->spill = capture::make_spill(groups->context, groups->owner);
-		groups->input = ExecTypeFromTL(groups->plan->input->query->targetList);
 		groups->rank = MakeSingleTupleTableSlot(groups->keys->desc, &TTSOpsMinimalTuple);
 	}
 
@@ -92,7 +91,7 @@ Groups *
 next_spilled(SpilledGroups *spilled)
 {
 	MemoryContext old = MemoryContextSwitchTo(spilled->context);
-	Groups *single = begin_groups(spilled->groups->op);
+	Groups *single = begin_plain_groups(spilled->groups->op);
 	MinimalTuple key = spilled->ahead.image;
 
 	single->limit = SIZE_MAX;

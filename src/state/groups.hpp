@@ -25,10 +25,19 @@ struct Groups
 	/* rows of groups beyond memory */
 	Size limit;
 	ResourceOwner owner;
-	TupleDesc input;       /* columns of the input block */
+	TupleDesc
+		input; /* columns of the input block; where there are distinct inputs, and which one a row is of */
 	capture::Spill *spill; /* or null */
 	TupleTableSlot *rank;  /* of the group columns */
+
+	/* aggregates with DISTINCT */
+	TupleTableSlot *row;    /* of a distinct input: of its own `input` */
+	TupleTableSlot *tagged; /* of `input`; null where there are none */
+	Groups **distinct;      /* by input; null where rows are not passed on to them */
 };
+
+/* The same as begin_groups(), but rows are not passed on to distinct inputs. */
+Groups *begin_plain_groups(AggregateOperator *op);
 
 /* True if memory is full: no new group should be added. */
 bool is_full(const Groups *groups);

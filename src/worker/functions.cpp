@@ -8,6 +8,8 @@
  */
 #include "worker/shmem.hpp"
 #include "worker/shared_state.hpp"
+#include "catalog/live_view.hpp"
+#include "maintain/deferred.hpp"
 
 namespace tw::worker
 {
@@ -62,6 +64,25 @@ take_new_snapshot(QueryDesc *query)
 	query->estate->es_snapshot = RegisterSnapshot(GetActiveSnapshot());
 }
 
+/* True if there is a deferred view; not counting those of this transaction, which nobody else sees yet. */
+bool
+deferred_views_exist()
+{
+	bool found = false;
+	ListCell *lc;
+
+	foreach (lc, maintain::deferred_views())
+	{
+		catalog::LiveView live;
+
+		found |= catalog::find_live_view(lfirst_oid(lc), &live) &&
+				 !TransactionIdIsCurrentTransactionId((TransactionId) live.attached_xid);
+	}
+	/* Its snapshot is not to be held while we wait. */
+	InvalidateCatalogSnapshot();
+	return found;
+}
+
 } // namespace
 
 } // namespace tw::worker
@@ -70,8 +91,10 @@ extern "C"
 {
 	PGDLLEXPORT Datum tailwater_sync(PG_FUNCTION_ARGS);
 	PGDLLEXPORT Datum tailwater_announce(PG_FUNCTION_ARGS);
+	PGDLLEXPORT Datum tailwater_deferred_lag(PG_FUNCTION_ARGS);
 	PG_FUNCTION_INFO_V1(tailwater_sync);
 	PG_FUNCTION_INFO_V1(tailwater_announce);
+	PG_FUNCTION_INFO_V1(tailwater_deferred_lag);
 }
 
 /* tailwater.sync(timeout interval): see worker.sql. */
@@ -93,9 +116,17 @@ tailwater_sync(PG_FUNCTION_ARGS)
 
 	if (query)
 		tw::worker::release_snapshot(query);
-	bool covered = tw::worker::wait_until_covered(deadline);
+	bool maintained = !tw::worker::deferred_views_exist() ||
+					  tw::worker::wait_until_maintained(deadline);
+	bool covered = maintained && tw::worker::wait_until_covered(deadline);
 	if (query)
 		tw::worker::take_new_snapshot(query);
+	if (!maintained)
+		ereport(ERROR, errcode(ERRCODE_QUERY_CANCELED),
+				errmsg("deferred views do not cover the latest commits yet"),
+				errdetail("The timeout of tailwater.sync() has passed."),
+				errhint("Look for last_error in tailwater.views, for \"tailwater maintainer\" in "
+						"pg_stat_activity, and into the server's log."));
 	if (!covered)
 		ereport(ERROR, errcode(ERRCODE_QUERY_CANCELED),
 				errmsg("no version covers the latest commits yet"),
@@ -111,4 +142,23 @@ tailwater_announce(PG_FUNCTION_ARGS)
 {
 	tw::worker::review_at_commit(MyDatabaseId);
 	PG_RETURN_VOID();
+}
+
+/* tailwater_internal.deferred_lag(): see worker.sql. */
+Datum
+tailwater_deferred_lag(PG_FUNCTION_ARGS)
+{
+	tw::worker::Lag lag;
+	TupleDesc desc;
+	Datum values[3];
+	bool nulls[3] = {};
+
+	if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (!tw::worker::find_lag(&lag))
+		memset(nulls, true, sizeof(nulls));
+	values[0] = Int64GetDatum(lag.bytes);
+	values[1] = Int64GetDatum(lag.transactions);
+	values[2] = Float8GetDatum(lag.seconds);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }

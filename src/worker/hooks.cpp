@@ -106,7 +106,10 @@ after_utility(Node *stmt)
 		case T_TransactionStmt:
 			/* Whether the prepared transaction wrote a log is not known any more. */
 			if (((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT_PREPARED)
+			{
 				check_at_commit();
+				maintain_at_commit();
+			}
 			break;
 		default:
 			break;

@@ -51,6 +51,7 @@ struct Entry
 	Oid database;
 	Child sequencer;
 	Child gateway;
+	Child maintainer;
 	int gateway_port; /* tailwater.port when the gateway was started */
 	bool eligible;    /* exists and accepts connections */
 	bool unwanted;    /* no extension in it */
@@ -124,6 +125,15 @@ reserve_slot(Oid database)
 			slot->generation++;
 			slot->sequencer_pid = slot->gateway_pid = 0;
 			slot->sequencer_latch = nullptr;
+			slot->maintainer_pid = 0;
+			slot->maintainer_latch = nullptr;
+			slot->maintainer_wanted = slot->maintainer_left = false;
+			pg_atomic_write_u64(&slot->writes, 0);
+			pg_atomic_write_u64(&slot->writes_done, 0);
+			pg_atomic_write_u64(&slot->rounds, 0);
+			pg_atomic_write_u64(&slot->rounds_done, 0);
+			pg_atomic_write_u64(&slot->covered_lsn, 0);
+			pg_atomic_write_u64(&slot->covered_at, 0);
 			pg_atomic_write_u64(&slot->commits, 0);
 			pg_atomic_write_u64(&slot->checks, 0);
 			pg_atomic_write_u64(&slot->checks_done, 0);
@@ -234,11 +244,12 @@ take_requests()
 		if (!entry)
 			entry = add_entry(requests[i].database);
 		entry->unwanted = false;
-		entry->sequencer.retry_at = entry->gateway.retry_at = 0;
+		entry->sequencer.retry_at = entry->gateway.retry_at = entry->maintainer.retry_at = 0;
 		if (requests[i].restart)
 		{
 			terminate_and_restart(&entry->sequencer);
 			terminate_and_restart(&entry->gateway);
+			terminate_and_restart(&entry->maintainer);
 		}
 		else if (entry->sequencer.handle)
 		{
@@ -361,6 +372,34 @@ supervise_gateway(Entry *entry, const DatabaseSlot *slot)
 		entry->gateway_port = slot->port;
 }
 
+/* Notices the end of the maintainer; one that had nothing to do may be needed again at once. */
+void
+reap_maintainer(Entry *entry)
+{
+	if (!reap(&entry->maintainer))
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	DatabaseSlot *slot = find_slot(entry->database);
+	if (slot && slot->maintainer_left)
+	{
+		slot->maintainer_left = false;
+		entry->maintainer.pause = 0;
+		entry->maintainer.retry_at = 0;
+	}
+	LWLockRelease(shared->lock);
+}
+
+void
+supervise_maintainer(Entry *entry, const DatabaseSlot *slot)
+{
+	/* The sequencer is started first: it knows whether the extension is there. */
+	if (entry->sequencer.handle && !entry->sequencer.terminating &&
+		slot->state == SequencerState::kRunning && slot->maintainer_wanted &&
+		is_due(&entry->maintainer))
+		(void) start(&entry->maintainer, entry->database, "tailwater maintainer", kLibrary,
+					 "tailwater_maintainer_main");
+}
+
 /* Notes the gateway's process for a successor of this launcher. */
 void
 publish_gateway(Entry *entry)
@@ -387,14 +426,17 @@ supervise(Entry *entry)
 		entry->probe_again = false;
 		entry->sequencer.retry_at = 0;
 		terminate(&entry->gateway);
+		terminate(&entry->maintainer);
 	}
 	(void) reap(&entry->gateway);
+	reap_maintainer(entry);
 
 	if (entry->unwanted || !entry->eligible || is_suspended(entry->database))
 	{
 		terminate(&entry->sequencer);
 		terminate(&entry->gateway);
-		if (entry->sequencer.handle || entry->gateway.handle)
+		terminate(&entry->maintainer);
+		if (entry->sequencer.handle || entry->gateway.handle || entry->maintainer.handle)
 			return true;
 		free_slot(entry->database);
 		return false;
@@ -411,6 +453,7 @@ supervise(Entry *entry)
 	}
 	DatabaseSlot slot = read_slot(entry->database);
 	supervise_gateway(entry, &slot);
+	supervise_maintainer(entry, &slot);
 	publish_gateway(entry);
 	return true;
 }
@@ -442,7 +485,7 @@ time_to_retry()
 	foreach (lc, entries)
 	{
 		Entry *entry = static_cast<Entry *>(lfirst(lc));
-		Child *children[2] = {&entry->sequencer, &entry->gateway};
+		Child *children[3] = {&entry->sequencer, &entry->gateway, &entry->maintainer};
 
 		for (Child *child : children)
 		{
@@ -473,7 +516,7 @@ end_leftovers()
 	for (int i = 0; i < shared->num_slots; i++)
 	{
 		DatabaseSlot *slot = &shared->slots[i];
-		pid_t pids[2] = {slot->sequencer_pid, slot->gateway_pid};
+		pid_t pids[3] = {slot->sequencer_pid, slot->gateway_pid, slot->maintainer_pid};
 
 		if (!OidIsValid(slot->database))
 			continue;

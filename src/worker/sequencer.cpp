@@ -5,7 +5,9 @@
  * and sets the sequencer's latch. The sequencer takes a snapshot, writes it as
  * the next row of tailwater_internal.version, commits with a WAL flush and
  * wakes the waiting readers. Commits that arrive meanwhile share the next
- * version. Because the version's commit record follows in WAL those of all the
+ * version. When they keep coming fast, versions are written at a distance
+ * (pace()), since each costs a commit and a flush of WAL, and each wake-up
+ * costs the writer a system call. Because the version's commit record follows in WAL those of all the
  * transactions that its snapshot sees, a version that can be seen is durable
  * with all it covers, and a standby that sees the version sees them too.
  *
@@ -23,6 +25,7 @@
 #include "feed/version.hpp"
 #include "catalog/live_view.hpp"
 #include "ddl/revive.hpp"
+#include "maintain/deferred.hpp"
 #include "settings.hpp"
 
 extern "C" PGDLLEXPORT void tailwater_sequencer_main(Datum arg);
@@ -42,6 +45,13 @@ uint64 commits_done = 0;
 uint64 checks_done = 0;
 TimestampTz next_pruning = 0; /* 0: nothing to prune, DT_NOEND: never */
 bool pruning = false;
+
+/* How fast commits come: when the last version was begun, and how many in a row were fast. */
+TimestampTz last_begun = 0;
+int fast_versions = 0;
+constexpr int64 kFastCommit = 1000;   /* µs for each commit, or less */
+constexpr int kBusyVersions = 16;     /* so many in a row are a load, no burst */
+constexpr int64 kBusyDistance = 4000; /* µs between versions under load */
 
 void
 release_slot(int, Datum)
@@ -167,6 +177,17 @@ exists_unversioned()
 	return found;
 }
 
+/* Tells the launcher whether the database needs a maintainer. */
+void
+look_for_deferred_views()
+{
+	if (!slot->maintainer_wanted && maintain::deferred_views() != NIL)
+	{
+		slot->maintainer_wanted = true;
+		publish_state(SequencerState::kRunning);
+	}
+}
+
 /* Writes the next version with the active snapshot. */
 void
 insert_version()
@@ -183,6 +204,33 @@ insert_version()
 	table_close(rel, RowExclusiveLock);
 }
 
+void
+note_speed(uint64 commits)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (commits == 0 || now - last_begun > (int64) commits * kFastCommit)
+		fast_versions = 0;
+	else if (fast_versions < kBusyVersions)
+		fast_versions++;
+	last_begun = now;
+}
+
+/*
+ * Under load, lets commits gather for the next version. The latch is not
+ * waited for: who commits meanwhile finds nobody to wake.
+ */
+void
+pace()
+{
+	if (fast_versions < kBusyVersions)
+		return;
+
+	int64 left = last_begun + kBusyDistance - GetCurrentTimestamp();
+	if (left > 0)
+		pg_usleep(Min(left, kBusyDistance));
+}
+
 /*
  * Does what the counters ask for: one version for all commits up to now, or a
  * check whether one is needed.
@@ -193,6 +241,7 @@ sequence()
 	uint64 checks = pg_atomic_read_u64(&slot->checks);
 	uint64 commits = pg_atomic_read_u64(&slot->commits);
 
+	note_speed(commits - commits_done);
 	pgstat_report_activity(STATE_RUNNING, "writing a version");
 	bool present = begin();
 	if (present && !newest_known)
@@ -204,6 +253,8 @@ sequence()
 		newest_known = true;
 		pg_atomic_write_u64(&slot->newest, newest);
 	}
+	if (present && checks != checks_done)
+		look_for_deferred_views();
 	bool needed = present && (commits != commits_done || exists_unversioned());
 	if (needed)
 	{
@@ -295,7 +346,10 @@ run()
 			next_pruning = next_pruning ? GetCurrentTimestamp() : 0;
 		}
 		if (work_is_waiting())
+		{
 			sequence();
+			pace();
+		}
 		else
 			prune();
 	}
@@ -317,6 +371,9 @@ sequencer_main(Oid database)
 		leave_as_absent();
 	publish_state(SequencerState::kRunning);
 	ddl::revive_views();
+	if (begin())
+		look_for_deferred_views();
+	commit();
 
 	/* Check for commits that were left without a version; prune what has grown old meanwhile. */
 	commits_done = pg_atomic_read_u64(&slot->commits);

@@ -31,11 +31,23 @@ struct DatabaseSlot
 	pid_t sequencer_pid; /* 0: none */
 	Latch *sequencer_latch;
 	pid_t gateway_pid;
+	pid_t maintainer_pid; /* 0: none */
+	Latch *maintainer_latch;
+	bool maintainer_wanted;   /* there are deferred views */
+	bool maintainer_left;     /* it ended because there were none */
 	int port;                 /* tailwater.port as it is in that database */
 	pg_atomic_uint64 commits; /* commits that wrote a log, since the slot was reserved */
 	pg_atomic_uint64 checks;  /* requests to look for commits that no version covers */
 	pg_atomic_uint64 checks_done;
 	pg_atomic_uint64 newest; /* newest committed version */
+
+	/* Of the maintainer. */
+	pg_atomic_uint64 writes;      /* commits that wrote, while a maintainer ran */
+	pg_atomic_uint64 writes_done; /* of these, commits that the deferred views cover */
+	pg_atomic_uint64 rounds;      /* requests for a batch that covers what is committed */
+	pg_atomic_uint64 rounds_done;
+	pg_atomic_uint64 covered_lsn; /* position of the log that the deferred views cover */
+	pg_atomic_uint64 covered_at;  /* TimestampTz of the snapshot they are at */
 };
 
 struct ReviewRequest
@@ -76,6 +88,9 @@ void request_review(Oid database, bool restart);
 
 /* At commit of this transaction the sequencer looks whether a commit has no version yet. */
 void check_at_commit();
+
+/* At commit of this transaction the maintainer looks for what was committed, if there is one. */
+void maintain_at_commit();
 
 /* As review_at_commit(), but restarts the workers, whose settings changed. */
 void restart_at_commit(Oid database);

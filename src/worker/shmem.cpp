@@ -25,6 +25,8 @@ int noted_level = 0;
 
 /* What the end of this transaction has to do; see the setters. */
 bool check_pending = false;
+bool wants_maintainer = false;
+bool has_written = false; /* the maintainer may have something to read */
 Oid review_pending = InvalidOid;
 bool review_is_restart = false;
 Oid suspended_here = InvalidOid;
@@ -57,6 +59,16 @@ request_shmem()
 }
 
 void
+init_maintainer_counters(DatabaseSlot *slot)
+{
+	pg_atomic_uint64 *counters[] = {&slot->writes,      &slot->writes_done, &slot->rounds,
+									&slot->rounds_done, &slot->covered_lsn, &slot->covered_at};
+
+	for (pg_atomic_uint64 *counter : counters)
+		pg_atomic_init_u64(counter, 0);
+}
+
+void
 startup_shmem()
 {
 	bool found;
@@ -83,9 +95,41 @@ startup_shmem()
 			pg_atomic_init_u64(&shared->slots[i].checks, 0);
 			pg_atomic_init_u64(&shared->slots[i].checks_done, 0);
 			pg_atomic_init_u64(&shared->slots[i].newest, 0);
+			init_maintainer_counters(&shared->slots[i]);
 		}
 	}
 	LWLockRelease(AddinShmemInitLock);
+}
+
+/*
+ * Wakes the maintainer of this database, if it has one. Without a lock, since
+ * every commit comes here: the slot found last is most likely still the one, and
+ * a latch of a process that is gone does no harm.
+ */
+void
+wake_maintainer()
+{
+	static DatabaseSlot *last = nullptr;
+
+	if (!last || last->database != MyDatabaseId)
+		last = find_slot(MyDatabaseId);
+	Latch *latch = last ? last->maintainer_latch : nullptr;
+	if (!latch || latch == MyLatch)
+		return;
+	pg_atomic_fetch_add_u64(&last->writes, 1);
+	SetLatch(latch);
+}
+
+/* The launcher is to start a maintainer, or the one there is looks at what it has to do. */
+void
+request_maintainer()
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	DatabaseSlot *slot = find_slot(MyDatabaseId);
+	if (slot)
+		slot->maintainer_wanted = true;
+	LWLockRelease(shared->lock);
+	request_review(InvalidOid, false);
 }
 
 /* Tells the sequencer of this database of a commit that wrote a log, or that may have done so. */
@@ -125,16 +169,23 @@ at_xact_end(XactEvent event, void *)
 {
 	switch (event)
 	{
+		case XACT_EVENT_PRE_COMMIT:
+			has_written |= TransactionIdIsValid(GetTopTransactionIdIfAny());
+			return;
 		case XACT_EVENT_COMMIT:
 			/* Apply workers finish prepared transactions without a utility command. */
 			if (max_prepared_xacts > 0 && IsLogicalWorker())
-				check_pending = true;
+				check_pending = has_written = true;
 			if (noted_level > 0)
 				announce_commit(true);
 			else if (check_pending)
 				announce_commit(false);
 			if (OidIsValid(review_pending))
 				request_review(review_pending, review_is_restart);
+			if (wants_maintainer)
+				request_maintainer();
+			if (has_written)
+				wake_maintainer();
 			break;
 		case XACT_EVENT_PREPARE:
 		case XACT_EVENT_ABORT:
@@ -144,6 +195,8 @@ at_xact_end(XactEvent event, void *)
 	}
 	noted_level = 0;
 	check_pending = false;
+	wants_maintainer = false;
+	has_written = false;
 	review_pending = InvalidOid;
 	review_is_restart = false;
 	if (OidIsValid(suspended_here))
@@ -176,62 +229,73 @@ has_workers(Oid database)
 	return found;
 }
 
-/* What a process that waits for a check knows of it. */
-struct CheckTicket
+/* What a process that waits for a worker's answer knows of it. */
+struct Ticket
 {
 	uint32 generation = 0;
 	uint64 number = 0;
 };
 
-enum class CheckStatus
+enum class Worker
 {
-	kNoSequencer,
+	kSequencer,
+	kMaintainer
+};
+
+enum class TicketStatus
+{
+	kNoWorker,
 	kPending,
 	kDone
 };
 
-/* Asks the sequencer for a check, unless that is done, and says how far it is. */
-CheckStatus
-poll_check(CheckTicket *ticket)
+/* Asks the worker, unless that is done, and says how far it is. */
+TicketStatus
+poll_ticket(Ticket *ticket, Worker worker)
 {
-	CheckStatus status = CheckStatus::kNoSequencer;
+	TicketStatus status = TicketStatus::kNoWorker;
+	bool maintainer = worker == Worker::kMaintainer;
 
 	LWLockAcquire(shared->lock, LW_SHARED);
 	DatabaseSlot *slot = find_slot(MyDatabaseId);
 	if (slot)
 	{
+		Latch *latch = maintainer ? slot->maintainer_latch : slot->sequencer_latch;
+		pg_atomic_uint64 *asked = maintainer ? &slot->rounds : &slot->checks;
+		pg_atomic_uint64 *done = maintainer ? &slot->rounds_done : &slot->checks_done;
+
 		if (ticket->number == 0 || ticket->generation != slot->generation)
 		{
 			ticket->generation = slot->generation;
-			ticket->number = pg_atomic_fetch_add_u64(&slot->checks, 1) + 1;
-			if (slot->sequencer_latch)
-				SetLatch(slot->sequencer_latch);
+			ticket->number = pg_atomic_fetch_add_u64(asked, 1) + 1;
+			if (latch)
+				SetLatch(latch);
 		}
-		status = pg_atomic_read_u64(&slot->checks_done) >= ticket->number ? CheckStatus::kDone
-																		  : CheckStatus::kPending;
+		status = pg_atomic_read_u64(done) >= ticket->number ? TicketStatus::kDone
+															: TicketStatus::kPending;
 	}
 	LWLockRelease(shared->lock);
 	return status;
 }
 
 bool
-wait_for_check(TimestampTz deadline)
+wait_for_ticket(Worker worker, TimestampTz deadline)
 {
-	CheckTicket ticket;
+	Ticket ticket;
 	uint32 event = pg::wait_event("TailwaterSync");
 
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		CheckStatus status = poll_check(&ticket);
-		if (status == CheckStatus::kDone)
+		TicketStatus status = poll_ticket(&ticket, worker);
+		if (status == TicketStatus::kDone)
 			return true;
 
 		long remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 		if (remaining <= 0)
 			return false;
 		/* The launcher is about to start the workers: nobody would set the latch. */
-		if (status == CheckStatus::kNoSequencer)
+		if (status == TicketStatus::kNoWorker)
 			remaining = Min(remaining, 50L);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 Min(remaining, (long) INT_MAX), event);
@@ -288,6 +352,18 @@ void
 check_at_commit()
 {
 	check_pending = true;
+}
+
+void
+maintain_at_commit()
+{
+	has_written = true;
+}
+
+void
+want_maintainer_at_commit()
+{
+	wants_maintainer = true;
 }
 
 void
@@ -371,8 +447,11 @@ published_version()
 	return version;
 }
 
+namespace
+{
+
 bool
-wait_until_covered(TimestampTz deadline)
+wait_for_worker(Worker worker, TimestampTz deadline)
 {
 	volatile bool waited = waits_for_versions();
 	volatile bool covered = false;
@@ -383,7 +462,7 @@ wait_until_covered(TimestampTz deadline)
 	wait_for_versions(true);
 	PG_TRY();
 	{
-		covered = wait_for_check(deadline);
+		covered = wait_for_ticket(worker, deadline);
 	}
 	PG_FINALLY();
 	{
@@ -393,6 +472,48 @@ wait_until_covered(TimestampTz deadline)
 	}
 	PG_END_TRY();
 	return covered;
+}
+
+} // namespace
+
+bool
+wait_until_covered(TimestampTz deadline)
+{
+	return wait_for_worker(Worker::kSequencer, deadline);
+}
+
+bool
+wait_until_maintained(TimestampTz deadline)
+{
+	return wait_for_worker(Worker::kMaintainer, deadline);
+}
+
+bool
+find_lag(Lag *out)
+{
+	bool known = false;
+
+	*out = {};
+	if (!shared || RecoveryInProgress())
+		return false;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	DatabaseSlot *slot = find_slot(MyDatabaseId);
+	uint64 covered = slot ? pg_atomic_read_u64(&slot->covered_lsn) : 0;
+	if (covered != 0)
+	{
+		uint64 done = pg_atomic_read_u64(&slot->writes_done);
+		TimestampTz at = (TimestampTz) pg_atomic_read_u64(&slot->covered_at);
+		uint64 writes = pg_atomic_read_u64(&slot->writes);
+		XLogRecPtr now = GetXLogInsertRecPtr();
+
+		known = true;
+		out->transactions = writes > done ? (int64) (writes - done) : 0;
+		/* The server's own records, and views that were written, are not waited for. */
+		out->bytes = out->transactions > 0 && now > covered ? (int64) (now - covered) : 0;
+		out->seconds = out->transactions > 0 ? (GetCurrentTimestamp() - at) / 1e6 : 0;
+	}
+	LWLockRelease(shared->lock);
+	return known;
 }
 
 void

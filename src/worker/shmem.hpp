@@ -37,6 +37,23 @@ int64 published_version();
  */
 bool wait_until_covered(TimestampTz deadline);
 
+/* This transaction attaches a deferred view: at its commit the database gets a maintainer. */
+void want_maintainer_at_commit();
+
+/* How far the deferred views of this database are behind what is committed. */
+struct Lag
+{
+	int64 bytes;        /* of the write-ahead log, not read yet */
+	int64 transactions; /* that wrote something and committed since */
+	double seconds; /* since the snapshot the views are at, 0 where nothing was committed since */
+};
+
+/* False where it is not known: no maintainer has run since the server was started. */
+bool find_lag(Lag *out);
+
+/* Waits until the deferred views cover everything that committed before the call; false: not by the deadline. */
+bool wait_until_maintained(TimestampTz deadline);
+
 /* At commit of this transaction the launcher looks at a database again: start or stop its workers. */
 void review_at_commit(Oid database);
 

@@ -1,5 +1,5 @@
 /**
- * steps.js - what the step by step tests of the examples share: frames of a subscriber, rows of a TAIL cursor,
+ * steps.mjs - what the step by step tests of the examples share: frames of a subscriber, rows of a TAIL cursor,
  * and the comparison of all of them with what psql reads.
  */
 import assert from 'node:assert/strict';

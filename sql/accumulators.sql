@@ -1,0 +1,130 @@
+-- What is added to a group leaves without a trace: floats, variances, intervals, money, bits, extremes of any type.
+\getenv top PG_ABS_SRCDIR
+\set oracle :top /sql/oracle.inc
+\i :oracle
+SET client_min_messages = warning;
+CREATE TABLE t (id int PRIMARY KEY, g int, f8 float8, f4 float4, y float8, i2 int2, i4 int4, i8 int8, n numeric, span interval, cash money, words text[], at timetz);
+CREATE MATERIALIZED VIEW floats WITH (tailwater.maintain = immediate) AS
+	SELECT g, sum(f8) AS s8, sum(f4) AS s4, avg(f8) AS a8, avg(f4) AS a4, min(f8), max(f4) FROM t GROUP BY g;
+CREATE MATERIALIZED VIEW spread WITH (tailwater.maintain = immediate) AS
+	SELECT g, stddev(f8) AS a, stddev_pop(f4) AS b, var_pop(f8) AS c, var_samp(f4) AS d, variance(f8) AS e, stddev_samp(f8) AS f FROM t GROUP BY g;
+CREATE MATERIALIZED VIEW pairs WITH (tailwater.maintain = immediate) AS
+	SELECT g, regr_count(f8, y) AS n, regr_sxx(f8, y) AS sxx, regr_syy(f8, y) AS syy, regr_sxy(f8, y) AS sxy, regr_avgx(f8, y) AS ax, regr_avgy(f8, y) AS ay,
+		regr_r2(f8, y) AS r2, regr_slope(f8, y) AS slope, regr_intercept(f8, y) AS cut, covar_pop(f8, y) AS cp, covar_samp(f8, y) AS cs, corr(f8, y) AS corr
+	FROM t GROUP BY g;
+CREATE MATERIALIZED VIEW whole WITH (tailwater.maintain = immediate) AS SELECT sum(f8) AS s8, sum(f4) AS s4, avg(f8) AS a8, stddev(f8) AS d8 FROM t;
+CREATE MATERIALIZED VIEW variances WITH (tailwater.maintain = immediate) AS
+	SELECT g, stddev(i2) AS a, var_pop(i4) AS b, variance(i8) AS c, stddev_pop(n) AS d, var_samp(n) AS e, stddev_samp(i4) AS f FROM t GROUP BY g;
+CREATE MATERIALIZED VIEW others WITH (tailwater.maintain = immediate) AS
+	SELECT g, sum(span) AS s, avg(span) AS a, sum(cash) AS cash, bit_and(i4) AS band, bit_or(i8) AS bor, bit_xor(i2) AS bxor,
+		sum(i4 ORDER BY id) AS ordered, max(DISTINCT i4) AS dm FROM t GROUP BY g;
+CREATE MATERIALIZED VIEW extremes WITH (tailwater.maintain = immediate) AS
+	SELECT g, min(n) AS n, max(n) AS xn, min(span) AS span, max(words) AS words, min(at) AS at, max(cash) AS cash, min(f8) AS f8 FROM t GROUP BY g;
+SELECT v.view, e FROM tailwater.views v, tailwater.explain(v.view::regclass) e WHERE e LIKE 'delta%' ORDER BY v.view::text COLLATE "C";
+
+INSERT INTO t SELECT i, i % 3, i / 4.0, i / 8.0, i % 5, i, i * i, i * 100000000000, i / 8.0, i * interval '1 mon 3 days 4:00', i::money, ARRAY[i::text, 'x'], '12:00+00'::timetz + i * interval '1 min'
+	FROM generate_series(1, 30) i;
+SELECT * FROM floats ORDER BY g;
+SELECT * FROM variances ORDER BY g;
+SELECT * FROM others ORDER BY g;
+SELECT * FROM wrong_views() WHERE view::text NOT IN ('spread', 'pairs');
+SELECT tailwater.verify('spread'), tailwater.verify('pairs');
+
+-- what cannot be subtracted comes and goes; sums of squares must not overflow
+DROP MATERIALIZED VIEW spread, pairs;
+CREATE TABLE before AS TABLE floats;
+CREATE TABLE before_whole AS TABLE whole;
+UPDATE t SET f8 = 1e150, f4 = 1e38 WHERE id = 3;
+UPDATE t SET f8 = 0.1, f4 = 'Infinity' WHERE id = 6;
+UPDATE t SET f8 = 1e-300, f4 = 'NaN' WHERE id = 9;
+SELECT * FROM floats ORDER BY g;
+TABLE whole;
+UPDATE t SET f8 = 'Infinity', f4 = '-Infinity' WHERE id = 12;
+SELECT s8, s4, a8, d8 FROM whole;
+UPDATE t SET f8 = '-Infinity' WHERE id = 15;
+SELECT s8, s4, a8, d8 FROM whole;
+SELECT v.view, tailwater.verify(v.view::regclass) FROM tailwater.views v ORDER BY v.view::text COLLATE "C";
+UPDATE t SET f8 = id / 4.0, f4 = id / 8.0;
+(TABLE floats EXCEPT ALL TABLE before) UNION ALL (TABLE before EXCEPT ALL TABLE floats);
+(TABLE whole EXCEPT ALL TABLE before_whole) UNION ALL (TABLE before_whole EXCEPT ALL TABLE whole);
+SELECT * FROM wrong_views();
+-- a sum is the exact one, rounded once, in whatever order its inputs came
+INSERT INTO t (id, g, f8, f4) VALUES (100, 5, 0.1, 0.1), (101, 5, 0.2, 0.2), (102, 5, 0.3, 0.3), (103, 5, 1e17, 1e8), (104, 5, -1e17, -1e8);
+SELECT s8, s4, a8 FROM floats WHERE g = 5;
+SELECT tailwater.exact_sum(f8) AS s8, tailwater.exact_sum(f4) AS s4, tailwater.exact_avg(f8) AS a8 FROM t WHERE g = 5;
+DELETE FROM t WHERE id = 101;
+INSERT INTO t (id, g, f8, f4) VALUES (101, 5, 0.2, 0.2);
+SELECT s8, s4, a8 FROM floats WHERE g = 5;
+SELECT tailwater.verify('floats'), tailwater.verify('whole');
+DROP MATERIALIZED VIEW whole;
+-- minus zero
+INSERT INTO t (id, g, f8, f4) VALUES (110, 6, '-0', '-0'), (111, 6, '-0', '-0');
+SELECT s8, s4, a8 FROM floats WHERE g = 6;
+INSERT INTO t (id, g, f8, f4) VALUES (112, 6, 0, 0);
+SELECT s8, s4, a8 FROM floats WHERE g = 6;
+DELETE FROM t WHERE id = 112;
+SELECT s8, s4, a8 FROM floats WHERE g = 6;
+SELECT tailwater.verify('floats'), tailwater.verify('extremes');
+DELETE FROM t WHERE g = 5;
+-- what overflows for the query fails
+\set VERBOSITY terse
+INSERT INTO t (id, g, f8) VALUES (120, 7, 1e308), (121, 7, 1e308);
+INSERT INTO t (id, g, f8) VALUES (120, 7, 1e200), (121, 7, -1e200);
+INSERT INTO t (id, g, f4) VALUES (120, 7, 3e38), (121, 7, 3e38);
+INSERT INTO t (id, g, span) VALUES (120, 7, '178000000 years'), (121, 7, '178000000 years');
+\set VERBOSITY default
+SELECT * FROM wrong_views();
+
+-- equal values that look different: which one is shown follows the query
+INSERT INTO t (id, g, n, span, at, f8) VALUES (200, 8, 1.0, '1 day', '12:00+00', 0), (201, 8, 1.00, '24:00', '13:00+01', '-0'), (202, 8, 1.000, '1 day', '12:00+00', 0);
+SELECT g, n, xn, span, at, f8 FROM extremes WHERE g = 8;
+DELETE FROM t WHERE id = 202;
+SELECT g, n, xn, span, at, f8 FROM extremes WHERE g = 8;
+SELECT * FROM wrong_views();
+DELETE FROM t WHERE id = 201;
+INSERT INTO t (id, g, n) VALUES (203, 8, 5.50), (204, 8, 5.5), (205, 8, 0.50);
+SELECT g, n, xn FROM extremes WHERE g = 8;
+UPDATE t SET n = 7 WHERE id = 204;
+SELECT * FROM wrong_views();
+DELETE FROM t WHERE id IN (204, 205);
+SELECT * FROM wrong_views();
+-- bits, scales and NaN leave
+UPDATE t SET i2 = -1, i4 = -1, i8 = -1, n = 'NaN' WHERE id = 1;
+SELECT * FROM wrong_views();
+UPDATE t SET i2 = 0, i4 = 0, i8 = 0, n = 1.123456789 WHERE id = 1;
+SELECT * FROM wrong_views();
+UPDATE t SET i2 = 7, n = 'Infinity', g = 2 WHERE id IN (1, 4);
+SELECT * FROM wrong_views();
+DELETE FROM t WHERE id % 4 = 1;
+UPDATE t SET n = round(n, 1) WHERE n < 'Infinity';
+SELECT * FROM wrong_views();
+TRUNCATE t;
+SELECT * FROM wrong_views();
+DROP TABLE t CASCADE;
+
+-- sums of floats below other groups are exact, too
+CREATE TABLE m (id int PRIMARY KEY, a int, f float8);
+CREATE MATERIALIZED VIEW largest WITH (tailwater.maintain = immediate) AS
+	SELECT max(s), sum(s) AS total, count(*) AS n FROM (SELECT a, sum(f) AS s FROM m GROUP BY a) x;
+SELECT * FROM tailwater.explain('largest') e WHERE e LIKE 'delta%';
+-- but not what depends on the order of rows
+CREATE MATERIALIZED VIEW lists WITH (tailwater.maintain = immediate) AS
+	SELECT s, count(*) AS n FROM (SELECT a, string_agg(id::text, ',') AS s FROM m GROUP BY a) x GROUP BY s;
+CREATE MATERIALIZED VIEW sorted_lists WITH (tailwater.maintain = immediate) AS
+	SELECT s, count(*) AS n FROM (SELECT a, string_agg(id::text, ',' ORDER BY id::text, ',') AS s FROM m GROUP BY a) x GROUP BY s;
+CREATE MATERIALIZED VIEW any_first WITH (tailwater.maintain = immediate) AS
+	SELECT count(f) AS n FROM (SELECT DISTINCT ON (a) f FROM m ORDER BY a, f) x;
+CREATE MATERIALIZED VIEW numbered WITH (tailwater.maintain = immediate) AS
+	SELECT r, count(*) AS n FROM (SELECT row_number() OVER (PARTITION BY a ORDER BY f) AS r FROM m) x GROUP BY r;
+CREATE MATERIALIZED VIEW numbered_by_key WITH (tailwater.maintain = immediate) AS
+	SELECT r, sum(id) AS n FROM (SELECT id, row_number() OVER (PARTITION BY a ORDER BY f, id) AS r FROM m) x GROUP BY r;
+SELECT v.view, e FROM tailwater.views v, tailwater.explain(v.view::regclass) e WHERE e LIKE 'delta%' ORDER BY v.view::text COLLATE "C";
+INSERT INTO m SELECT i, i % 4, i / 10.0 FROM generate_series(1, 40) i;
+SELECT v.view, tailwater.verify(v.view::regclass) FROM tailwater.views v ORDER BY v.view::text COLLATE "C";
+UPDATE m SET f = f * 1.1 WHERE id % 3 = 0;
+DELETE FROM m WHERE id % 5 = 0;
+INSERT INTO m VALUES (50, 1, 1e300), (51, 2, 1e-300);
+SELECT v.view, tailwater.verify(v.view::regclass) FROM tailwater.views v ORDER BY v.view::text COLLATE "C";
+DELETE FROM m WHERE id >= 50;
+SELECT v.view, tailwater.verify(v.view::regclass) FROM tailwater.views v ORDER BY v.view::text COLLATE "C";
+DROP TABLE m CASCADE;

@@ -1,0 +1,74 @@
+/*
+ * build.cpp - small queries around other queries.
+ *
+ * The planner pulls them up again.
+ */
+#include "analyze/build.hpp"
+
+namespace tw::analyze
+{
+
+const char *
+column_name(const TargetEntry *tle)
+{
+	return tle->resname ? tle->resname : "?column?";
+}
+
+RangeTblEntry *
+from_item(Query *query, const char *alias)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	List *names = NIL;
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+		if (!lfirst_node(TargetEntry, lc)->resjunk)
+			names = lappend(names, makeString(pstrdup(column_name(lfirst_node(TargetEntry, lc)))));
+	rte->rtekind = RTE_SUBQUERY;
+	rte->subquery = query;
+	rte->eref = makeAlias(alias, names);
+	rte->inFromCl = true;
+	return rte;
+}
+
+Query *
+select_from(RangeTblEntry *rte)
+{
+	Query *query = makeNode(Query);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+
+	ref->rtindex = 1;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = list_make1(rte);
+	query->jointree = makeFromExpr(list_make1(ref), nullptr);
+	return query;
+}
+
+Query *
+select_columns(Query *inner, List *order, List *types, List *typmods)
+{
+	Query *query = select_from(from_item(inner, "arm"));
+	ListCell *lc;
+	ListCell *lt;
+	ListCell *lm;
+
+	IncrementVarSublevelsUp((Node *) inner, 1, 1);
+	forthree (lc, order, lt, types, lm, typmods)
+	{
+		TargetEntry *tle = list_nth_node(TargetEntry, inner->targetList, lfirst_int(lc) - 1);
+		Node *expr = (Node *) tle->expr;
+
+		expr = (Node *) makeVar(1, tle->resno, exprType(expr), exprTypmod(expr),
+								exprCollation(expr), 0);
+		expr = coerce_to_target_type(nullptr, expr, exprType(expr), lfirst_oid(lt), lfirst_int(lm),
+									 COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry((Expr *) expr,
+													list_length(query->targetList) + 1,
+													pstrdup(column_name(tle)), false));
+	}
+	return query;
+}
+
+} // namespace tw::analyze

@@ -1,0 +1,27 @@
+/*
+ * build.hpp - small queries around other queries.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace tw::analyze
+{
+
+/* Name of a result column. */
+const char *column_name(const TargetEntry *tle);
+
+/* The query as an item of FROM; what is only there for ordering has no name in it. */
+RangeTblEntry *from_item(Query *query, const char *alias);
+
+/* SELECT (nothing yet) FROM rte. */
+Query *select_from(RangeTblEntry *rte);
+
+/*
+ * SELECT columns of inner, in the given order (a list of attribute numbers) and
+ * coerced to the types, FROM inner. Takes inner over, which comes to stand one
+ * level deeper.
+ */
+Query *select_columns(Query *inner, List *order, List *types, List *typmods);
+
+} // namespace tw::analyze

@@ -1,0 +1,246 @@
+/*
+ * decompose.cpp - a query as a chain of queries, each over the results of those before.
+ *
+ * A query is split into stages (stage.cpp), subqueries in expressions become
+ * items of FROM where that is the same (unnest.cpp), and then every item of FROM
+ * that is not linear is cut out: the item becomes a table, the hidden inner
+ * relation, and its query a part of its own. What remains of each query is one
+ * thing - a join, a grouping, a window, a LIMIT - over tables, and each has a
+ * strategy that follows it.
+ *
+ * Equal parts are cut out once, so a WITH query that is read twice is kept once.
+ * An item stays where it is if its rows cannot be stored (a column of type
+ * record), if whole rows of it are used, if it is lateral, or if the order of
+ * its rows might matter to what reads it.
+ */
+#include "analyze/decompose.hpp"
+#include "analyze/block.hpp"
+#include "analyze/stage.hpp"
+#include "analyze/unnest.hpp"
+
+namespace tw::analyze
+{
+
+namespace
+{
+
+struct Chain
+{
+	FindRelation find;
+	void *arg;
+	List *parts;  /* Query */
+	List *tables; /* OIDs */
+};
+
+Query *take_apart(Query *query, Chain *chain);
+
+/* True if rows of the query can be stored in a table. */
+bool
+is_storable(Query *query)
+{
+	bool any = false;
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (tle->resjunk)
+			continue;
+		if (get_typtype(getBaseType(exprType((Node *) tle->expr))) == TYPTYPE_PSEUDO)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+bool
+uses_whole_rows(Query *query, int rti)
+{
+	return bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber,
+						 columns_used(query, rti));
+}
+
+/* A result column that is only there for ordering is not stored. */
+void
+drop_unshown(Query *query)
+{
+	List *targets = NIL;
+	ListCell *lc;
+
+	if (query->limitCount || query->limitOffset || query->distinctClause != NIL)
+		return;
+	query->sortClause = NIL;
+	foreach (lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		bool grouped = get_sortgroupref_clause_noerr(tle->ressortgroupref, query->groupClause);
+		ListCell *lw;
+
+		foreach (lw, query->windowClause)
+			grouped |= get_sortgroupref_clause_noerr(
+						   tle->ressortgroupref, lfirst_node(WindowClause, lw)->partitionClause) ||
+					   get_sortgroupref_clause_noerr(tle->ressortgroupref,
+													 lfirst_node(WindowClause, lw)->orderClause);
+		if (!tle->resjunk || grouped)
+			targets = lappend(targets, tle);
+	}
+	query->targetList = targets;
+}
+
+/* Number of the part that equals the query, which becomes one if there is none. */
+int
+part_number(Query *query, Chain *chain)
+{
+	int number = 0;
+	ListCell *lc;
+
+	foreach (lc, chain->parts)
+	{
+		if (equal(lfirst(lc), query))
+			return number;
+		number++;
+	}
+	chain->parts = lappend(chain->parts, query);
+	chain->tables = lappend_oid(chain->tables, chain->find(chain->arg, number, query));
+	return number;
+}
+
+/* The subquery becomes a part, and its place a table. */
+void
+cut_out(RangeTblEntry *rte, Chain *chain)
+{
+	drop_unshown(rte->subquery);
+
+	int number = part_number(rte->subquery, chain);
+
+	rte->rtekind = RTE_RELATION;
+	rte->relid = list_nth_oid(chain->tables, number);
+	rte->relkind = RELKIND_RELATION;
+	rte->rellockmode = AccessShareLock;
+	rte->inh = true;
+	rte->inFromCl = true;
+	rte->lateral = false;
+	rte->security_barrier = false;
+	rte->subquery = nullptr;
+	pg::clear_permissions(rte);
+}
+
+/* Takes the items of FROM apart, and cuts out those that are not linear. */
+void
+cut_items(Query *query, Chain *chain)
+{
+	bool ordered = is_order_sensitive(query);
+	bool top_k = is_top_k(query);
+	ListCell *lc;
+
+	foreach (lc, from_relations(query))
+	{
+		int rti = lfirst_int(lc);
+		RangeTblEntry *rte = rt_fetch(rti, query->rtable);
+
+		if (rte->rtekind != RTE_SUBQUERY || rte->lateral || !reads_tables(rte->subquery) || ordered)
+			continue;
+		rte->subquery = take_apart(rte->subquery, chain);
+		if (!(top_k || not_linear(rte->subquery)) || !is_storable(rte->subquery) ||
+			uses_whole_rows(query, rti))
+			continue;
+		if (query->setOperations)
+		{
+			/* Its arms are queries. */
+			rte->subquery = select_all_from(rte->subquery);
+			rte = rt_fetch(1, rte->subquery->rtable);
+		}
+		cut_out(rte, chain);
+	}
+}
+
+Query *
+take_apart(Query *query, Chain *chain)
+{
+	if (query->cteList != NIL)
+		return query;
+
+	Query *top = split_stages(query);
+	if (!top->setOperations && !is_order_sensitive(top))
+		unnest(top);
+	cut_items(top, chain);
+	return top;
+}
+
+} // namespace
+
+Query *
+decompose(Query *query, FindRelation find, void *arg, List **parts)
+{
+	Chain chain = {find, arg, NIL, NIL};
+	Query *rest = take_apart(query, &chain);
+
+	*parts = chain.parts;
+	return rest;
+}
+
+namespace
+{
+
+struct LookupSearch
+{
+	Query *query;
+	Oid table;
+	List *columns;
+};
+
+void
+add_lookup(LookupSearch *search, Node *side, Node *other)
+{
+	Var *var = (Var *) strip_implicit_coercions(side);
+
+	if (!IsA(var, Var) || var->varlevelsup > 0 || var->varattno <= 0 ||
+		var->varno > list_length(search->query->rtable) ||
+		rt_fetch(var->varno, search->query->rtable)->relid != search->table ||
+		bms_is_member(var->varno, pull_varnos(nullptr, other)))
+		return;
+	search->columns = list_append_unique_int(search->columns, var->varattno);
+}
+
+bool
+lookup_walker(Node *node, LookupSearch *search)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, OpExpr) && list_length(((OpExpr *) node)->args) == 2)
+	{
+		OpExpr *op = (OpExpr *) node;
+		Node *left = (Node *) linitial(op->args);
+		Node *right = (Node *) lsecond(op->args);
+
+		if (op_mergejoinable(op->opno, exprType(left)) || op_hashjoinable(op->opno, exprType(left)))
+		{
+			add_lookup(search, left, right);
+			add_lookup(search, right, left);
+		}
+	}
+	if (IsA(node, Query))
+	{
+		Query *outer = search->query;
+
+		search->query = (Query *) node;
+		(void) pg::walk_query((Query *) node, lookup_walker, search, 0);
+		search->query = outer;
+		return false;
+	}
+	return pg::walk_expression(node, lookup_walker, search);
+}
+
+} // namespace
+
+List *
+lookup_columns(Query *query, Oid table)
+{
+	LookupSearch search = {query, table, NIL};
+
+	(void) pg::walk_query(query, lookup_walker, &search, 0);
+	return search.columns;
+}
+
+} // namespace tw::analyze

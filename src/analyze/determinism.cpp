@@ -1,0 +1,242 @@
+/*
+ * determinism.cpp - whether a query has one result, whatever plan computes it.
+ *
+ * What is kept in state by adding and subtracting must be the same when it goes
+ * as it was when it came, although another plan computed it. So the parts of a
+ * query on which that depends are looked at here: each must give the same rows
+ * in whatever order its input comes.
+ */
+#include "analyze/determinism.hpp"
+#include "analyze/aggregate.hpp"
+#include "analyze/block.hpp"
+#include "analyze/key.hpp"
+
+namespace tw::analyze
+{
+
+namespace
+{
+
+List *
+sort_exprs(List *clauses, List *targets)
+{
+	List *exprs = NIL;
+	ListCell *lc;
+
+	foreach (lc, clauses)
+		exprs = lappend(exprs, get_sortgroupclause_expr(lfirst_node(SortGroupClause, lc), targets));
+	return exprs;
+}
+
+bool
+have_one_image(List *exprs)
+{
+	ListCell *lc;
+
+	foreach (lc, exprs)
+		if (!equality_is_image((Node *) lfirst(lc)))
+			return false;
+	return true;
+}
+
+/* True if no two rows of the query's FROM agree in the expressions. */
+bool
+tell_rows(Query *query, List *exprs)
+{
+	Query *rows = (Query *) copyObject(query);
+	AttrNumber resno = 0;
+	bool exists = false;
+	ListCell *lc;
+
+	if (query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
+		query->havingQual || query->setOperations)
+		return false;
+	rows->targetList = NIL;
+	foreach (lc, exprs)
+		rows->targetList = lappend(rows->targetList,
+								   makeTargetEntry((Expr *) copyObject(lfirst(lc)), ++resno,
+												   nullptr, false));
+	rows->distinctClause = rows->sortClause = rows->windowClause = NIL;
+	rows->hasDistinctOn = rows->hasWindowFuncs = rows->hasTargetSRFs = false;
+	rows->limitCount = rows->limitOffset = nullptr;
+	(void) derive_key(rows, &exists);
+	return exists;
+}
+
+/* True if rows that agree in the sort expressions look the same as well, or cannot be two. */
+bool
+is_total_order(Query *query, List *exprs)
+{
+	List *shown = NIL;
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+		if (!lfirst_node(TargetEntry, lc)->resjunk)
+			shown = lappend(shown, lfirst_node(TargetEntry, lc)->expr);
+	if (list_difference(shown, exprs) == NIL && have_one_image(shown))
+		return true;
+	return tell_rows(query, exprs);
+}
+
+bool
+sorts_totally(Query *query)
+{
+	return is_total_order(query, sort_exprs(query->sortClause, query->targetList));
+}
+
+bool
+set_operation_depends(Node *node)
+{
+	if (!IsA(node, SetOperationStmt))
+		return false;
+
+	SetOperationStmt *setop = (SetOperationStmt *) node;
+	ListCell *lt;
+	ListCell *lm;
+	ListCell *lc;
+
+	if (setop->op != SETOP_UNION || !setop->all)
+		forthree (lt, setop->colTypes, lm, setop->colTypmods, lc, setop->colCollations)
+			if (!equality_is_image(
+					(Node *) makeNullConst(lfirst_oid(lt), lfirst_int(lm), lfirst_oid(lc))))
+				return true;
+	return set_operation_depends(setop->larg) || set_operation_depends(setop->rarg);
+}
+
+bool
+clauses_depend(Query *query)
+{
+	if (query->setOperations && set_operation_depends(query->setOperations))
+		return true;
+	if (!have_one_image(sort_exprs(query->groupClause, query->targetList)))
+		return true;
+	if (query->hasDistinctOn)
+	{
+		if (!sorts_totally(query))
+			return true;
+	}
+	else if (!have_one_image(sort_exprs(query->distinctClause, query->targetList)))
+		return true;
+	return (query->limitOffset ||
+			(query->limitCount && query->limitOption != LIMIT_OPTION_WITH_TIES)) &&
+		   !sorts_totally(query);
+}
+
+bool
+aggregate_depends(Aggref *agg)
+{
+	List *args = NIL;
+	ListCell *lc;
+
+	if (!is_order_sensitive(agg))
+		return false;
+	foreach (lc, agg->args)
+		if (!lfirst_node(TargetEntry, lc)->resjunk)
+			args = lappend(args, lfirst_node(TargetEntry, lc)->expr);
+
+	/* It has a list of its own where its inputs that tie look the same. */
+	List *sorted = sort_exprs(agg->aggorder, agg->args);
+	return agg->aggorder == NIL || list_difference(args, sorted) != NIL || !have_one_image(args) ||
+		   agg->aggfnoid >= FirstNormalObjectId;
+}
+
+struct Search
+{
+	Query *query; /* the innermost */
+};
+
+bool
+window_depends(WindowFunc *function, Query *query)
+{
+	WindowClause *window = (WindowClause *) list_nth(query->windowClause, function->winref - 1);
+	List *exprs = sort_exprs(list_concat_copy(window->partitionClause, window->orderClause),
+							 query->targetList);
+
+	switch (function->winfnoid)
+	{
+		case F_RANK_:
+		case F_DENSE_RANK_:
+		case F_PERCENT_RANK_:
+		case F_CUME_DIST_:
+			return false;
+	}
+	if (function->winagg)
+	{
+		Aggref *agg = makeNode(Aggref);
+
+		agg->aggfnoid = function->winfnoid;
+		agg->aggstar = function->winstar;
+		agg->inputcollid = function->inputcollid;
+		ListCell *lc;
+		AttrNumber resno = 0;
+		foreach (lc, function->args)
+		{
+			agg->args = lappend(agg->args,
+								makeTargetEntry((Expr *) lfirst(lc), ++resno, nullptr, false));
+			agg->aggargtypes = lappend_oid(agg->aggargtypes, exprType((Node *) lfirst(lc)));
+		}
+		if (is_order_sensitive(agg) || sums_floats(agg->aggfnoid))
+			return true;
+		if ((window->frameOptions & FRAMEOPTION_ROWS) == 0)
+			return false;
+	}
+	return !tell_rows(query, exprs);
+}
+
+bool
+depends_walker(Node *node, Search *search)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+	{
+		Search inner = {(Query *) node};
+
+		return clauses_depend(inner.query) ||
+			   pg::walk_query(inner.query, depends_walker, &inner, 0);
+	}
+	if (IsA(node, Aggref) && aggregate_depends((Aggref *) node))
+		return true;
+	if (IsA(node, WindowFunc) && window_depends((WindowFunc *) node, search->query))
+		return true;
+	if (IsA(node, SubLink) && ((SubLink *) node)->subLinkType == ARRAY_SUBLINK &&
+		!sorts_totally(castNode(Query, ((SubLink *) node)->subselect)))
+		return true;
+	return pg::walk_expression(node, depends_walker, search);
+}
+
+bool
+exact_walker(Node *node, void *unused)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+		return pg::walk_query((Query *) node, exact_walker, unused, 0);
+	if (IsA(node, Aggref) && sums_floats(((Aggref *) node)->aggfnoid))
+	{
+		Aggref *agg = (Aggref *) node;
+		char *name = psprintf("exact_%s", get_func_name(agg->aggfnoid));
+		Oid types[2] = {linitial_oid(agg->aggargtypes), llast_oid(agg->aggargtypes)};
+
+		agg->aggfnoid = LookupFuncName(list_make2(makeString(pstrdup("tailwater")),
+												  makeString(name)),
+									   list_length(agg->aggargtypes), types, false);
+	}
+	return pg::walk_expression(node, exact_walker, unused);
+}
+
+} // namespace
+
+bool
+is_order_independent(Query *query)
+{
+	return !depends_walker((Node *) query, nullptr);
+}
+
+void
+use_exact_floats(Query *query)
+{
+	(void) exact_walker((Node *) query, nullptr);
+}
+
+} // namespace tw::analyze

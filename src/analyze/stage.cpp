@@ -1,0 +1,655 @@
+/*
+ * stage.cpp - splits a query into stages, each a subquery of the next.
+ *
+ * A query does many things in a fixed order: it joins and filters, groups,
+ * computes windows, removes duplicates, sorts and limits. Each of them has its
+ * own way of being followed, so they are taken apart where one query does
+ * several. The later stage reads the earlier one's result as a subquery, whose
+ * columns are everything the later one needs: group columns and aggregates, or
+ * all columns of the target list, those included that are not shown.
+ */
+#include "analyze/stage.hpp"
+#include "analyze/block.hpp"
+
+namespace tw::analyze
+{
+
+namespace
+{
+
+/* ---- building queries ---- */
+
+List *
+names_of(Query *query)
+{
+	List *names = NIL;
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk)
+			names = lappend(names, makeString(pstrdup(tle->resname ? tle->resname : "?column?")));
+	}
+	return names;
+}
+
+Var *
+column_of(int rti, TargetEntry *tle)
+{
+	Node *expr = (Node *) tle->expr;
+
+	return makeVar(rti, tle->resno, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
+}
+
+/* All columns become visible ones, so that the next stage can read them. */
+void
+show_all(Query *query)
+{
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		tle->resjunk = false;
+		if (!tle->resname)
+			tle->resname = psprintf("c%d", tle->resno);
+	}
+}
+
+/* The target list of the query as columns of a subquery that shows them all. */
+List *
+same_targets(Query *query)
+{
+	List *targets = NIL;
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		TargetEntry *copy = flatCopyTargetEntry(tle);
+
+		copy->expr = (Expr *) column_of(1, tle);
+		copy->resorigtbl = InvalidOid;
+		copy->resorigcol = 0;
+		targets = lappend(targets, copy);
+	}
+	return targets;
+}
+
+/* ---- the stage of groups ---- */
+
+struct GroupStage
+{
+	List *columns; /* expressions: group columns, then whatever else is needed */
+	int depth;     /* of subqueries in expressions */
+	bool failed;
+};
+
+Node *
+stage_column(GroupStage *stage, Node *expr)
+{
+	int i = 0;
+	ListCell *lc;
+
+	foreach (lc, stage->columns)
+	{
+		i++;
+		if (equal(lfirst(lc), expr))
+			break;
+	}
+	if (lc == nullptr)
+	{
+		stage->columns = lappend(stage->columns, copyObject(expr));
+		i++;
+	}
+	return (Node *) makeVar(1, i, exprType(expr), exprTypmod(expr), exprCollation(expr),
+							stage->depth);
+}
+
+Node *
+over_groups_mutator(Node *node, GroupStage *stage)
+{
+	ListCell *lc;
+
+	if (node == nullptr)
+		return nullptr;
+	if (stage->depth == 0)
+		foreach (lc, stage->columns)
+			if (equal(lfirst(lc), node))
+				return stage_column(stage, node);
+	if (IsA(node, Aggref) && (int) ((Aggref *) node)->agglevelsup == stage->depth)
+	{
+		if (stage->depth > 0)
+			stage->failed = true;
+		return stage->failed ? node : stage_column(stage, node);
+	}
+	if (IsA(node, GroupingFunc) && (int) ((GroupingFunc *) node)->agglevelsup == stage->depth)
+	{
+		if (stage->depth > 0)
+			stage->failed = true;
+		return stage->failed ? node : stage_column(stage, node);
+	}
+	if (IsA(node, Var) && (int) ((Var *) node)->varlevelsup == stage->depth)
+	{
+		Var *own = (Var *) copyObject(node);
+
+		own->varlevelsup = 0;
+		return stage_column(stage, (Node *) own);
+	}
+	if (IsA(node, Query))
+	{
+		stage->depth++;
+		Node *result = (Node *) pg::mutate_query((Query *) node, over_groups_mutator, stage, 0);
+		stage->depth--;
+		return result;
+	}
+	return pg::mutate_expression(node, over_groups_mutator, stage);
+}
+
+/* SELECT columns FROM ... WHERE ... GROUP BY ... of the query. */
+Query *
+grouping_of(Query *query, List *columns)
+{
+	Query *groups = (Query *) copyObject(query);
+	List *targets = NIL;
+	AttrNumber resno = 0;
+	ListCell *lc;
+
+	foreach (lc, columns)
+	{
+		Node *expr = (Node *) copyObject(lfirst(lc));
+		TargetEntry *tle;
+
+		resno++;
+		tle = makeTargetEntry((Expr *) expr, resno, psprintf("c%d", resno), false);
+		if (resno <= list_length(query->groupClause))
+			tle->ressortgroupref = list_nth_node(SortGroupClause, query->groupClause, resno - 1)
+									   ->tleSortGroupRef;
+		targets = lappend(targets, tle);
+	}
+	groups->targetList = targets;
+	groups->havingQual = nullptr;
+	groups->windowClause = NIL;
+	groups->hasWindowFuncs = false;
+	groups->distinctClause = NIL;
+	groups->hasDistinctOn = false;
+	groups->sortClause = NIL;
+	groups->limitCount = groups->limitOffset = nullptr;
+	groups->hasTargetSRFs = false;
+	return groups;
+}
+
+/* The query as one over its groups; null where that cannot be written. */
+Query *
+over_groups(Query *query)
+{
+	GroupStage stage = {NIL, 0, false};
+	ListCell *lc;
+
+	foreach (lc, query->groupClause)
+		stage.columns = lappend(stage.columns,
+								copyObject(
+									get_sortgroupclause_expr(lfirst_node(SortGroupClause, lc),
+															 query->targetList)));
+
+	List *targets = (List *) over_groups_mutator((Node *) query->targetList, &stage);
+	Node *having = over_groups_mutator(query->havingQual, &stage);
+	List *windows = (List *) over_groups_mutator((Node *) query->windowClause, &stage);
+	if (stage.failed || stage.columns == NIL)
+		return nullptr;
+
+	Query *top = select_from(grouping_of(query, stage.columns));
+	top->targetList = targets;
+	foreach (lc, targets)
+	{
+		lfirst_node(TargetEntry, lc)->resorigtbl = InvalidOid;
+		lfirst_node(TargetEntry, lc)->resorigcol = 0;
+	}
+	top->jointree->quals = having;
+	top->windowClause = windows;
+	top->hasWindowFuncs = query->hasWindowFuncs;
+	top->distinctClause = query->distinctClause;
+	top->hasDistinctOn = query->hasDistinctOn;
+	top->sortClause = query->sortClause;
+	top->hasTargetSRFs = query->hasTargetSRFs;
+	top->hasSubLinks = checkExprHasSubLink((Node *) targets) || checkExprHasSubLink(having);
+	return top;
+}
+
+/* ---- grouping sets ---- */
+
+struct ArmContext
+{
+	Query *query;
+	List *kept;    /* references of the columns that the arm groups by */
+	List *dropped; /* expressions that are null in the arm */
+};
+
+/* In one arm, columns that it does not group by are null, and GROUPING() is a constant. */
+Node *
+arm_mutator(Node *node, ArmContext *context)
+{
+	ListCell *lc;
+
+	if (node == nullptr)
+		return nullptr;
+	if (IsA(node, Aggref))
+		return (Node *) copyObject(node);
+	if (IsA(node, GroupingFunc))
+	{
+		int32 bits = 0;
+
+		foreach (lc, ((GroupingFunc *) node)->refs)
+			bits = bits * 2 + !list_member_int(context->kept, lfirst_int(lc));
+		return (Node *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(bits),
+								  false, true);
+	}
+	foreach (lc, context->dropped)
+		if (equal(lfirst(lc), node))
+			return (Node *) makeNullConst(exprType(node), exprTypmod(node), exprCollation(node));
+	return pg::mutate_expression(node, arm_mutator, context);
+}
+
+/* The query grouped by one of its sets. */
+Query *
+grouping_set_arm(Query *query, List *set)
+{
+	Query *arm = (Query *) copyObject(query);
+	ArmContext context = {query, set, NIL};
+	List *groups = NIL;
+	List *kept = NIL;
+	ListCell *lc;
+
+	foreach (lc, query->groupClause)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
+		Node *expr = get_sortgroupclause_expr(clause, query->targetList);
+
+		if (!list_member_int(set, clause->tleSortGroupRef))
+			context.dropped = lappend(context.dropped, expr);
+		else
+			kept = lappend(kept, expr);
+	}
+	/* The same expression may be grouped by twice. */
+	context.dropped = list_difference(context.dropped, kept);
+	foreach (lc, arm->groupClause)
+		if (list_member_int(set, lfirst_node(SortGroupClause, lc)->tleSortGroupRef))
+			groups = lappend(groups, lfirst(lc));
+	arm->targetList = (List *) arm_mutator((Node *) arm->targetList, &context);
+	arm->havingQual = arm_mutator(arm->havingQual, &context);
+	arm->groupClause = groups;
+	arm->groupingSets = NIL;
+	arm->sortClause = NIL;
+	/* One group over everything has a row even where there is nothing. */
+	if (groups == NIL && !contain_aggs_of_level((Node *) arm->targetList, 0) &&
+		!contain_aggs_of_level(arm->havingQual, 0))
+		arm->havingQual = make_and_qual(arm->havingQual, makeBoolConst(true, false));
+	return arm;
+}
+
+} // namespace
+
+RangeTblEntry *
+subquery_item(Query *subquery)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+	rte->rtekind = RTE_SUBQUERY;
+	rte->subquery = subquery;
+	rte->eref = makeAlias("stage", names_of(subquery));
+	rte->inFromCl = true;
+	return rte;
+}
+
+int
+add_item(Query *query, RangeTblEntry *rte)
+{
+	RangeTblRef *ref = makeNode(RangeTblRef);
+
+	query->rtable = lappend(query->rtable, rte);
+	ref->rtindex = list_length(query->rtable);
+	query->jointree->fromlist = lappend(query->jointree->fromlist, ref);
+	return ref->rtindex;
+}
+
+Query *
+select_from(Query *query)
+{
+	Query *top = makeNode(Query);
+
+	top->commandType = CMD_SELECT;
+	top->canSetTag = true;
+	top->jointree = makeFromExpr(NIL, nullptr);
+	(void) add_item(top, subquery_item(query));
+	return top;
+}
+
+Query *
+select_all_from(Query *query)
+{
+	Query *top = select_from(query);
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk)
+			top->targetList = lappend(top->targetList,
+									  makeTargetEntry((Expr *) column_of(1, tle),
+													  list_length(top->targetList) + 1,
+													  tle->resname, false));
+	}
+	return top;
+}
+
+void
+make_distinct(Query *query)
+{
+	Index ref = 0;
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		SortGroupClause *clause = makeNode(SortGroupClause);
+		bool hashable;
+
+		tle->ressortgroupref = clause->tleSortGroupRef = ++ref;
+		get_sort_group_operators(exprType((Node *) tle->expr), false, true, false, &clause->sortop,
+								 &clause->eqop, nullptr, &hashable);
+		clause->hashable = hashable;
+		query->distinctClause = lappend(query->distinctClause, clause);
+	}
+}
+
+namespace
+{
+
+bool
+is_grouped(Query *query)
+{
+	return query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
+		   query->havingQual;
+}
+
+/* A subquery above the groups, not in the argument of an aggregate or in a group column. */
+bool
+sublink_walker(Node *node, Query *query)
+{
+	ListCell *lc;
+
+	if (node == nullptr || IsA(node, Aggref))
+		return false;
+	if (IsA(node, SubLink))
+		return true;
+	foreach (lc, query->groupClause)
+		if (equal(get_sortgroupclause_expr(lfirst_node(SortGroupClause, lc), query->targetList),
+				  node))
+			return false;
+	return pg::walk_expression(node, sublink_walker, query);
+}
+
+/* Built-in aggregates whose result is the same in whatever order rows arrive; sums of floats are not. */
+bool
+ignores_order(Oid aggregate)
+{
+	switch (aggregate)
+	{
+		case F_COUNT_:
+		case F_COUNT_ANY:
+		case F_SUM_INT2:
+		case F_SUM_INT4:
+		case F_SUM_INT8:
+		case F_SUM_NUMERIC:
+		case F_AVG_INT2:
+		case F_AVG_INT4:
+		case F_AVG_INT8:
+		case F_AVG_NUMERIC:
+			return true;
+	}
+	if (aggregate >= FirstNormalObjectId)
+		return false;
+
+	static const char *const names[] = {"min",   "max",    "bool_and", "bool_or",
+										"every", "bit_or", "bit_and",  "bit_xor"};
+	char *name = get_func_name(aggregate);
+	for (const char *known : names)
+		if (name && strcmp(name, known) == 0)
+			return true;
+	return false;
+}
+
+/* An aggregate that state does not follow. */
+bool
+other_aggregate_walker(Node *node, void *unused)
+{
+	if (node == nullptr || IsA(node, Query))
+		return false;
+	if (IsA(node, Aggref))
+	{
+		Aggref *agg = (Aggref *) node;
+
+		return agg->aggorder != NIL || agg->aggdistinct != NIL || !ignores_order(agg->aggfnoid);
+	}
+	return pg::walk_expression(node, other_aggregate_walker, unused);
+}
+
+/* True if a column by which touched rows could be told is there, but not shown. */
+bool
+hides_keys(Query *query)
+{
+	ListCell *lc;
+
+	if (query->distinctClause != NIL)
+		return false;
+	foreach (lc, query->groupClause)
+		if (get_sortgroupclause_tle(lfirst_node(SortGroupClause, lc), query->targetList)->resjunk)
+			return other_aggregate_walker((Node *) query->targetList, nullptr) ||
+				   other_aggregate_walker(query->havingQual, nullptr);
+	foreach (lc, query->windowClause)
+	{
+		ListCell *lp;
+
+		foreach (lp, lfirst_node(WindowClause, lc)->partitionClause)
+			if (get_sortgroupclause_tle(lfirst_node(SortGroupClause, lp), query->targetList)
+					->resjunk)
+				return true;
+	}
+	return false;
+}
+
+/* SELECT DISTINCT, with its order, over what the query is without it. */
+Query *
+split_distinct(Query *query)
+{
+	Query *top;
+
+	show_all(query);
+	top = select_from(query);
+	top->targetList = same_targets(query);
+	top->distinctClause = query->distinctClause;
+	top->hasDistinctOn = query->hasDistinctOn;
+	top->sortClause = query->sortClause;
+	query->distinctClause = NIL;
+	query->hasDistinctOn = false;
+	query->sortClause = NIL;
+	return top;
+}
+
+/* ORDER BY ... LIMIT over what the query is without it. */
+Query *
+split_limit(Query *query)
+{
+	List *targets = same_targets(query);
+	Query *top;
+
+	show_all(query);
+	top = select_from(query);
+	top->targetList = targets;
+	top->sortClause = query->sortClause;
+	top->limitCount = query->limitCount;
+	top->limitOffset = query->limitOffset;
+	top->limitOption = query->limitOption;
+	query->limitCount = query->limitOffset = nullptr;
+	query->limitOption = LIMIT_OPTION_COUNT;
+	if (!query->hasDistinctOn)
+		query->sortClause = NIL;
+	return top;
+}
+
+/* The shown columns of the query, over all of its columns. */
+Query *
+split_projection(Query *query)
+{
+	List *targets = same_targets(query);
+	Query *top;
+
+	show_all(query);
+	top = select_from(query);
+	top->targetList = targets;
+	top->sortClause = query->sortClause;
+	query->sortClause = NIL;
+	return top;
+}
+
+/* A union of groupings, all of them over copies of the same input. */
+Query *
+split_grouping_sets(Query *query)
+{
+	constexpr int kMostSets = 64;
+	List *sets = expand_grouping_sets(query->groupingSets, query->groupDistinct, kMostSets + 1);
+	SetOperationStmt *setop = nullptr;
+	Query *both = makeNode(Query);
+	Node *left = nullptr;
+	ListCell *lc;
+
+	if (sets == NIL || list_length(sets) > kMostSets)
+		return query;
+	both->commandType = CMD_SELECT;
+	both->canSetTag = true;
+	both->jointree = makeFromExpr(NIL, nullptr);
+	foreach (lc, same_targets(query))
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		tle->ressortgroupref = 0;
+		if (!tle->resjunk)
+			both->targetList = lappend(both->targetList, tle);
+	}
+	foreach (lc, sets)
+	{
+		RangeTblRef *ref = makeNode(RangeTblRef);
+		Query *arm = grouping_set_arm(query, (List *) lfirst(lc));
+		ListCell *lt;
+
+		both->rtable = lappend(both->rtable, subquery_item(arm));
+		ref->rtindex = list_length(both->rtable);
+		if (!left)
+		{
+			left = (Node *) ref;
+			continue;
+		}
+		setop = makeNode(SetOperationStmt);
+		setop->op = SETOP_UNION;
+		setop->all = true;
+		setop->larg = left;
+		setop->rarg = (Node *) ref;
+		foreach (lt, both->targetList)
+		{
+			Node *expr = (Node *) lfirst_node(TargetEntry, lt)->expr;
+
+			setop->colTypes = lappend_oid(setop->colTypes, exprType(expr));
+			setop->colTypmods = lappend_int(setop->colTypmods, exprTypmod(expr));
+			setop->colCollations = lappend_oid(setop->colCollations, exprCollation(expr));
+		}
+		left = (Node *) setop;
+	}
+	if (!setop)
+		return ((RangeTblEntry *) linitial(both->rtable))->subquery;
+	both->setOperations = (Node *) setop;
+	return both;
+}
+
+bool
+order_walker(Node *node, void *unused)
+{
+	if (node == nullptr || IsA(node, Query))
+		return false;
+	if (IsA(node, Aggref))
+	{
+		Aggref *agg = (Aggref *) node;
+
+		if (agg->aggorder == NIL && agg->aggdistinct == NIL && !ignores_order(agg->aggfnoid))
+			return true;
+	}
+	return pg::walk_expression(node, order_walker, unused);
+}
+
+} // namespace
+
+bool
+has_sublink_over_groups(Query *query)
+{
+	return is_grouped(query) && (sublink_walker((Node *) query->targetList, query) ||
+								 sublink_walker(query->havingQual, query));
+}
+
+bool
+is_order_sensitive(Query *query)
+{
+	ListCell *lc;
+
+	foreach (lc, query->windowClause)
+		if (lfirst_node(WindowClause, lc)->orderClause == NIL)
+			return true;
+	return order_walker((Node *) query->targetList, nullptr) ||
+		   order_walker(query->havingQual, nullptr);
+}
+
+bool
+is_top_k(Query *query)
+{
+	return (query->limitCount || query->limitOffset) && query->sortClause != NIL &&
+		   !query->setOperations && !is_grouped(query) && !query->hasWindowFuncs &&
+		   query->distinctClause == NIL && !query->jointree->quals &&
+		   list_length(query->jointree->fromlist) == 1 && list_length(query->rtable) == 1 &&
+		   IsA(linitial(query->jointree->fromlist), RangeTblRef);
+}
+
+Query *
+split_stages(Query *query)
+{
+	if (query->cteList != NIL || query->hasForUpdate)
+		return query;
+	if (query->limitCount || query->limitOffset)
+	{
+		bool split = is_top_k(query) && rt_fetch(1, query->rtable)->rtekind == RTE_SUBQUERY;
+
+		if (query->sortClause == NIL || split || query->hasTargetSRFs)
+			return query;
+		return split_limit(query);
+	}
+	if (query->setOperations)
+		return query;
+	if (query->distinctClause != NIL && !query->hasTargetSRFs &&
+		(is_grouped(query) || query->hasWindowFuncs || query->hasSubLinks))
+		return split_distinct(query);
+	if (is_grouped(query) && (query->hasWindowFuncs || query->hasTargetSRFs ||
+							  (query->hasSubLinks && has_sublink_over_groups(query))))
+	{
+		Query *top = over_groups(query);
+
+		return top ? top : query;
+	}
+	if (query->groupingSets != NIL)
+		return split_grouping_sets(query);
+	if (hides_keys(query) && !query->hasTargetSRFs)
+		return split_projection(query);
+	return query;
+}
+
+} // namespace tw::analyze

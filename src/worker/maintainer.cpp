@@ -1,0 +1,646 @@
+/*
+ * maintainer.cpp - keeps the deferred views of a database; one background worker.
+ *
+ * A round: take the locks, then a snapshot S1, then the insert position of the
+ * write-ahead log; decode up to it; bring all deferred views from the stored
+ * frontier S0 to S1, in one transaction that also stores S1. Which transactions
+ * belong to the batch is decided by the two snapshots, never by positions: so
+ * whatever is killed when, each is applied exactly once. The slot is confirmed
+ * behind the commit of that transaction, when that is on disk.
+ *
+ * What the frontier cannot tell (a new view, an altered table, a lost slot) is
+ * marked in tailwater_internal.rebuild: such a view is computed as a whole under
+ * S1 and publishes the net difference, so its feed has no gap.
+ *
+ * An error in a view ends the round. The view, and the deferred views below an
+ * immediate one, are left out of the next rounds and marked; they are tried
+ * again after a growing pause. What was decoded is kept, and joins the next
+ * round. Any other error ends the process; the launcher starts another.
+ *
+ * Commits that wrote set the latch (shmem.cpp). While idle the process sleeps
+ * without a timeout, unless a view waits to be tried again or a transaction was
+ * decoded that its snapshot did not see yet.
+ */
+#include "worker/shared_state.hpp"
+#include "worker/shmem.hpp"
+#include "catalog/view_list.hpp"
+#include "decode/frontier.hpp"
+#include "decode/gather.hpp"
+#include "decode/reader.hpp"
+#include "exec/snapshot.hpp"
+#include "maintain/deferred.hpp"
+#include "settings.hpp"
+
+extern "C" PGDLLEXPORT void tailwater_maintainer_main(Datum arg);
+
+namespace tw::worker
+{
+
+namespace
+{
+
+constexpr int kFirstPauseMs = 1000;
+constexpr int kMaxPauseMs = 60000;
+constexpr int kMaxConflicts = 5;
+/* Where a decoded transaction had not left the list of running ones. */
+constexpr int kKeptPauseMs = 20;
+/* The frontier is stored, also if nothing concerned a view, after so much log. */
+constexpr uint64 kLazyBytes = 4 * 1024 * 1024;
+
+/* A view that could not be maintained, and when to try again. */
+struct Failure
+{
+	Oid view;
+	TimestampTz retry_at;
+	int pause;
+};
+
+DatabaseSlot *slot = nullptr;
+feed::StoredSnapshot *frontier = nullptr; /* as stored; in TopMemoryContext */
+XLogRecPtr frontier_lsn = InvalidXLogRecPtr;
+List *failures = NIL; /* Failure *, in TopMemoryContext */
+int conflicts = 0;    /* rounds in a row that lost against others */
+
+/* Confirmed when the commit that stored it is on disk. */
+XLogRecPtr unconfirmed = InvalidXLogRecPtr;
+XLogRecPtr unconfirmed_commit = InvalidXLogRecPtr;
+
+void
+release_slot(int, Datum)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot->maintainer_pid = 0;
+	slot->maintainer_latch = nullptr;
+	if (shared->launcher_latch)
+		SetLatch(shared->launcher_latch);
+	LWLockRelease(shared->lock);
+}
+
+void
+claim_slot(Oid database)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = find_slot(database);
+	bool claimed = slot && slot->maintainer_pid == 0;
+	if (claimed)
+	{
+		slot->maintainer_pid = MyProcPid;
+		slot->maintainer_latch = MyLatch;
+	}
+	LWLockRelease(shared->lock);
+	if (!claimed)
+		proc_exit(1);
+	before_shmem_exit(release_slot, (Datum) 0);
+}
+
+/* Starts a transaction; returns whether the extension is there, and keeps it. */
+bool
+begin()
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	Oid extension = get_extension_oid("tailwater", true);
+	if (OidIsValid(extension))
+		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	return OidIsValid(extension) && get_extension_oid("tailwater", true) == extension;
+}
+
+/* Ends the process where there is nothing to maintain: the slot goes, too. */
+void
+leave()
+{
+	decode::drop_slot();
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot->maintainer_wanted = false;
+	slot->maintainer_left = true;
+	LWLockRelease(shared->lock);
+	/* A view that was attached meanwhile is seen by whoever looks next. */
+	bool again = begin() && maintain::deferred_views() != NIL;
+	CommitTransactionCommand();
+	if (again)
+		slot->maintainer_wanted = true;
+	proc_exit(0);
+}
+
+void
+remember_frontier(const feed::StoredSnapshot *snapshot, XLogRecPtr lsn)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	if (frontier)
+		pfree(frontier);
+	frontier = (feed::StoredSnapshot *) palloc(VARSIZE(snapshot));
+	memcpy(frontier, snapshot, VARSIZE(snapshot));
+	frontier_lsn = lsn;
+	MemoryContextSwitchTo(old);
+}
+
+/* ---- errors ---- */
+
+List *
+views_to_leave_out()
+{
+	TimestampTz now = GetCurrentTimestamp();
+	List *views = NIL;
+	ListCell *lc;
+
+	foreach (lc, failures)
+		if (((Failure *) lfirst(lc))->retry_at > now)
+			views = lappend_oid(views, ((Failure *) lfirst(lc))->view);
+	return views;
+}
+
+Failure *
+find_failure(Oid view)
+{
+	ListCell *lc;
+
+	foreach (lc, failures)
+		if (((Failure *) lfirst(lc))->view == view)
+			return (Failure *) lfirst(lc);
+	return nullptr;
+}
+
+void
+add_failure(Oid view)
+{
+	Failure *failure = find_failure(view);
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	if (!failure)
+	{
+		failure = (Failure *) palloc0(sizeof(Failure));
+		failure->view = view;
+		failures = lappend(failures, failure);
+	}
+	failure->pause = failure->pause ? Min(failure->pause * 2, kMaxPauseMs) : kFirstPauseMs;
+	failure->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), failure->pause);
+	MemoryContextSwitchTo(old);
+}
+
+/* The views were maintained: what was wrong with them is over. */
+void
+forgive(List *views)
+{
+	ListCell *lc;
+
+	foreach (lc, failures)
+	{
+		Failure *failure = (Failure *) lfirst(lc);
+
+		if (!list_member_oid(views, failure->view))
+			continue;
+		catalog::clear_error(failure->view);
+		failures = foreach_delete_current (failures, lc);
+		pfree(failure);
+	}
+}
+
+void
+forget_dropped_failures(List *attached)
+{
+	ListCell *lc;
+
+	foreach (lc, failures)
+		if (!list_member_oid(attached, ((Failure *) lfirst(lc))->view))
+			failures = foreach_delete_current (failures, lc);
+}
+
+/* Remembers why the view could not be maintained, in a transaction of its own. */
+void
+note_failure(Oid view, const char *message)
+{
+	ListCell *lc;
+
+	if (!begin())
+	{
+		CommitTransactionCommand();
+		return;
+	}
+	PushActiveSnapshot(GetTransactionSnapshot());
+	foreach (lc, maintain::deferred_below(view))
+	{
+		LockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock);
+		catalog::put_error(lfirst_oid(lc), message);
+		decode::mark_for_rebuild(lfirst_oid(lc));
+		add_failure(lfirst_oid(lc));
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/* ---- the slot ---- */
+
+/*
+ * A new slot knows nothing of what was written before: all views are computed
+ * as a whole. That is on disk before the slot is permanent.
+ */
+void
+start_anew()
+{
+	ListCell *lc;
+
+	decode::drop_slot();
+	XLogRecPtr start = decode::create_slot();
+
+	if (!begin())
+		proc_exit(0);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	foreach (lc, maintain::deferred_views())
+	{
+		LockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock);
+		decode::mark_for_rebuild(lfirst_oid(lc));
+	}
+	decode::store_frontier(DirectFunctionCall1(pg_current_snapshot, (Datum) 0), start);
+	ForceSyncCommit();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	decode::persist_slot();
+}
+
+bool
+lags_too_far(XLogRecPtr position)
+{
+	return settings::max_lag > 0 &&
+		   GetXLogInsertRecPtr() - position > (uint64) settings::max_lag * 1024 * 1024;
+}
+
+/* Opens the slot, or makes a new one where there is none, or none that can be used. */
+void
+open_slot()
+{
+	decode::Frontier stored = {};
+
+	if (!begin())
+	{
+		CommitTransactionCommand();
+		leave();
+	}
+	if (maintain::deferred_views() == NIL)
+	{
+		CommitTransactionCommand();
+		leave();
+	}
+	bool known = decode::read_frontier(&stored);
+	XLogRecPtr lsn = known ? stored.lsn : InvalidXLogRecPtr;
+	CommitTransactionCommand();
+
+	decode::SlotState state = decode::inspect_slot(lsn);
+	if (state == decode::SlotState::kUsable && lags_too_far(lsn))
+		state = decode::SlotState::kUnusable;
+	if (state != decode::SlotState::kUsable)
+	{
+		if (state == decode::SlotState::kUnusable || known)
+			ereport(LOG, errmsg("deferred views of database %u are computed anew", MyDatabaseId),
+					errdetail(
+						"Their replication slot is missing, invalidated, or too far behind."));
+		start_anew();
+	}
+
+	(void) begin();
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	(void) decode::read_frontier(&stored);
+	MemoryContextSwitchTo(old);
+	remember_frontier(stored.snapshot, stored.lsn);
+	CommitTransactionCommand();
+	decode::open_reader();
+}
+
+/* Lets the server remove the log that is not needed any more. */
+void
+confirm_durable()
+{
+	if (XLogRecPtrIsInvalid(unconfirmed) || unconfirmed_commit > GetFlushRecPtr(nullptr))
+		return;
+	decode::confirm(unconfirmed);
+	unconfirmed = InvalidXLogRecPtr;
+}
+
+/* ---- a round ---- */
+
+/* State of a round that is not lost when it fails. */
+struct Round
+{
+	uint64 rounds; /* requests that it answers */
+	uint64 writes; /* commits that it covers */
+	List *left_out;
+	XLogRecPtr upto;
+	TimestampTz at;
+	feed::StoredSnapshot *seen;
+	maintain::DeferredBatch batch;
+};
+
+/*
+ * Up to here nothing has to be read again: not beyond a commit that is kept for
+ * a later round.
+ */
+XLogRecPtr
+covered_position(const Round *round)
+{
+	XLogRecPtr kept = decode::first_kept_commit();
+
+	return XLogRecPtrIsInvalid(kept) ? round->upto : Min(kept, round->upto);
+}
+
+void
+store_progress(Round *round)
+{
+	ListCell *lc;
+
+	foreach (lc, round->batch.what.rebuild)
+		decode::unmark_rebuild(lfirst_oid(lc));
+	forgive(round->batch.what.views);
+	decode::store_frontier(PointerGetDatum(round->seen), covered_position(round));
+}
+
+/*
+ * Begins the round's transaction and takes its locks. Where somebody is in the
+ * way, waits for him with nothing locked, and begins again.
+ */
+void
+begin_round(Round *round)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	for (;;)
+	{
+		bool present = begin();
+
+		MemoryContextSwitchTo(context);
+		List *attached = present ? maintain::deferred_views() : NIL;
+		if (attached == NIL)
+		{
+			CommitTransactionCommand();
+			leave();
+		}
+		forget_dropped_failures(attached);
+		round->left_out = views_to_leave_out();
+
+		maintain::BusyRelation busy = maintain::try_lock_deferred_views(round->left_out,
+																		&round->batch.what);
+		if (!OidIsValid(busy.relation))
+			return;
+		CommitTransactionCommand();
+		StartTransactionCommand();
+		LockRelationOid(busy.relation, busy.lock);
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(context);
+	}
+}
+
+/* Takes the snapshot and the position, and decodes. */
+void
+prepare_round(Round *round)
+{
+	round->batch.snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	PushActiveSnapshot(round->batch.snapshot);
+	round->seen = (feed::StoredSnapshot *) DatumGetPointer(
+		DirectFunctionCall1(pg_current_snapshot, (Datum) 0));
+	round->upto = decode::insert_position();
+	round->at = GetCurrentTimestamp();
+	XLogFlush(round->upto);
+	decode::begin_gathering(frontier, round->seen, round->batch.what.relevant);
+	decode::decode_up_to(round->upto);
+	round->batch.changes = decode::gathered_changes();
+}
+
+bool
+has_work(const Round *round)
+{
+	return round->batch.changes != NIL || round->batch.what.rebuild != NIL;
+}
+
+/* True if the round did its work; false if a view, or somebody else, stood in the way. */
+bool
+run_batch(Round *round)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool succeeded = true;
+
+	PG_TRY();
+	{
+		maintain::run_deferred_batch(&round->batch);
+		store_progress(round);
+		PopActiveSnapshot();
+		UnregisterSnapshot(round->batch.snapshot);
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		Oid view = round->batch.current;
+
+		MemoryContextSwitchTo(TopMemoryContext);
+		ErrorData *error = CopyErrorData();
+		bool conflict = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK;
+
+		if (!OidIsValid(view) || error->elevel >= FATAL || ProcDiePending)
+			PG_RE_THROW();
+		exec::fix_snapshot(nullptr);
+		if (!conflict)
+			EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		if (!conflict || ++conflicts > kMaxConflicts)
+			note_failure(view, error->message);
+		FreeErrorData(error);
+		succeeded = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	return succeeded;
+}
+
+void
+publish_progress(const Round *round)
+{
+	pg_atomic_write_u64(&slot->covered_lsn, covered_position(round));
+	pg_atomic_write_u64(&slot->covered_at, (uint64) round->at);
+	pg_atomic_write_u64(&slot->writes_done, round->writes);
+	/* sync() waits for views that are left out, until they are well or its time is over. */
+	if (failures != NIL || round->batch.feeds_itself)
+		return;
+	pg_atomic_write_u64(&slot->rounds_done, round->rounds);
+	wake_waiting(MyDatabaseId);
+}
+
+/* Ends a round in which nothing concerned a view. */
+void
+end_idle_round(const Round *round)
+{
+	XLogRecPtr covered = covered_position(round);
+
+	if (covered > frontier_lsn && covered - frontier_lsn > kLazyBytes)
+	{
+		decode::store_frontier(PointerGetDatum(round->seen), covered);
+		remember_frontier(round->seen, covered);
+		unconfirmed = covered;
+	}
+	PopActiveSnapshot();
+	UnregisterSnapshot(round->batch.snapshot);
+	CommitTransactionCommand();
+	if (unconfirmed == covered)
+		unconfirmed_commit = XactLastCommitEnd;
+}
+
+/* Returns false if another round has to follow at once. */
+bool
+run_round()
+{
+	Round round = {};
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "tailwater round",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	round.writes = pg_atomic_read_u64(&slot->writes);
+	round.rounds = pg_atomic_read_u64(&slot->rounds);
+	pg_read_barrier();
+	pgstat_report_activity(STATE_RUNNING, "maintaining deferred views");
+	MemoryContextSwitchTo(context);
+	begin_round(&round);
+	replorigin_session_origin = maintain::deferred_views_feed_themselves() ? InvalidRepOriginId
+																		   : DoNotReplicateId;
+	prepare_round(&round);
+
+	bool succeeded = true;
+	if (!has_work(&round))
+		end_idle_round(&round);
+	else
+	{
+		succeeded = run_batch(&round);
+		if (succeeded)
+		{
+			conflicts = 0;
+			remember_frontier(round.seen, covered_position(&round));
+			unconfirmed = frontier_lsn;
+			unconfirmed_commit = XactLastCommitEnd;
+			decode::end_batch();
+		}
+	}
+	replorigin_session_origin = InvalidRepOriginId;
+	if (succeeded)
+		publish_progress(&round);
+	confirm_durable();
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, nullptr);
+	MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContextDelete(context);
+	return succeeded && !round.batch.feeds_itself;
+}
+
+/* Milliseconds to sleep at most; -1: until the latch is set. */
+long
+sleep_time()
+{
+	long timeout = -1;
+	ListCell *lc;
+
+	if (!XLogRecPtrIsInvalid(decode::first_kept_commit()))
+		timeout = kKeptPauseMs;
+	foreach (lc, failures)
+	{
+		long wait = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													((Failure *) lfirst(lc))->retry_at);
+
+		timeout = timeout < 0 ? wait : Min(timeout, wait);
+	}
+	return timeout;
+}
+
+void
+sleep()
+{
+	long timeout = sleep_time();
+
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+					 timeout, pg::wait_event("TailwaterMaintainerMain"));
+}
+
+void
+look_around()
+{
+	ResetLatch(MyLatch);
+	if (ProcDiePending)
+		proc_exit(0);
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+/* Without the log there is nothing to do until the server is started with another wal_level. */
+void
+wait_for_restart()
+{
+	ListCell *lc;
+
+	ereport(WARNING, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("deferred views are not kept up to date"),
+			errdetail("wal_level is lower than \"logical\"."),
+			errhint("Set wal_level = logical and restart the server."));
+	if (begin())
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		foreach (lc, maintain::deferred_views())
+			catalog::put_error(lfirst_oid(lc), "wal_level is lower than \"logical\"");
+		PopActiveSnapshot();
+	}
+	CommitTransactionCommand();
+	for (;;)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, 0,
+						 pg::wait_event("TailwaterMaintainerMain"));
+		look_around();
+	}
+}
+
+/*
+ * Some servers have a list of the libraries that roles with REPLICATION may
+ * name as output plugins. This one is in the process already, by
+ * shared_preload_libraries: it is allowed here, and nowhere else.
+ */
+void
+allow_own_plugin()
+{
+	constexpr const char *kAllowed = "output_plugin_libraries";
+
+	if (GetConfigOption(kAllowed, true, false))
+		SetConfigOption(kAllowed, "tailwater", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
+maintainer_main(Oid database)
+{
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGINT, SIG_IGN); /* a statement cancel must not end it */
+	BackgroundWorkerUnblockSignals();
+
+	claim_slot(database);
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	allow_own_plugin();
+	/* Whoever else is part of a deadlock is not to be the one who fails. */
+	SetConfigOption("deadlock_timeout", "50ms", PGC_SUSET, PGC_S_OVERRIDE);
+	if (wal_level < WAL_LEVEL_LOGICAL)
+		wait_for_restart();
+	open_slot();
+	for (;;)
+	{
+		look_around();
+		if (run_round())
+			sleep();
+	}
+}
+
+} // namespace
+
+} // namespace tw::worker
+
+void
+tailwater_maintainer_main(Datum arg)
+{
+	tw::worker::maintainer_main(DatumGetObjectId(arg));
+}
