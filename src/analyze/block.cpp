@@ -13,6 +13,7 @@
  * that appear here.
  */
 #include "analyze/block.hpp"
+#include "analyze/join_keys.hpp"
 
 namespace tw::analyze
 {
@@ -376,6 +377,7 @@ make_block(Query *query)
 		block->used[i] = (Bitmapset *) list_nth(found.used, i);
 	}
 	block->native_rti = native_relation(query);
+	find_join_keys(block);
 	return block;
 }
 

@@ -22,6 +22,21 @@ enum class Strategy : char
 	kRecompute  /* the query is evaluated again and compared */
 };
 
+/* A column by which rows of an occurrence find those of another one. */
+struct JoinSide
+{
+	int occurrence;
+	AttrNumber column;
+	Oid hash; /* function; equal values of both sides hash alike */
+};
+
+/* Rows of two occurrences meet only where these columns are equal. */
+struct JoinKey
+{
+	JoinSide sides[2]; /* the lower occurrence first */
+	Oid collation;
+};
+
 /*
  * A query whose delta is linear in each of its base tables. Its occurrences
  * are the base tables in its FROM, in depth-first order through subqueries; a
@@ -36,6 +51,10 @@ struct Block
 		*used; /* by occurrence: columns read, as attnum - FirstLowInvalidHeapAttributeNumber */
 	Index
 		native_rti; /* range table index of the only relation of a flat query; 0: use the planner */
+
+	/* At most one for each pair of occurrences, of tables that occur once. */
+	int njoin_keys;
+	JoinKey *join_keys;
 };
 
 enum class AggregateKind : char
@@ -104,7 +123,9 @@ struct ViewPlan
 	Query *query; /* the same, or what is left of it over inner relations */
 	List *inners; /* OIDs of the view's inner relations (catalog/inner_relation.hpp), in order */
 	Strategy strategy;
-	bool top_k;             /* a LIMIT of an inner relation, which has an index in its order */
+	bool top_k;   /* a LIMIT of an inner relation, which has an index in its order */
+	bool may_tie; /* rows at the limit of top_k may tie, and the query choose one or the other */
+	bool exact_floats;      /* sums of floats in `whole` are exact ones */
 	const char *reason;     /* why it is not incremental, for people; null where it is */
 	List *bases;            /* OIDs of the relations it reads, each once */
 	List *only_bases;       /* those of them it reads without their descendants (FROM ONLY) */

@@ -13,6 +13,7 @@
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
 #include "maintain/record.hpp"
+#include "maintain/key_guard.hpp"
 #include "capture/statement.hpp"
 #include "feed/log.hpp"
 #include "state/apply.hpp"
@@ -286,6 +287,8 @@ maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context)
 																	   : Settings::kAsTheyAre);
 
 	UpdateActiveSnapshotCommandId();
+	if (guard_keys(view, deltas) == Guarded::kSomething)
+		exec::renew_snapshot();
 	check_isolation(view, deltas);
 
 	ZSet *out = make_view_delta(view, context);

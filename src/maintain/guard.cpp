@@ -10,6 +10,9 @@
  * that excludes everybody. Whoever waited computes its delta under a snapshot
  * taken afterwards, which sees what the other one committed.
  *
+ * Where rows of two inputs meet only if a column of each is equal, writers are
+ * kept apart by these keys instead, when they are known (key_guard.cpp).
+ *
  * Views over one table that are filters, projections or aggregates need no
  * guard: rows are told apart by the base row's or the group row's own lock.
  * Keyed views have the pair locks too, and lock the touched keys (exec/keyed.cpp);
@@ -23,6 +26,7 @@
  * deadlock. What triggers of users write is not known in advance.
  */
 #include "maintain/guard.hpp"
+#include "maintain/key_guard.hpp"
 
 namespace tw::maintain
 {
@@ -136,6 +140,8 @@ guard_write(const ViewRuntime *view, List *written)
 		{
 			bool writes_j = list_member_oid(written, inputs.relids[j]);
 
+			if (guarded_by_key(view, inputs.relids[i], inputs.relids[j]))
+				continue;
 			/* Never one mode after the other: two that wait for the second would deadlock. */
 			if (writes_i || writes_j)
 				lock_pair(view->info.view, i, j,
@@ -158,6 +164,7 @@ void
 guard_all(const ViewRuntime *view)
 {
 	guard_write(view, view->plan->bases);
+	guard_all_keys(view);
 }
 
 } // namespace tw::maintain

@@ -312,6 +312,7 @@ constexpr bool kIntervalsAreFinite = PG_VERSION_NUM < 170000;
 constexpr uint16 kGroupLock = 0x7477;
 constexpr uint16 kGuardLock = 0x7478;
 constexpr uint16 kKeyLock = 0x7479;
+constexpr uint16 kJoinKeyLock = 0x747f;
 
 } // namespace tw::pg
 
@@ -501,6 +502,25 @@ local_transaction()
 	return MyProc->lxid;
 #endif
 }
+
+/* MERGE and what it takes that all its statement triggers fire if it updates rows; servers before 15 have none. */
+#if PG_VERSION_NUM >= 150000
+constexpr CmdType kMerge = CMD_MERGE;
+
+inline void
+fire_triggers_of_moves(ModifyTableState *node)
+{
+	if (node->mt_merge_subcommands & MERGE_UPDATE)
+		node->mt_merge_subcommands |= MERGE_INSERT | MERGE_DELETE;
+}
+#else
+constexpr CmdType kMerge = CMD_UNKNOWN;
+
+inline void
+fire_triggers_of_moves(ModifyTableState *)
+{
+}
+#endif
 
 } // namespace tw::pg
 
