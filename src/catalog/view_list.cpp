@@ -20,6 +20,7 @@ namespace
 constexpr int kListColumns = 3;
 constexpr int kErrorColumns = 3;
 constexpr int kAttachmentKeyIndex = 5; /* attribute number of attachment.key_index */
+constexpr AttrNumber kAttachmentKeyColumns = 8;
 
 /*
  * Opens an internal table and starts a scan for rows whose first column is the
@@ -260,8 +261,12 @@ any_build()
 	return first_column("build") != NIL;
 }
 
+namespace
+{
+
+/* Changes the key index of an attachment, and its key columns unless they are null. */
 void
-set_key_index(Oid view, Oid index)
+change_key(Oid view, Oid index, int2vector *columns)
 {
 	Relation rel = table_open(internal_relation("attachment"), RowExclusiveLock);
 	ScanKeyData key;
@@ -277,10 +282,32 @@ set_key_index(Oid view, Oid index)
 
 		values[kAttachmentKeyIndex - 1] = ObjectIdGetDatum(index);
 		replace[kAttachmentKeyIndex - 1] = true;
+		values[kAttachmentKeyColumns - 1] = PointerGetDatum(columns);
+		replace[kAttachmentKeyColumns - 1] = columns != nullptr;
 		CatalogTupleUpdate(rel, &old->t_self, heap_modify_tuple(old, desc, values, nulls, replace));
 	}
 	systable_endscan(scan);
 	table_close(rel, RowExclusiveLock);
+}
+
+} // namespace
+
+void
+set_key_index(Oid view, Oid index)
+{
+	change_key(view, index, nullptr);
+}
+
+void
+set_key(Oid view, Oid index, List *columns)
+{
+	int16 *numbers = static_cast<int16 *>(palloc(sizeof(int16) * Max(list_length(columns), 1)));
+	int n = 0;
+	ListCell *lc;
+
+	foreach (lc, columns)
+		numbers[n++] = static_cast<int16>(lfirst_int(lc));
+	change_key(view, index, buildint2vector(numbers, n));
 }
 
 } // namespace tw::catalog

@@ -62,4 +62,7 @@ bool is_base(Oid relation);
 /* The attached view from now on finds its rows by another index with the same definition. */
 void set_key_index(Oid view, Oid index);
 
+/* The same by an index on other columns (attribute numbers); NIL: rows are told apart by their image. */
+void set_key(Oid view, Oid index, List *columns);
+
 } // namespace tw::catalog

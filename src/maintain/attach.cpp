@@ -750,6 +750,57 @@ rebuild_key_index(const ViewRuntime *view)
 	CommandCounterIncrement();
 }
 
+/* True if the index looks like one that find_key_index() made. */
+bool
+is_own_key_index(Oid index)
+{
+	const char *name = get_rel_name(index);
+
+	return name && strstr(name, "_tw_key") != nullptr;
+}
+
+/*
+ * Constraints of base tables may have come or gone by which the view's rows
+ * were told apart: finds them by another index then, and drops one that was
+ * made for it, which might forbid what is now allowed. True if that was so.
+ */
+bool
+follow_key(const ViewPlan *plan, const catalog::LiveView *info)
+{
+	Oid index = find_key_index(plan);
+
+	if (index == info->key_index)
+		return false;
+	catalog::set_key(plan->view, index, key_list(plan));
+	CommandCounterIncrement();
+	if (OidIsValid(info->key_index) && is_own_key_index(info->key_index))
+	{
+		ObjectAddress address;
+
+		ObjectAddressSet(address, RelationRelationId, info->key_index);
+		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	}
+	CommandCounterIncrement();
+	return true;
+}
+
+/* The views that read the view, themselves or by an inner relation. */
+List *
+readers_of(Oid base)
+{
+	List *views = NIL;
+	ListCell *lc;
+
+	foreach (lc, read_internal("base", 1, base, 2))
+	{
+		catalog::InnerRelation inner;
+		bool is_inner = catalog::find_inner_relation(lfirst_oid(lc), &inner);
+
+		views = list_append_unique_oid(views, is_inner ? inner.view : lfirst_oid(lc));
+	}
+	return views;
+}
+
 Oid
 owner_of(Oid view)
 {
@@ -880,15 +931,7 @@ base_altered(Oid base)
 	invalidate(base);
 	CommandCounterIncrement();
 	break_builds_of_base(base);
-	List *views = NIL;
-	foreach (lc, read_internal("base", 1, base, 2))
-	{
-		catalog::InnerRelation inner;
-		bool is_inner = catalog::find_inner_relation(lfirst_oid(lc), &inner);
-
-		views = list_append_unique_oid(views, is_inner ? inner.view : lfirst_oid(lc));
-	}
-	foreach (lc, views)
+	foreach (lc, readers_of(base))
 		query_altered(lfirst_oid(lc));
 }
 
@@ -897,6 +940,7 @@ query_altered(Oid view)
 {
 	catalog::LiveView info;
 	catalog::Listing wanted;
+	ListCell *lc;
 
 	break_build(view);
 	if (!catalog::find_live_view(view, &info) || !catalog::find_listing(view, &wanted))
@@ -918,7 +962,9 @@ query_altered(Oid view)
 	ViewPlan *plan = analyze_as(owner_of(view), view);
 	List *tables = tables_of(plan, base_lock(info.mode));
 	create_state(plan);
+	bool other_key = follow_key(plan, &info);
 	ensure_touch_index(plan);
+	invalidate(view);
 	CommandCounterIncrement();
 	const ViewRuntime *runtime = runtime_of(view);
 	rebuild_key_index(runtime);
@@ -933,7 +979,10 @@ query_altered(Oid view)
 		return;
 	}
 	(void) rebuild(runtime_of(view), Publish::kYes, GetLatestSnapshot());
-	rebuild_dependents(view);
+	if (!other_key)
+		rebuild_dependents(view);
+	foreach (lc, other_key ? readers_of(view) : NIL)
+		query_altered(lfirst_oid(lc));
 }
 
 void
