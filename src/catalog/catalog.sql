@@ -53,6 +53,18 @@ CREATE TABLE tailwater_internal.base (
 	base oid, view oid, PRIMARY KEY (base, view));
 CREATE INDEX base_view ON tailwater_internal.base (view);
 
+-- Views whose first content is being computed while their base tables are written (docs/internals/maintenance.md).
+CREATE TABLE tailwater_internal.build (
+	view oid PRIMARY KEY,
+	created boolean NOT NULL,          -- the view was created for it, and goes if it fails
+	listed boolean NOT NULL);          -- the view was listed for it
+-- Tables whose changes are recorded for them; `changes` is where, 0: among those of what the table is part of.
+CREATE TABLE tailwater_internal.recording (
+	base oid, view oid, changes oid NOT NULL, alone boolean NOT NULL,
+	broken boolean NOT NULL,           -- the table was altered: recording has ended
+	PRIMARY KEY (base, view));
+CREATE INDEX recording_view ON tailwater_internal.recording (view);
+
 -- State tables of operators that keep state.
 CREATE TABLE tailwater_internal.state (
 	view oid, operator int, relation oid NOT NULL, PRIMARY KEY (view, operator));

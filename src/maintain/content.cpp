@@ -2,6 +2,7 @@
  * content.cpp - what a view should hold, against what it holds.
  */
 #include "maintain/content.hpp"
+#include "maintain/progress.hpp"
 #include "analyze/determinism.hpp"
 #include "exec/snapshot.hpp"
 #include "state/writer.hpp"
@@ -18,6 +19,7 @@ void
 collect_row(void *arg, TupleTableSlot *row, int64 weight)
 {
 	(void) capture::zset_add(static_cast<ZSet *>(arg), row, weight);
+	note_rows(1);
 }
 
 /*

@@ -57,8 +57,27 @@ struct ViewRuntime
 /* The runtime of an attached view; null where it is not attached. Valid until the transaction ends. */
 ViewRuntime *get_runtime(Oid view);
 
+/* A runtime of a view that is not attached yet; delete plan->context when done with it. */
+ViewRuntime *build_runtime(const catalog::LiveView *info);
+
 /* OIDs of the attached views that read the relation, directly or as a partition or child. */
 List *views_of_base(Oid relid);
+
+/* An input of a view that is being built, and the table in which its changes are recorded. */
+struct Recording
+{
+	Oid view;
+	Oid base;
+	Oid changes;
+	bool alone;  /* without partitions and children */
+	bool broken; /* altered meanwhile: its changes are not recorded any more */
+};
+
+/* Inputs (List of Recording) of views being built that a change of the relation reaches. Usually NIL. */
+List *recordings_of_base(Oid relid);
+
+/* Inputs of a view that is being built. */
+List *recordings_of_view(Oid view);
 
 /* Grows whenever what is remembered about views or base tables may have changed. */
 uint64 knowledge_version();
