@@ -10,6 +10,7 @@
  */
 #include "analyze/stage.hpp"
 #include "analyze/block.hpp"
+#include "analyze/full_join.hpp"
 
 namespace tw::analyze
 {
@@ -462,6 +463,26 @@ hides_keys(Query *query)
 	return false;
 }
 
+/* Full joins: adds what tells their rows as a column that is not shown; false where it is shown, or nothing does. */
+bool
+hides_merged_key(Query *query)
+{
+	List *merged = merged_columns(query);
+	ListCell *lc;
+
+	if (merged == NIL || is_grouped(query) || query->hasWindowFuncs || query->hasTargetSRFs ||
+		query->distinctClause != NIL)
+		return false;
+	foreach (lc, merged)
+		if (find_target(query->targetList, (Node *) lfirst(lc)) > 0)
+			return false;
+	query->targetList = lappend(query->targetList,
+								makeTargetEntry((Expr *) linitial(merged),
+												list_length(query->targetList) + 1,
+												pstrdup("merged"), true));
+	return true;
+}
+
 /* SELECT DISTINCT, with its order, over what the query is without it. */
 Query *
 split_distinct(Query *query)
@@ -647,7 +668,7 @@ split_stages(Query *query)
 	}
 	if (query->groupingSets != NIL)
 		return split_grouping_sets(query);
-	if (hides_keys(query) && !query->hasTargetSRFs)
+	if ((hides_keys(query) && !query->hasTargetSRFs) || hides_merged_key(query))
 		return split_projection(query);
 	return query;
 }
