@@ -140,6 +140,39 @@ may_cut(Query *item, int place, Cutting *cutting)
 	return true;
 }
 
+struct OuterReads
+{
+	int depth;
+};
+
+bool
+outer_reads_walker(Node *node, OuterReads *reads)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+	{
+		reads->depth++;
+		bool found = pg::walk_query((Query *) node, outer_reads_walker, reads,
+									QTW_EXAMINE_RTES_BEFORE);
+		reads->depth--;
+		return found;
+	}
+	if (IsA(node, RangeTblEntry))
+		return ((RangeTblEntry *) node)->rtekind == RTE_CTE &&
+			   (int) ((RangeTblEntry *) node)->ctelevelsup > reads->depth;
+	return pg::walk_expression(node, outer_reads_walker, reads);
+}
+
+/* True if the query is part of a recursive one and refers to that. */
+bool
+refers_to_recursion(Query *query)
+{
+	OuterReads reads = {-1};
+
+	return outer_reads_walker((Node *) query, &reads);
+}
+
 /* Takes the items of FROM apart, and cuts out those that are not linear. */
 void
 cut_items(Query *query, Chain *chain)
@@ -154,7 +187,8 @@ cut_items(Query *query, Chain *chain)
 		RangeTblEntry *rte = rt_fetch(rti, query->rtable);
 
 		if (rte->rtekind != RTE_SUBQUERY || rte->lateral || !reads_tables(rte->subquery) ||
-			ordered || !may_cut(rte->subquery, chain->place++, chain->cutting))
+			ordered || refers_to_recursion(rte->subquery) ||
+			!may_cut(rte->subquery, chain->place++, chain->cutting))
 			continue;
 		rte->subquery = take_apart(rte->subquery, chain);
 		if (!(top_k || not_linear(rte->subquery)) || !is_storable(rte->subquery) ||
@@ -170,11 +204,46 @@ cut_items(Query *query, Chain *chain)
 	}
 }
 
+/*
+ * The arms of a recursive query that do not refer to it are taken apart like any
+ * other query; of those that do, only what they join it with.
+ */
+void
+take_recursion_apart(Query *query, Chain *chain)
+{
+	Query *recursive = castNode(Query, linitial_node(CommonTableExpr, query->cteList)->ctequery);
+	ListCell *lc;
+
+	if (!recursive->setOperations)
+		return;
+	foreach (lc, from_relations(recursive))
+	{
+		RangeTblEntry *arm = rt_fetch(lfirst_int(lc), recursive->rtable);
+
+		if (refers_to_recursion(arm->subquery))
+		{
+			if (!is_order_sensitive(arm->subquery))
+				unnest(arm->subquery);
+			cut_items(arm->subquery, chain);
+			continue;
+		}
+		arm->subquery = take_apart(arm->subquery, chain);
+		if (!reads_tables(arm->subquery) || !not_linear(arm->subquery) ||
+			!is_storable(arm->subquery))
+			continue;
+		arm->subquery = select_all_from(arm->subquery);
+		cut_out(rt_fetch(1, arm->subquery->rtable), chain);
+	}
+}
+
 Query *
 take_apart(Query *query, Chain *chain)
 {
 	if (query->cteList != NIL)
+	{
+		take_recursion_apart(query, chain);
 		return query;
+	}
 
 	Query *top = split_stages(query);
 	if (!top->setOperations && !is_order_sensitive(top))
