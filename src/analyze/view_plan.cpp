@@ -13,6 +13,7 @@
 #include "analyze/keyed.hpp"
 #include "analyze/recursion.hpp"
 #include "analyze/refusal.hpp"
+#include "analyze/scale.hpp"
 #include "analyze/set_operation.hpp"
 #include "analyze/stage.hpp"
 #include "catalog/inner_relation.hpp"
@@ -224,7 +225,9 @@ whole_query(Oid view, Oid *owner)
 	if (refusal.construct)
 		raise_refusal(refusal, nullptr);
 	table_close(rel, NoLock);
-	return normalize(query);
+	query = normalize(query);
+	infer_scales(query);
+	return query;
 }
 
 /* True if the query is a LIMIT of an inner relation. */
