@@ -134,6 +134,20 @@ REFRESH MATERIALIZED VIEW best;
 UPDATE sale SET amount = amount + 1 WHERE id % 5 = 2;
 SELECT * FROM wrong_views();
 
+-- its indexes may be built anew, and tables get keys
+\set ECHO none
+\o /dev/null
+SELECT format('REINDEX TABLE CONCURRENTLY %s', relation::regclass) FROM tailwater_internal.inner_relation WHERE view = 'best'::regclass ORDER BY number
+\gexec
+\o
+\set ECHO all
+CREATE UNIQUE INDEX sale_key ON sale (id, shop, item);
+UPDATE sale SET amount = amount + 1 WHERE id % 5 = 3;
+SELECT * FROM wrong_views();
+DROP INDEX sale_key;
+UPDATE sale SET amount = amount + 1 WHERE id % 5 = 3;
+SELECT * FROM wrong_views();
+
 -- as another role, which may not read the schema of the extension
 CREATE ROLE regress_inner;
 GRANT ALL ON SCHEMA inner_relation TO regress_inner;

@@ -10,6 +10,7 @@
  * tables may look different: callers ask extension_present() first.
  */
 #include "catalog/view_list.hpp"
+#include "catalog/inner_relation.hpp"
 
 namespace tw::catalog
 {
@@ -238,6 +239,14 @@ is_base(Oid relation)
 void
 set_key_index(Oid view, Oid index)
 {
+	InnerRelation inner;
+
+	if (find_inner_relation(view, &inner))
+	{
+		set_inner_key(view, index, inner.key);
+		return;
+	}
+
 	Relation rel = table_open(internal_relation("attachment"), RowExclusiveLock);
 	ScanKeyData key;
 	SysScanDesc scan = begin_scan(rel, "attachment_pkey", &key, view);
