@@ -13,6 +13,7 @@
 #include "analyze/keyed.hpp"
 #include "analyze/recursion.hpp"
 #include "analyze/refusal.hpp"
+#include "analyze/scale.hpp"
 #include "analyze/set_operation.hpp"
 #include "analyze/stage.hpp"
 #include "catalog/inner_relation.hpp"
@@ -226,6 +227,7 @@ whole_query(Oid view, Oid *owner)
 		raise_refusal(refusal, nullptr);
 	table_close(rel, NoLock);
 	query = normalize(query);
+	infer_scales(query);
 	use_exact_floats(query);
 	return query;
 }
