@@ -64,7 +64,7 @@ CREATE MATERIALIZED VIEW above WITH (tailwater.maintain = immediate) AS
 		SELECT string_agg(name, '/' ORDER BY id) FROM r) AS names FROM node c WHERE c.id < 3;
 SELECT line FROM tailwater.explain('reach') line;
 SELECT line FROM tailwater.explain('tree') line;
-SELECT v.view, string_agg(e.line, E'\n') AS "how" FROM tailwater.views v, LATERAL (SELECT line FROM tailwater.explain(v.view) line WHERE line LIKE 'delta of%') e
+SELECT v.view, string_agg(regexp_replace(e.line, 'inner_\d+', 'inner', 'g'), E'\n' ORDER BY e.line) AS "how" FROM tailwater.views v, LATERAL (SELECT line FROM tailwater.explain(v.view) line WHERE line LIKE 'delta of%') e
 GROUP BY v.view ORDER BY v.view::text;
 SELECT indexdef FROM pg_indexes WHERE tablename IN ('reach', 'from_roots', 'tree') ORDER BY 1;
 SELECT * FROM wrong_views();

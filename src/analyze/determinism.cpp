@@ -34,7 +34,7 @@ have_one_image(Query *query, List *exprs)
 	ListCell *lc;
 
 	foreach (lc, exprs)
-		if (!equality_is_image_in(query, (Node *) lfirst(lc)))
+		if (!equality_is_image(source_of(query, (Node *) lfirst(lc))))
 			return false;
 	return true;
 }
@@ -131,7 +131,8 @@ aggregate_depends(Aggref *agg, Query *query)
 	if (!is_order_sensitive(agg))
 		return false;
 	foreach (lc, agg->args)
-		if (!lfirst_node(TargetEntry, lc)->resjunk)
+		if (!lfirst_node(TargetEntry, lc)->resjunk &&
+			!IsA(lfirst_node(TargetEntry, lc)->expr, Const))
 			args = lappend(args, lfirst_node(TargetEntry, lc)->expr);
 
 	/* It has a list of its own where its inputs that tie look the same. */

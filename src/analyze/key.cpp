@@ -638,20 +638,26 @@ equality_is_image(Node *expr)
 		OidFunctionCall1Coll(proc, collation, ObjectIdGetDatum(entry->btree_opintype)));
 }
 
-bool
-equality_is_image_in(Query *query, Node *expr)
+Node *
+source_of(Query *query, Node *expr)
 {
-	while (IsA(expr, Var) && ((Var *) expr)->varlevelsup == 0 && ((Var *) expr)->varattno > 0)
+	for (;;)
 	{
 		Var *var = (Var *) expr;
-		RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
 
+		if (!IsA(var, Var) || var->varlevelsup > 0 || var->varattno <= 0)
+			return expr;
+
+		RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
 		if (rte->rtekind != RTE_SUBQUERY || rte->subquery->setOperations)
-			break;
+			return expr;
+
+		TargetEntry *tle = get_tle_by_resno(rte->subquery->targetList, var->varattno);
+		if (!tle || tle->resjunk)
+			return expr;
 		query = rte->subquery;
-		expr = (Node *) get_tle_by_resno(query->targetList, var->varattno)->expr;
+		expr = (Node *) tle->expr;
 	}
-	return equality_is_image(expr);
 }
 
 } // namespace tw::analyze
