@@ -21,6 +21,7 @@
 namespace tw::maintain
 {
 
+using analyze::AggregateKind;
 using analyze::Strategy;
 using capture::Delta;
 using capture::ZSet;
@@ -125,8 +126,9 @@ check_isolation(const ViewRuntime *view, List *deltas)
 
 /*
  * True if rows may come and go within the batch that were never in the input:
- * terms of a join overlap, and several statements may change a row again. min
- * and max look at single rows, so these must cancel before they are seen.
+ * terms of a join overlap, and several statements may change a row again. min,
+ * max, bit_and and bit_or look at single rows, so these must cancel before they
+ * are seen.
  */
 bool
 needs_netting(const ViewRuntime *view, List *deltas)
@@ -135,8 +137,12 @@ needs_netting(const ViewRuntime *view, List *deltas)
 	bool extremes = false;
 
 	for (int i = 0; i < view->plan->naggregates; i++)
-		extremes |= view->plan->aggregates[i].kind == analyze::AggregateKind::kMin ||
-					view->plan->aggregates[i].kind == analyze::AggregateKind::kMax;
+	{
+		AggregateKind kind = view->plan->aggregates[i].kind;
+
+		extremes |= kind == AggregateKind::kMin || kind == AggregateKind::kMax ||
+					kind == AggregateKind::kBitAnd || kind == AggregateKind::kBitOr;
+	}
 	if (!extremes)
 		return false;
 	if (view->plan->input->noccurrences > 1)
