@@ -63,6 +63,8 @@ CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT pg_re
 \echo :SQLSTATE
 CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT current_setting('work_mem') AS s;
 \echo :SQLSTATE
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT x::regclass::text AS r FROM t;
+\echo :SQLSTATE
 CREATE TEMP TABLE mine (x int);
 CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT x FROM mine;
 -- in place
@@ -80,6 +82,21 @@ CREATE MATERIALIZED VIEW zoned WITH (tailwater.maintain = immediate) AS SELECT i
 CREATE MATERIALIZED VIEW called WITH (tailwater.maintain = immediate) AS SELECT users_immutable(x) AS x, count(*) FROM t GROUP BY users_immutable(x);
 CREATE MATERIALIZED VIEW searched WITH (tailwater.maintain = immediate) AS SELECT id FROM t WHERE to_tsvector(name) @@ to_tsquery('wave');
 CREATE MATERIALIZED VIEW formatted WITH (tailwater.maintain = immediate) AS SELECT format('%s-%s', id, x) AS f, concat(name, at, x) AS c FROM t;
+CREATE TABLE printable (id int PRIMARY KEY, f float8, b bytea, p point, at timestamptz);
+CREATE MATERIALIZED VIEW printed WITH (tailwater.maintain = immediate) AS SELECT id, f::text AS f, b::text AS b, p::text AS p FROM printable;
+CREATE MATERIALIZED VIEW printed_xml WITH (tailwater.maintain = immediate) AS SELECT id, xmlforest(b, at)::text AS x FROM printable;
+CREATE MATERIALIZED VIEW printed_list WITH (tailwater.maintain = immediate) AS SELECT string_agg(f::text, ',' ORDER BY id) AS f FROM printable;
+INSERT INTO printable SELECT i, 0.1::float8 + 0.2::float8, '\x00ff', point(0.1::float8 + 0.2::float8, 1), '2024-06-01' FROM generate_series(1, 3) AS i;
+SET extra_float_digits = 0;
+SET bytea_output = 'escape';
+SET xmlbinary = 'hex';
+INSERT INTO printable SELECT id + 3, f, b, p, at FROM printable;
+UPDATE printable SET f = f + 1 WHERE id = 1;
+DELETE FROM printable WHERE id = 2;
+SELECT view, tailwater.verify(view) FROM tailwater.views ORDER BY view::text;
+RESET extra_float_digits;
+RESET bytea_output;
+RESET xmlbinary;
 INSERT INTO t VALUES (1, 1, '2020-01-01 23:30+00', 'waves'), (2, 1, '2020-06-01 00:00+00', NULL);
 SET TimeZone = 'Asia/Tokyo';
 SET DateStyle = 'German';

@@ -431,7 +431,7 @@ class Generator:
         name = self.alias("w")
         relations = self.relations
         self.relations = relations + [(name, inner.columns)] * (2 * len(relations))
-        outer = self.query(0, but=("cte", "recursive"))
+        outer = self.query(0, but=("cte", "recursive", "twice"))
         self.relations = relations
         hint = self.rng.choice(["", "", "MATERIALIZED ", "NOT MATERIALIZED "])
         return Query(["WITH ", name, " AS ", Opt(hint), "(", inner.tree, ") ", outer.tree], outer.columns)

@@ -348,7 +348,7 @@ collect_groups(Query *query, Split *split)
 	{
 		Node *group = (Node *) lfirst(lc);
 
-		if (!equality_is_image(group))
+		if (!equality_is_image(source_of(query, group)))
 			return psprintf("a group column of type %s, whose equal values may look different",
 							format_type_be(exprType(group)));
 	}

@@ -10,11 +10,12 @@
  *
  * Equal parts are cut out once, so a WITH query that is read twice is kept once.
  * An item stays where it is if its rows cannot be stored (a column of type
- * record), if whole rows of it are used, if it is lateral, or if the order of
- * its rows might matter to what reads it.
+ * record), if whole rows of it are used, if it is lateral, if the order of its
+ * rows might matter to what reads it, or if they depend on the order of others.
  */
 #include "analyze/decompose.hpp"
 #include "analyze/block.hpp"
+#include "analyze/determinism.hpp"
 #include "analyze/stage.hpp"
 #include "analyze/unnest.hpp"
 
@@ -173,7 +174,7 @@ cut_items(Query *query, Chain *chain)
 		RangeTblEntry *rte = rt_fetch(rti, query->rtable);
 
 		if (rte->rtekind != RTE_SUBQUERY || rte->lateral || !reads_tables(rte->subquery) ||
-			ordered || refers_to_recursion(rte->subquery))
+			ordered || !is_order_independent(rte->subquery) || refers_to_recursion(rte->subquery))
 			continue;
 		rte->subquery = take_apart(rte->subquery, chain);
 		if (!(top_k || not_linear(rte->subquery)) || !is_storable(rte->subquery) ||

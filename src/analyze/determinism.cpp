@@ -131,7 +131,8 @@ aggregate_depends(Aggref *agg)
 	if (!is_order_sensitive(agg))
 		return false;
 	foreach (lc, agg->args)
-		if (!lfirst_node(TargetEntry, lc)->resjunk)
+		if (!lfirst_node(TargetEntry, lc)->resjunk &&
+			!IsA(lfirst_node(TargetEntry, lc)->expr, Const))
 			args = lappend(args, lfirst_node(TargetEntry, lc)->expr);
 
 	/* It has a list of its own where its inputs that tie look the same. */

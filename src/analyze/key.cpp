@@ -638,4 +638,26 @@ equality_is_image(Node *expr)
 		OidFunctionCall1Coll(proc, collation, ObjectIdGetDatum(entry->btree_opintype)));
 }
 
+Node *
+source_of(Query *query, Node *expr)
+{
+	for (;;)
+	{
+		Var *var = (Var *) expr;
+
+		if (!IsA(var, Var) || var->varlevelsup > 0 || var->varattno <= 0)
+			return expr;
+
+		RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
+		if (rte->rtekind != RTE_SUBQUERY || rte->subquery->setOperations)
+			return expr;
+
+		TargetEntry *tle = get_tle_by_resno(rte->subquery->targetList, var->varattno);
+		if (!tle || tle->resjunk)
+			return expr;
+		query = rte->subquery;
+		expr = (Node *) tle->expr;
+	}
+}
+
 } // namespace tw::analyze

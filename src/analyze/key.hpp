@@ -21,4 +21,7 @@ List *live_view_key(Oid view);
 /* True if values of the expression that are equal under its type's default equality also look the same. */
 bool equality_is_image(Node *expr);
 
+/* What a column of the query's FROM was computed by, where that is a subquery; else the expression itself. */
+Node *source_of(Query *query, Node *expr);
+
 } // namespace tw::analyze

@@ -132,11 +132,29 @@ inline_ctes(Query *query)
 	query->hasRecursive = false;
 }
 
+/* EXISTS (SELECT * ...) reads no column: what the query shows does not matter. */
+void
+forget_targets(Query *query)
+{
+	if (query->cteList != NIL || query->setOperations || query->hasAggs ||
+		query->groupClause != NIL || query->groupingSets != NIL || query->havingQual ||
+		query->hasWindowFuncs || query->hasTargetSRFs || query->distinctClause != NIL ||
+		query->limitOffset || query->hasForUpdate)
+		return;
+	query->sortClause = NIL;
+	query->targetList = list_make1(
+		makeTargetEntry((Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1),
+										   false, true),
+						1, pstrdup("one"), false));
+}
+
 bool
 normalize_walker(Node *node, void *unused)
 {
 	if (node == nullptr)
 		return false;
+	if (IsA(node, SubLink) && ((SubLink *) node)->subLinkType == EXISTS_SUBLINK)
+		forget_targets(castNode(Query, ((SubLink *) node)->subselect));
 	if (IsA(node, Query))
 	{
 		Query *query = (Query *) node;

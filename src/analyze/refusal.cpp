@@ -63,6 +63,20 @@ depends_on_session(const char *name, int nargs)
 										"regconfigin",
 										"regdictionaryin",
 										"regcollationin",
+										"regclassout",
+										"regprocout",
+										"regprocedureout",
+										"regtypeout",
+										"regroleout",
+										"regnamespaceout",
+										"regoperout",
+										"regoperatorout",
+										"regconfigout",
+										"regdictionaryout",
+										"regcollationout",
+										"enum_first",
+										"enum_last",
+										"enum_range",
 										"currtid2",
 										"getdatabaseencoding",
 										"version",
@@ -106,12 +120,32 @@ function_is_refused(Oid funcid, void *arg)
 	return false;
 }
 
+bool search_walker(Node *node, Search *search);
+
+/* Looks into an ordinary view; what is found there stands in the text at the view's name. */
+bool
+view_is_refused(Search *search, RangeTblEntry *rte)
+{
+	Relation view = table_open(rte->relid, AccessShareLock);
+	bool found = search_walker((Node *) get_view_query(view), search);
+
+	table_close(view, NoLock);
+	if (found)
+	{
+		search->found.location = -1;
+		search->found.words = get_rel_name(rte->relid);
+	}
+	return found;
+}
+
 bool
 relation_is_refused(Search *search, RangeTblEntry *rte)
 {
+	if (rte->relkind == RELKIND_VIEW)
+		return view_is_refused(search, rte);
+	search->found.words = rte->tablesample ? "tablesample" : get_rel_name(rte->relid);
 	if (rte->tablesample != nullptr)
-		return refuse(search, "TABLESAMPLE", exprLocation((Node *) rte->tablesample),
-					  "A sample is another one at each execution.");
+		return refuse(search, "TABLESAMPLE", -1, "A sample is another one at each execution.");
 	if (rte->relkind == RELKIND_FOREIGN_TABLE)
 		return refuse(search, psprintf("foreign table \"%s\"", get_rel_name(rte->relid)), -1,
 					  "Changes of a foreign table cannot be seen here. Replicate it into a table, "
@@ -119,7 +153,36 @@ relation_is_refused(Search *search, RangeTblEntry *rte)
 	if (IsCatalogRelationOid(rte->relid))
 		return refuse(search, psprintf("system catalog \"%s\"", get_rel_name(rte->relid)), -1,
 					  "Changes of system catalogs cannot be seen.");
+	search->found.words = nullptr;
 	return false;
+}
+
+const char *
+words_of(LockClauseStrength strength)
+{
+	switch (strength)
+	{
+		case LCS_FORKEYSHARE:
+			return "for key share";
+		case LCS_FORSHARE:
+			return "for share";
+		case LCS_FORNOKEYUPDATE:
+			return "for no key update";
+		default:
+			return "for update";
+	}
+}
+
+/* The first locking clause that the query itself has. */
+const RowMarkClause *
+own_row_mark(const Query *query)
+{
+	ListCell *lc;
+
+	foreach (lc, query->rowMarks)
+		if (!lfirst_node(RowMarkClause, lc)->pushedDown)
+			return lfirst_node(RowMarkClause, lc);
+	return nullptr;
 }
 
 bool
@@ -131,21 +194,16 @@ search_walker(Node *node, Search *search)
 	if (IsA(node, Query))
 	{
 		Query *query = (Query *) node;
-		ListCell *lc;
 
 		if (query->commandType != CMD_SELECT || query->hasModifyingCTE)
 			return refuse(search, "a data-modifying statement", -1,
 						  "A view can only be defined by a SELECT.");
-		if (query->rowMarks != NIL)
+		const RowMarkClause *mark = own_row_mark(query);
+		if (mark)
 		{
-			bool explicit_lock = false;
-
-			foreach (lc, query->rowMarks)
-				explicit_lock |= !lfirst_node(RowMarkClause, lc)->pushedDown;
-			if (explicit_lock)
-				return refuse(search, "FOR UPDATE or FOR SHARE", -1,
-							  "Remove the locking clause: reading a materialized view locks "
-							  "nothing.");
+			search->found.words = words_of(mark->strength);
+			return refuse(search, "FOR UPDATE or FOR SHARE", -1,
+						  "Remove the locking clause: reading a materialized view locks nothing.");
 		}
 		search->rtables = lcons(query->rtable, search->rtables);
 		bool found = pg::walk_query(query, search_walker, search, QTW_EXAMINE_RTES_BEFORE);
@@ -205,26 +263,22 @@ search_walker(Node *node, Search *search)
 Refusal
 find_refusal(Query *query)
 {
-	Search search = {{nullptr, -1, nullptr}, NIL};
+	Search search = {{nullptr, -1, nullptr, nullptr}, NIL};
 
 	search_walker((Node *) query, &search);
 	return search.found;
 }
 
 void
-check_maintainable(Query *query, const char *source)
+raise_refusal(const Refusal &refusal, const char *source)
 {
-	Refusal refusal = find_refusal(query);
-
-	if (refusal.construct == nullptr)
-		return;
-
 	ParseState *pstate = make_parsestate(nullptr);
 
 	pstate->p_sourcetext = source;
 	ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			errmsg("cannot keep a query with %s up to date", refusal.construct),
 			errhint("%s", refusal.hint), parser_errposition(pstate, refusal.location));
+	pg_unreachable();
 }
 
 } // namespace tw::analyze

@@ -13,16 +13,15 @@ struct Refusal
 {
 	const char *construct; /* null: nothing to refuse */
 	int location;          /* byte offset in the query's text, -1 unknown */
+	const char *
+		words; /* where the tree has no location: what stands there, a name or keywords; else null */
 	const char *hint;
 };
 
 /* Looks through the query, with all it contains. The query is not changed. */
 Refusal find_refusal(Query *query);
 
-/*
- * Raises 0A000 with construct, position and hint where the query cannot be
- * maintained. source is the text the query's locations refer to, or null.
- */
-void check_maintainable(Query *query, const char *source);
+/* Raises 0A000 with construct, position and hint. source is the text that the location refers to, or null. */
+[[noreturn]] void raise_refusal(const Refusal &refusal, const char *source);
 
 } // namespace tw::analyze

@@ -9,7 +9,9 @@
  * all columns of the target list, those included that are not shown.
  */
 #include "analyze/stage.hpp"
+#include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
+#include "analyze/build.hpp"
 #include "analyze/full_join.hpp"
 
 namespace tw::analyze
@@ -19,22 +21,6 @@ namespace
 {
 
 /* ---- building queries ---- */
-
-List *
-names_of(Query *query)
-{
-	List *names = NIL;
-	ListCell *lc;
-
-	foreach (lc, query->targetList)
-	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-
-		if (!tle->resjunk)
-			names = lappend(names, makeString(pstrdup(tle->resname ? tle->resname : "?column?")));
-	}
-	return names;
-}
 
 Var *
 column_of(int rti, TargetEntry *tle)
@@ -202,7 +188,7 @@ over_groups(Query *query)
 	if (stage.failed || stage.columns == NIL)
 		return nullptr;
 
-	Query *top = select_from(grouping_of(query, stage.columns));
+	Query *top = select_from(from_item(grouping_of(query, stage.columns), "stage"));
 	top->targetList = targets;
 	foreach (lc, targets)
 	{
@@ -293,18 +279,6 @@ grouping_set_arm(Query *query, List *set)
 
 } // namespace
 
-RangeTblEntry *
-subquery_item(Query *subquery)
-{
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-
-	rte->rtekind = RTE_SUBQUERY;
-	rte->subquery = subquery;
-	rte->eref = makeAlias("stage", names_of(subquery));
-	rte->inFromCl = true;
-	return rte;
-}
-
 int
 add_item(Query *query, RangeTblEntry *rte)
 {
@@ -317,21 +291,9 @@ add_item(Query *query, RangeTblEntry *rte)
 }
 
 Query *
-select_from(Query *query)
-{
-	Query *top = makeNode(Query);
-
-	top->commandType = CMD_SELECT;
-	top->canSetTag = true;
-	top->jointree = makeFromExpr(NIL, nullptr);
-	(void) add_item(top, subquery_item(query));
-	return top;
-}
-
-Query *
 select_all_from(Query *query)
 {
-	Query *top = select_from(query);
+	Query *top = select_from(from_item(query, "stage"));
 	ListCell *lc;
 
 	foreach (lc, query->targetList)
@@ -394,36 +356,6 @@ sublink_walker(Node *node, Query *query)
 	return pg::walk_expression(node, sublink_walker, query);
 }
 
-/* Built-in aggregates whose result is the same in whatever order rows arrive; sums of floats are not. */
-bool
-ignores_order(Oid aggregate)
-{
-	switch (aggregate)
-	{
-		case F_COUNT_:
-		case F_COUNT_ANY:
-		case F_SUM_INT2:
-		case F_SUM_INT4:
-		case F_SUM_INT8:
-		case F_SUM_NUMERIC:
-		case F_AVG_INT2:
-		case F_AVG_INT4:
-		case F_AVG_INT8:
-		case F_AVG_NUMERIC:
-			return true;
-	}
-	if (aggregate >= FirstNormalObjectId)
-		return false;
-
-	static const char *const names[] = {"min",   "max",    "bool_and", "bool_or",
-										"every", "bit_or", "bit_and",  "bit_xor"};
-	char *name = get_func_name(aggregate);
-	for (const char *known : names)
-		if (name && strcmp(name, known) == 0)
-			return true;
-	return false;
-}
-
 /* An aggregate that state does not follow. */
 bool
 other_aggregate_walker(Node *node, void *unused)
@@ -434,7 +366,7 @@ other_aggregate_walker(Node *node, void *unused)
 	{
 		Aggref *agg = (Aggref *) node;
 
-		return agg->aggorder != NIL || agg->aggdistinct != NIL || !ignores_order(agg->aggfnoid);
+		return agg->aggorder != NIL || agg->aggdistinct != NIL || is_order_sensitive(agg);
 	}
 	return pg::walk_expression(node, other_aggregate_walker, unused);
 }
@@ -490,7 +422,7 @@ split_distinct(Query *query)
 	Query *top;
 
 	show_all(query);
-	top = select_from(query);
+	top = select_from(from_item(query, "stage"));
 	top->targetList = same_targets(query);
 	top->distinctClause = query->distinctClause;
 	top->hasDistinctOn = query->hasDistinctOn;
@@ -509,7 +441,7 @@ split_limit(Query *query)
 	Query *top;
 
 	show_all(query);
-	top = select_from(query);
+	top = select_from(from_item(query, "stage"));
 	top->targetList = targets;
 	top->sortClause = query->sortClause;
 	top->limitCount = query->limitCount;
@@ -530,7 +462,7 @@ split_projection(Query *query)
 	Query *top;
 
 	show_all(query);
-	top = select_from(query);
+	top = select_from(from_item(query, "stage"));
 	top->targetList = targets;
 	top->sortClause = query->sortClause;
 	query->sortClause = NIL;
@@ -567,7 +499,7 @@ split_grouping_sets(Query *query)
 		Query *arm = grouping_set_arm(query, (List *) lfirst(lc));
 		ListCell *lt;
 
-		both->rtable = lappend(both->rtable, subquery_item(arm));
+		both->rtable = lappend(both->rtable, from_item(arm, "stage"));
 		ref->rtindex = list_length(both->rtable);
 		if (!left)
 		{
@@ -604,7 +536,7 @@ order_walker(Node *node, void *unused)
 	{
 		Aggref *agg = (Aggref *) node;
 
-		if (agg->aggorder == NIL && agg->aggdistinct == NIL && !ignores_order(agg->aggfnoid))
+		if (agg->aggorder == NIL && agg->aggdistinct == NIL && is_order_sensitive(agg))
 			return true;
 	}
 	return pg::walk_expression(node, order_walker, unused);

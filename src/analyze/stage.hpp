@@ -8,14 +8,8 @@
 namespace tw::analyze
 {
 
-/* The query as the only item of FROM of a new one without target list. */
-Query *select_from(Query *query);
-
-/* The same, with the columns that the query shows. */
+/* SELECT the columns that the query shows FROM the query. */
 Query *select_all_from(Query *query);
-
-/* Turns an entry into a subquery and names its columns. */
-RangeTblEntry *subquery_item(Query *subquery);
 
 /* Adds a relation to the range table and FROM of the query; returns its range table index. */
 int add_item(Query *query, RangeTblEntry *rte);

@@ -17,6 +17,7 @@
  */
 #include "analyze/unnest.hpp"
 #include "analyze/block.hpp"
+#include "analyze/build.hpp"
 #include "analyze/stage.hpp"
 
 namespace tw::analyze
@@ -330,7 +331,7 @@ add_distinct_item(Query *query, Query *subquery)
 	subquery->distinctClause = NIL;
 	subquery->hasDistinctOn = false;
 	make_distinct(subquery);
-	return add_item(query, subquery_item(subquery));
+	return add_item(query, from_item(subquery, "unnested"));
 }
 
 bool
@@ -529,7 +530,7 @@ unnest_scalar(Query *query, Node *condition, SubLink *sublink)
 		subquery->groupClause = lappend(subquery->groupClause, clause);
 	}
 	subquery->sortClause = NIL;
-	(void) add_item(query, subquery_item(subquery));
+	(void) add_item(query, from_item(subquery, "unnested"));
 
 	List *conditions = list_make1(replaced);
 	int resno = 1;
@@ -544,7 +545,7 @@ unnest_scalar(Query *query, Node *condition, SubLink *sublink)
 Query *
 any_rows(Query *subquery)
 {
-	Query *query = select_from(subquery);
+	Query *query = select_from(from_item(subquery, "unnested"));
 	Aggref *count = makeNode(Aggref);
 
 	count->aggfnoid = F_COUNT_;
@@ -604,7 +605,7 @@ unnest_constants(Query *query)
 		if (!row)
 			continue;
 
-		int rti = add_item(query, subquery_item(row));
+		int rti = add_item(query, from_item(row, "unnested"));
 		context.what = lappend(context.what, sublink);
 		context.by = lappend(context.by, item_column(row, rti, 1));
 	}

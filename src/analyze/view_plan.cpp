@@ -8,6 +8,7 @@
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
 #include "analyze/decompose.hpp"
+#include "analyze/determinism.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
 #include "analyze/recursion.hpp"
@@ -53,10 +54,34 @@ bases_walker(Node *node, BasesContext *context)
 	return pg::walk_expression(node, bases_walker, context);
 }
 
+/* Output functions that are declared immutable although they look at extra_float_digits, bytea_output or lc_monetary. */
+bool
+prints_by_settings(Oid funcid)
+{
+	switch (funcid)
+	{
+		case F_FLOAT4OUT:
+		case F_FLOAT8OUT:
+		case F_BYTEAOUT:
+		case F_CASH_OUT:
+		case F_POINT_OUT:
+		case F_LSEG_OUT:
+		case F_LINE_OUT:
+		case F_BOX_OUT:
+		case F_PATH_OUT:
+		case F_POLY_OUT:
+		case F_CIRCLE_OUT:
+			return true;
+		default:
+			return false;
+	}
+}
+
 bool
 function_sees_settings(Oid funcid, void *unused)
 {
-	return funcid >= FirstNormalObjectId || func_volatile(funcid) != PROVOLATILE_IMMUTABLE;
+	return funcid >= FirstNormalObjectId || func_volatile(funcid) != PROVOLATILE_IMMUTABLE ||
+		   prints_by_settings(funcid);
 }
 
 bool
@@ -70,6 +95,8 @@ environment_walker(Node *node, void *unused)
 		return true;
 	if (IsA(node, CoerceToDomain))
 		return true; /* its constraints may call anything */
+	if (IsA(node, XmlExpr))
+		return true; /* maps values to XML by their types */
 	return pg::walk_expression(node, environment_walker, unused);
 }
 
@@ -191,8 +218,11 @@ whole_query(Oid view, Oid *owner)
 	Relation rel = table_open(view, AccessShareLock);
 	Query *query = rewritten_query(rel);
 
+	Refusal refusal = find_refusal(query);
+
 	*owner = rel->rd_rel->relowner;
-	check_maintainable(query, nullptr);
+	if (refusal.construct)
+		raise_refusal(refusal, nullptr);
 	table_close(rel, NoLock);
 	return normalize(query);
 }
@@ -219,6 +249,12 @@ plan_query(ViewPlan *plan, Query *query)
 	(void) bases_walker((Node *) plan->query, &bases);
 	plan->needs_environment = environment_walker((Node *) plan->query, nullptr);
 	choose_strategy(plan);
+	if (plan->exact_floats && plan->strategy != Strategy::kAggregate)
+	{
+		/* State is exact by itself. */
+		use_exact_floats(plan->query);
+		choose_strategy(plan);
+	}
 	plan->top_k = reads_inner_in_order(plan->query);
 	foreach (lc, plan->only_bases)
 		if (list_member_oid(bases.reads_tree, lfirst_oid(lc)))
@@ -295,7 +331,9 @@ analyze_view(Oid view, MemoryContext parent)
 	}
 	plan->query = plan->whole;
 	set_key(plan);
+	plan->exact_floats = inners != NIL;
 	plan_query(plan, rest);
+	plan->may_tie = plan->top_k && !is_order_independent(plan->whole);
 	MemoryContextSwitchTo(old);
 	return plan;
 }

@@ -123,7 +123,9 @@ struct ViewPlan
 	Query *query; /* the same, or what is left of it over inner relations */
 	List *inners; /* OIDs of the view's inner relations (catalog/inner_relation.hpp), in order */
 	Strategy strategy;
-	bool top_k;             /* a LIMIT of an inner relation, which has an index in its order */
+	bool top_k;   /* a LIMIT of an inner relation, which has an index in its order */
+	bool may_tie; /* rows at the limit of top_k may tie, and the query choose one or the other */
+	bool exact_floats;      /* sums of floats in `whole` are exact ones */
 	const char *reason;     /* why it is not incremental, for people; null where it is */
 	List *bases;            /* OIDs of the relations it reads, each once */
 	List *only_bases;       /* those of them it reads without their descendants (FROM ONLY) */

@@ -329,7 +329,7 @@ add_change(TriggerData *trigger, RowsLifetime lifetime)
 	bool copy = lifetime == RowsLifetime::kBatch;
 
 	change->relid = RelationGetRelid(trigger->tg_relation);
-	change->desc = copy ? CreateTupleDescCopy(RelationGetDescr(trigger->tg_relation))
+	change->desc = copy ? CreateTupleDescCopyConstr(RelationGetDescr(trigger->tg_relation))
 						: RelationGetDescr(trigger->tg_relation);
 	change->nest_level = GetCurrentTransactionNestLevel();
 	change->truncated = TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event);
@@ -498,7 +498,7 @@ delta_of(Oid relid, List *changes, bool with_descendants)
 			delta->relid = relid;
 			delta->desc = change->relid == relid && change->desc
 							  ? change->desc
-							  : CreateTupleDescCopy(RelationGetDescr(rel));
+							  : CreateTupleDescCopyConstr(RelationGetDescr(rel));
 			table_close(rel, NoLock);
 		}
 		delta->reset |= change->truncated;

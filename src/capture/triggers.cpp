@@ -15,6 +15,8 @@ namespace tw::capture
 namespace
 {
 
+constexpr char kBegin[] = "tailwater_begin"; /* the server appends an OID */
+
 Oid
 capture_function()
 {
@@ -78,7 +80,7 @@ create_triggers(Oid table)
 	if (find_triggers(table) != NIL)
 		return false;
 
-	create_trigger(table, "tailwater_begin", TRIGGER_TYPE_BEFORE,
+	create_trigger(table, kBegin, TRIGGER_TYPE_BEFORE,
 				   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE |
 					   TRIGGER_TYPE_TRUNCATE,
 				   NIL);
@@ -92,6 +94,16 @@ create_triggers(Oid table)
 	create_trigger(table, "tailwater_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, NIL);
 	CommandCounterIncrement();
 	return true;
+}
+
+bool
+has_triggers(const TriggerDesc *triggers)
+{
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+		if (triggers->triggers[i].tgisinternal &&
+			strncmp(triggers->triggers[i].tgname, kBegin, strlen(kBegin)) == 0)
+			return true;
+	return false;
 }
 
 void

@@ -81,6 +81,14 @@ find_inner_relation(Oid relation, InnerRelation *out)
 	return found;
 }
 
+Oid
+view_of(Oid relation)
+{
+	InnerRelation inner;
+
+	return find_inner_relation(relation, &inner) ? inner.view : relation;
+}
+
 List *
 inner_relations(Oid view)
 {

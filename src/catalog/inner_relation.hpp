@@ -26,6 +26,9 @@ struct InnerRelation
 /* Fills *out and returns true if the relation is the inner relation of a view. */
 bool find_inner_relation(Oid relation, InnerRelation *out);
 
+/* The view that an inner relation is part of; any other relation itself. */
+Oid view_of(Oid relation);
+
 /* The view's inner relations (List of OIDs), in order. */
 List *inner_relations(Oid view);
 

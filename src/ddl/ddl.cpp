@@ -15,6 +15,7 @@
 #include "ddl/aftermath.hpp"
 #include "ddl/conduct.hpp"
 #include "ddl/options.hpp"
+#include "tail/lexer.hpp"
 #include "analyze/refusal.hpp"
 
 namespace tw::ddl
@@ -93,6 +94,51 @@ parse_state(const Command &c)
 	return pstate;
 }
 
+/* True if the tokens from here on are the words, in this order. */
+bool
+words_follow(const tail::Tokens &tokens, int at, List *words)
+{
+	ListCell *lc;
+
+	foreach (lc, words)
+	{
+		if (at >= tokens.count || !tail::is_word(tokens.at[at], strVal(lfirst(lc))))
+			return false;
+		at++;
+	}
+	return true;
+}
+
+/* Byte offset of a name or some keywords in the command, -1 if they are not there. */
+int
+find_words(const Command &c, const char *words)
+{
+	int begin = Max(c.pstmt->stmt_location, 0);
+	tail::Tokens tokens = tail::scan(c.text + begin);
+	List *keywords = NIL;
+	char *rest = pstrdup(words);
+
+	for (char *word; (word = strsep(&rest, " ")) != nullptr;)
+		keywords = lappend(keywords, makeString(word));
+	for (int i = 0; i < tokens.count; i++)
+		if ((tokens.at[i].kind == tail::kIdent && strcmp(tokens.at[i].text, words) == 0) ||
+			words_follow(tokens, i, keywords))
+			return begin + tokens.at[i].start;
+	return -1;
+}
+
+void
+check_maintainable(Query *query, const Command &c)
+{
+	analyze::Refusal refusal = analyze::find_refusal(query);
+
+	if (refusal.construct == nullptr)
+		return;
+	if (refusal.location < 0 && refusal.words && c.text)
+		refusal.location = find_words(c, refusal.words);
+	analyze::raise_refusal(refusal, c.text);
+}
+
 /* The materialized view that this transaction just created under the name, if it did. */
 Oid
 created_view(const RangeVar *name, Oid schema)
@@ -133,9 +179,9 @@ create_view(const Command &c, CreateTableAsStmt *ctas)
 	bool existed = OidIsValid(get_relname_relid(into->rel->relname, schema));
 	RangeVar *name = static_cast<RangeVar *>(copyObjectImpl(into->rel));
 
-	/* The stored query has no positions. What hides in views is found when the view is attached. */
+	/* The stored query has no positions. */
 	if (catalog::extension_present() && IsA(ctas->query, Query))
-		analyze::check_maintainable(castNode(Query, ctas->query), c.text);
+		check_maintainable(castNode(Query, ctas->query), c);
 
 	/* The content is computed once, when writers of the base tables are locked out. */
 	bool fill = !into->skipData && !existed && IsA(c.pstmt->utilityStmt, CreateTableAsStmt);

@@ -3,7 +3,8 @@
  *
  * Old content is read under the same snapshot with the command counter of the
  * statement that began the batch: what the transaction wrote since is not seen,
- * and what it removed still is.
+ * and what it removed still is. In the maintainer, whose changes come from
+ * other transactions, it is the snapshot of the batch before.
  */
 #include "exec/snapshot.hpp"
 #include "capture/statement.hpp"
@@ -15,13 +16,24 @@ namespace
 {
 
 Snapshot fixed = nullptr;
+Snapshot fixed_before = nullptr;
+CommandId fixed_at = InvalidCommandId; /* the first command of the batch */
+bool wanted = false;
 
 } // namespace
 
 void
-fix_snapshot(Snapshot snapshot)
+fix_snapshot(Snapshot snapshot, Snapshot before)
 {
 	fixed = snapshot;
+	fixed_before = before;
+	fixed_at = snapshot ? GetCurrentCommandId(false) : InvalidCommandId;
+}
+
+bool
+old_snapshot_is_wanted()
+{
+	return wanted;
 }
 
 Snapshot
@@ -35,13 +47,14 @@ maintenance_snapshot()
 Snapshot
 old_snapshot()
 {
-	CommandId first = capture::first_command();
+	CommandId first = fixed ? fixed_at : capture::first_command();
 
-	if (first == InvalidCommandId)
+	wanted = true;
+	if (first == InvalidCommandId || (fixed && !fixed_before))
 		return nullptr;
 
 	Snapshot old = (Snapshot) palloc(sizeof(SnapshotData));
-	*old = *GetActiveSnapshot();
+	*old = fixed ? *fixed_before : *GetActiveSnapshot();
 	old->curcid = first;
 	return old;
 }

@@ -16,8 +16,15 @@ namespace tw::exec
  */
 Snapshot maintenance_snapshot();
 
-/* From now on maintenance reads under this registered snapshot; null: no more. */
-void fix_snapshot(Snapshot snapshot);
+/*
+ * From now on maintenance reads under this registered snapshot; null: no more.
+ * `before` shows all relations as they were when the views were last
+ * maintained; null: there is none.
+ */
+void fix_snapshot(Snapshot snapshot, Snapshot before = nullptr);
+
+/* True if old_snapshot() was asked for in this process. */
+bool old_snapshot_is_wanted();
 
 /*
  * A snapshot that differs from the active one in that it sees all relations as

@@ -15,6 +15,7 @@
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
 #include "analyze/decompose.hpp"
+#include "analyze/determinism.hpp"
 #include "analyze/stage.hpp"
 #include "catalog/inner_relation.hpp"
 #include "catalog/internal_table.hpp"
@@ -155,6 +156,18 @@ check_base(Oid base)
 						"table, or use a plain materialized view with REFRESH."));
 }
 
+List *
+without_inner_relations(List *tables)
+{
+	List *others = NIL;
+	ListCell *lc;
+
+	foreach (lc, tables)
+		if (catalog::view_of(lfirst_oid(lc)) == lfirst_oid(lc))
+			others = lappend_oid(others, lfirst_oid(lc));
+	return others;
+}
+
 /* From now on changes of the tables are captured: by triggers, or in the write-ahead log. */
 void
 capture_changes(List *tables, catalog::Mode mode)
@@ -164,7 +177,7 @@ capture_changes(List *tables, catalog::Mode mode)
 	foreach (lc, tables)
 		check_base(lfirst_oid(lc));
 	if (mode == catalog::Mode::kDeferred)
-		log_whole_rows(tables);
+		log_whole_rows(without_inner_relations(tables));
 	foreach (lc, tables)
 	{
 		if (mode == catalog::Mode::kImmediate && !catalog::is_maintained(lfirst_oid(lc)))
@@ -390,9 +403,12 @@ fill(const ViewPlan *plan)
 
 	PushCopiedSnapshot(GetLatestSnapshot());
 	UpdateActiveSnapshotCommandId();
-	exec::run_query(exec::make_cached_query((Query *) copyObject(plan->query), CurrentMemoryContext,
-											&stale),
-					nullptr, 0, exec::WeightColumn::kNone, fill_row, &filling);
+	/* Float sums are exact where state will keep them. */
+	Query *query = (Query *) copyObject(has_ties(plan) ? plan->whole : plan->query);
+	if (plan->exact_floats)
+		analyze::use_exact_floats(query);
+	exec::run_query(exec::make_cached_query(query, CurrentMemoryContext, &stale), nullptr, 0,
+					exec::WeightColumn::kNone, fill_row, &filling);
 	PopActiveSnapshot();
 	FreeBulkInsertState(filling.bulk);
 	table_finish_bulk_insert(filling.writer->rel, TABLE_INSERT_SKIP_FSM);
@@ -448,8 +464,9 @@ rebuild_deferred_readers(Oid view)
 		if (!catalog::find_live_view(lfirst_oid(lc), &live) ||
 			live.mode != catalog::Mode::kDeferred)
 			continue;
-		LockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock);
-		decode::mark_for_rebuild(lfirst_oid(lc));
+		Oid reader = catalog::view_of(lfirst_oid(lc));
+		LockRelationOid(reader, ShareRowExclusiveLock);
+		decode::mark_for_rebuild(reader);
 	}
 }
 
@@ -583,9 +600,9 @@ void
 attach_inner_relation(const ViewPlan *plan, catalog::Mode mode)
 {
 	List *tables = tables_of(plan, base_lock(mode));
-	bool by_state = plan->strategy == Strategy::kAggregate && mode == catalog::Mode::kImmediate;
+	bool filled = mode == catalog::Mode::kDeferred || plan->strategy != Strategy::kAggregate;
 
-	if (!by_state)
+	if (filled)
 		(void) fill(plan);
 	create_state(plan);
 	Oid key_index = find_key_index(plan);
@@ -595,7 +612,7 @@ attach_inner_relation(const ViewPlan *plan, catalog::Mode mode)
 	capture_changes(tables, mode);
 	invalidate(plan->view);
 	CommandCounterIncrement();
-	if (by_state)
+	if (!filled)
 		(void) rebuild(get_runtime(plan->view), Publish::kNo);
 }
 
@@ -867,7 +884,7 @@ verify(Oid view)
 
 	PushCopiedSnapshot(GetTransactionSnapshot());
 	UpdateActiveSnapshotCommandId();
-	evaluate_whole(runtime, difference);
+	evaluate_whole(runtime->plan, difference);
 	read_view(runtime, -1, difference);
 	PopActiveSnapshot();
 	leave_environment(&environment);

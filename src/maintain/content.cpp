@@ -2,6 +2,7 @@
  * content.cpp - what a view should hold, against what it holds.
  */
 #include "maintain/content.hpp"
+#include "analyze/determinism.hpp"
 #include "exec/snapshot.hpp"
 #include "state/writer.hpp"
 
@@ -67,20 +68,74 @@ rebuild_aggregate(const ViewRuntime *view, ZSet *out)
 
 } // namespace
 
-void
-evaluate(const ViewRuntime *view, ZSet *out)
+namespace
 {
-	exec::run_query(view->whole, nullptr, 0, exec::WeightColumn::kNone, collect_row, out);
+
+void
+count_row(void *arg, TupleTableSlot *row, int64 weight)
+{
+	*static_cast<int64 *>(arg) += weight;
+}
+
+int64
+count_rows(Query *query)
+{
+	bool stale = false;
+	int64 n = 0;
+
+	exec::run_query(exec::make_cached_query(query, CurrentMemoryContext, &stale), nullptr, 0,
+					exec::WeightColumn::kNone, count_row, &n);
+	return n;
+}
+
+/* True if more rows tie with the last of the first `count` than there is room for. */
+bool
+ties_at(const Query *query, Node *offset, Node *count)
+{
+	Query *first = (Query *) copyObject(query);
+
+	first->limitOffset = (Node *) copyObject(offset);
+	first->limitCount = (Node *) copyObject(count);
+	first->limitOption = LIMIT_OPTION_COUNT;
+
+	Query *with_ties = (Query *) copyObject(first);
+	with_ties->limitOption = LIMIT_OPTION_WITH_TIES;
+	return count_rows(with_ties) > count_rows(first);
+}
+
+} // namespace
+
+bool
+has_ties(const analyze::ViewPlan *plan)
+{
+	const Query *query = plan->query;
+
+	if (!plan->may_tie)
+		return false;
+	return (query->limitOffset && ties_at(query, nullptr, query->limitOffset)) ||
+		   (query->limitCount && query->limitOption == LIMIT_OPTION_COUNT &&
+			ties_at(query, query->limitOffset, query->limitCount));
 }
 
 void
-evaluate_whole(const ViewRuntime *view, ZSet *out)
+evaluate(const ViewRuntime *view, ZSet *out)
 {
+	if (has_ties(view->plan))
+		evaluate_whole(view->plan, out);
+	else
+		exec::run_query(view->whole, nullptr, 0, exec::WeightColumn::kNone, collect_row, out);
+}
+
+void
+evaluate_whole(const analyze::ViewPlan *plan, ZSet *out)
+{
+	Query *whole = (Query *) copyObject(plan->whole);
 	bool stale = false;
 
-	exec::run_query(exec::make_cached_query((Query *) copyObject(view->plan->whole),
-											CurrentMemoryContext, &stale),
-					nullptr, 0, exec::WeightColumn::kNone, collect_row, out);
+	if (plan->exact_floats || plan->strategy == analyze::Strategy::kAggregate)
+		analyze::use_exact_floats(whole);
+	exec::run_query(exec::make_cached_query(whole, CurrentMemoryContext, &stale), nullptr, 0,
+					exec::WeightColumn::kNone, collect_row, out);
 }
 
 void

@@ -105,32 +105,15 @@ relevant_relations(List *views)
 	return relevant;
 }
 
-/* The views with the relations that hold parts of their queries. */
-List *
-with_inner_relations(List *views)
-{
-	List *all = list_copy(views);
-	ListCell *lc;
-
-	foreach (lc, views)
-		all = list_concat_unique_oid(all, catalog::inner_relations(lfirst_oid(lc)));
-	return all;
-}
-
-/* The view that the relation is, or is a part of. */
-Oid
-view_of(Oid relation)
-{
-	catalog::InnerRelation inner;
-
-	return catalog::find_inner_relation(relation, &inner) ? inner.view : relation;
-}
-
 List *
 wanted_views(List *without)
 {
-	List *views = with_inner_relations(list_difference_oid(deferred_views(), without));
+	List *views = NIL;
+	ListCell *lc;
 
+	foreach (lc, deferred_views())
+		if (!list_member_oid(without, catalog::view_of(lfirst_oid(lc))))
+			views = lappend_oid(views, lfirst_oid(lc));
 	list_sort(views, list_oid_cmp);
 	return views;
 }
@@ -218,14 +201,14 @@ run_deferred(DeferredBatch *batch)
 	ListCell *lc;
 
 	check_formats(batch->changes);
-	exec::fix_snapshot(batch->snapshot);
+	exec::fix_snapshot(batch->snapshot, batch->before);
 	foreach (lc, by_level(batch->what.views))
 	{
 		Oid oid = lfirst_oid(lc);
 		const ViewRuntime *view = get_runtime(oid);
 		List *deltas;
 
-		batch->current = view_of(oid);
+		batch->current = catalog::view_of(oid);
 		if (!view)
 			continue;
 		if (list_member_oid(batch->what.rebuild, oid))
@@ -276,7 +259,7 @@ run_immediate(DeferredBatch *batch, List *view_deltas)
 
 		if (written == NIL)
 			continue;
-		batch->current = view_of(oid);
+		batch->current = catalog::view_of(oid);
 		guard_write(view, written);
 		view = get_runtime(oid);
 		if (!view)
@@ -349,7 +332,10 @@ deferred_views()
 
 	foreach (lc, catalog::attached_views())
 		if (is_live(lfirst_oid(lc), Mode::kDeferred))
+		{
+			views = list_concat(views, catalog::inner_relations(lfirst_oid(lc)));
 			views = lappend_oid(views, lfirst_oid(lc));
+		}
 	return views;
 }
 
@@ -368,8 +354,12 @@ try_lock_deferred_views(List *without, DeferredViews *what)
 		if (equal(what->views, wanted_views(without)))
 			break;
 	}
-	List *marked = with_inner_relations(decode::marked_views());
-	what->rebuild = list_difference_oid(what->views, list_difference_oid(what->views, marked));
+	/* A view is computed as a whole with its inner relations. */
+	List *marked = decode::marked_views();
+	ListCell *lc;
+	foreach (lc, what->views)
+		if (list_member_oid(marked, catalog::view_of(lfirst_oid(lc))))
+			what->rebuild = lappend_oid(what->rebuild, lfirst_oid(lc));
 	what->relevant = relevant_relations(what->views);
 	return {InvalidOid, NoLock};
 }
@@ -402,7 +392,7 @@ deferred_below(Oid view)
 	foreach (lc, pending)
 	{
 		if (is_live(lfirst_oid(lc), Mode::kDeferred))
-			found = lappend_oid(found, lfirst_oid(lc));
+			found = list_append_unique_oid(found, catalog::view_of(lfirst_oid(lc)));
 		else
 			pending = list_concat_unique_oid(pending, inputs_of(lfirst_oid(lc)));
 	}
@@ -444,7 +434,7 @@ log_whole_rows(List *tables)
 					errhint("Use tailwater.maintain = immediate."));
 		if ((relkind != RELKIND_RELATION && relkind != RELKIND_MATVIEW &&
 			 relkind != RELKIND_PARTITIONED_TABLE) ||
-			logs_whole_rows(table) || view_of(table) != table)
+			logs_whole_rows(table) || catalog::view_of(table) != table)
 			continue;
 		LockRelationOid(table, ShareRowExclusiveLock);
 		set_identity_full(table);

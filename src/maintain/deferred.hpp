@@ -39,6 +39,7 @@ struct DeferredBatch
 	DeferredViews what;
 	List *changes;     /* capture::Change that the snapshot sees and the views do not have */
 	Snapshot snapshot; /* registered */
+	Snapshot before;   /* that the views are at; null: not known */
 
 	/* Set while it runs, also where it fails. */
 	Oid current; /* the view that is being maintained */

@@ -6,6 +6,7 @@
 #include "maintain/reach.hpp"
 #include "maintain/serializable.hpp"
 #include "capture/statement.hpp"
+#include "capture/triggers.hpp"
 
 namespace tw::maintain
 {
@@ -137,6 +138,33 @@ guard_statement(PlannedStmt *statement)
 	guard_views(relids);
 }
 
+/*
+ * MERGE counts a row that its UPDATE moves to another partition among the
+ * deleted and the inserted ones, but fires the statement triggers of those
+ * events only if it has such actions. We must see the row leave and arrive.
+ */
+void
+report_moves(ModifyTableState *node)
+{
+	const ResultRelInfo *target = node->rootResultRelInfo;
+
+	if (node->operation == pg::kMerge &&
+		target->ri_RelationDesc->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
+		capture::has_triggers(target->ri_TrigDesc))
+		pg::fire_triggers_of_moves(node);
+}
+
+void
+report_moves(QueryDesc *query)
+{
+	ListCell *lc;
+
+	if (IsA(query->planstate, ModifyTableState))
+		report_moves(castNode(ModifyTableState, query->planstate));
+	foreach (lc, query->estate->es_auxmodifytables)
+		report_moves(lfirst_node(ModifyTableState, lc));
+}
+
 void
 start_executor(QueryDesc *query, int eflags)
 {
@@ -149,6 +177,8 @@ start_executor(QueryDesc *query, int eflags)
 		previous_start(query, eflags);
 	else
 		standard_ExecutorStart(query, eflags);
+	if (query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE)
+		report_moves(query);
 }
 
 } // namespace

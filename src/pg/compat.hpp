@@ -483,6 +483,25 @@ local_transaction()
 #endif
 }
 
+/* MERGE and what it takes that all its statement triggers fire if it updates rows; servers before 15 have none. */
+#if PG_VERSION_NUM >= 150000
+constexpr CmdType kMerge = CMD_MERGE;
+
+inline void
+fire_triggers_of_moves(ModifyTableState *node)
+{
+	if (node->mt_merge_subcommands & MERGE_UPDATE)
+		node->mt_merge_subcommands |= MERGE_INSERT | MERGE_DELETE;
+}
+#else
+constexpr CmdType kMerge = CMD_UNKNOWN;
+
+inline void
+fire_triggers_of_moves(ModifyTableState *)
+{
+}
+#endif
+
 } // namespace tw::pg
 
 namespace tw::pg

@@ -23,9 +23,11 @@
  */
 #include "worker/shared_state.hpp"
 #include "worker/shmem.hpp"
+#include "catalog/inner_relation.hpp"
 #include "catalog/view_list.hpp"
 #include "decode/frontier.hpp"
 #include "decode/gather.hpp"
+#include "decode/old_state.hpp"
 #include "decode/reader.hpp"
 #include "exec/snapshot.hpp"
 #include "maintain/deferred.hpp"
@@ -137,13 +139,16 @@ remember_frontier(const feed::StoredSnapshot *snapshot, XLogRecPtr lsn)
 
 /* ---- errors ---- */
 
+/* Views that are not to be tried yet; somebody who waits in sync() has each tried once. */
 List *
-views_to_leave_out()
+views_to_leave_out(uint64 requests)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	static uint64 requests_tried = 0;
+	TimestampTz now = requests == requests_tried ? GetCurrentTimestamp() : DT_NOEND;
 	List *views = NIL;
 	ListCell *lc;
 
+	requests_tried = requests;
 	foreach (lc, failures)
 		if (((Failure *) lfirst(lc))->retry_at > now)
 			views = lappend_oid(views, ((Failure *) lfirst(lc))->view);
@@ -374,7 +379,7 @@ begin_round(Round *round)
 			leave();
 		}
 		forget_dropped_failures(attached);
-		round->left_out = views_to_leave_out();
+		round->left_out = views_to_leave_out(round->rounds);
 
 		maintain::BusyRelation busy = maintain::try_lock_deferred_views(round->left_out,
 																		&round->batch.what);
@@ -402,6 +407,23 @@ prepare_round(Round *round)
 	decode::begin_gathering(frontier, round->seen, round->batch.what.relevant);
 	decode::decode_up_to(round->upto);
 	round->batch.changes = decode::gathered_changes();
+	round->batch.before = decode::old_state();
+}
+
+/*
+ * The next batch may have to read what this one makes old. Views that were left
+ * out stay where they are, and some learn of this batch from the log only: then
+ * no snapshot shows what all of them are at.
+ */
+void
+keep_old_state(const Round *round)
+{
+	bool common = round->left_out == NIL && replorigin_session_origin == DoNotReplicateId;
+
+	if (exec::old_snapshot_is_wanted() && common)
+		decode::keep_old_state(round->batch.snapshot, GetTopTransactionIdIfAny());
+	else
+		decode::drop_old_state();
 }
 
 bool
@@ -421,6 +443,7 @@ run_batch(Round *round)
 	{
 		maintain::run_deferred_batch(&round->batch);
 		store_progress(round);
+		keep_old_state(round);
 		PopActiveSnapshot();
 		UnregisterSnapshot(round->batch.snapshot);
 		CommitTransactionCommand();
@@ -475,6 +498,7 @@ end_idle_round(const Round *round)
 		remember_frontier(round->seen, covered);
 		unconfirmed = covered;
 	}
+	keep_old_state(round);
 	PopActiveSnapshot();
 	UnregisterSnapshot(round->batch.snapshot);
 	CommitTransactionCommand();
@@ -582,7 +606,8 @@ wait_for_restart()
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		foreach (lc, maintain::deferred_views())
-			catalog::put_error(lfirst_oid(lc), "wal_level is lower than \"logical\"");
+			catalog::put_error(catalog::view_of(lfirst_oid(lc)),
+							   "wal_level is lower than \"logical\"");
 		PopActiveSnapshot();
 	}
 	CommitTransactionCommand();
