@@ -124,6 +124,22 @@ check_isolation(const ViewRuntime *view, List *deltas)
 	capture::end_zset(after);
 }
 
+/* True if state cannot take back what a row did that was never in the input. */
+bool
+looks_at_single_rows(analyze::AggregateKind kind)
+{
+	switch (kind)
+	{
+		case analyze::AggregateKind::kMin:
+		case analyze::AggregateKind::kMax:
+		case analyze::AggregateKind::kBitAnd:
+		case analyze::AggregateKind::kBitOr:
+			return true;
+		default:
+			return false;
+	}
+}
+
 /*
  * True if rows may come and go within the batch that were never in the input:
  * terms of a join overlap, and several statements may change a row again. min,
@@ -134,16 +150,11 @@ bool
 needs_netting(const ViewRuntime *view, List *deltas)
 {
 	ListCell *lc;
-	bool extremes = false;
+	bool single_rows = false;
 
 	for (int i = 0; i < view->plan->naggregates; i++)
-	{
-		AggregateKind kind = view->plan->aggregates[i].kind;
-
-		extremes |= kind == AggregateKind::kMin || kind == AggregateKind::kMax ||
-					kind == AggregateKind::kBitAnd || kind == AggregateKind::kBitOr;
-	}
-	if (!extremes)
+		single_rows |= looks_at_single_rows(view->plan->aggregates[i].kind);
+	if (!single_rows)
 		return false;
 	if (view->plan->input->noccurrences > 1)
 		return true;
