@@ -42,7 +42,7 @@ class Writer:
             return "%sk %s %d" % (dot, rng.choice(["=", "<", ">"]), rng.randint(-1, 8))
         if c.type in NO_EQUALITY or rng.random() < 0.2:
             return "%s%s IS %sNULL" % (dot, c.name, rng.choice(["", "NOT "]))
-        return "%s%s %s %s" % (dot, c.name, rng.choice(["=", "<>", ">"]), literal(rng.choice(TYPES[c.type])))
+        return "%s%s %s %s::%s" % (dot, c.name, rng.choice(["=", "<>", ">"]), literal(rng.choice(TYPES[c.type])), sql_type(c.type))
 
     def where(self, table, probability=0.92, alias=""):
         if self.rng.random() > probability:
