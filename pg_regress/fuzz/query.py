@@ -345,6 +345,10 @@ class Generator:
             partition = "OVER (PARTITION BY %s)" % self.pick(scope, *COMPARABLE).ref
             functions += [("sum(%s) %s" % (n.ref, partition), "bigint", True),
                           ("rank() OVER (ORDER BY %s)" % n.ref, "bigint", True)]
+        f = self.pick(scope, *FLOATS)
+        if f:
+            functions += [([Exact(rng.choice(["sum", "avg"])), "(%s) OVER (PARTITION BY %s)"
+                            % (f.ref, rng.choice(safe).ref)], "drift", False)]
         chosen = self.some(scope, 3, safe=True) + rng.sample(functions, rng.randint(1, 2))
         items, columns = self.items(chosen)
         return Query(["SELECT ", items, tree, self.where(scope, 0.3)], columns)
@@ -585,7 +589,15 @@ class Generator:
         names["columns"] = "a, b, d"
         text = ("WITH RECURSIVE {r}({columns}) AS (" + base + " " + union + " SELECT {r}.a, {s}." + shown + ", " + depth_of +
                 " FROM {r}, " + step + " WHERE " + follow + more + bound + ") SELECT " + select + " FROM {r}").format(**names)
-        return Query([text], [("x0", "int", True), ("x1", "int", True), ("x2", "int", True)])
+        columns = [("x0", "int", True), ("x1", "int", True), ("x2", "int", True)]
+        if rng.random() < 0.3:
+            above = [" WHERE a < 4", " WHERE b IS NOT NULL AND d < 2", " JOIN %s AS above ON above.%s = b" % (t, a),
+                     " LEFT JOIN %s AS above ON above.%s = a" % (u, rng.choice(others))]
+            return Query([text, Opt(rng.choice(above).replace(" a ", " %s.a " % r))], columns)
+        if rng.random() < 0.25:
+            return Query(["SELECT x0, count(*) AS x1, max(x1) AS x2 FROM (", text, ") AS above GROUP BY x0"],
+                         [("x0", "int", True), ("x1", "bigint", True), ("x2", "int", True)])
+        return Query([text], columns)
 
     def q_srf(self, depth):
         tree, scope = self.source(depth, most=2)
