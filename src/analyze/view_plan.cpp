@@ -133,11 +133,17 @@ rather_keyed(const ViewPlan *plan)
 }
 
 void
-choose_strategy(ViewPlan *plan)
+choose_strategy(ViewPlan *plan, bool mixed)
 {
 	Query *query = plan->query;
 	const char *reason = not_linear(query);
 
+	if (mixed)
+	{
+		plan->strategy = Strategy::kRecompute;
+		plan->reason = "a table read both with and without its descendants";
+		return;
+	}
 	if (reason == nullptr)
 	{
 		plan->strategy = Strategy::kLinear;
@@ -243,33 +249,38 @@ reads_inner_in_order(Query *query)
 		   catalog::find_inner_relation(linitial_node(RangeTblEntry, query->rtable)->relid, &inner);
 }
 
+/* Takes the tables off only_bases that are also read with their descendants; true if there are any. */
+bool
+takes_mixed_tables(ViewPlan *plan, List *reads_tree)
+{
+	ListCell *lc;
+	int before = list_length(plan->only_bases);
+
+	foreach (lc, plan->only_bases)
+		if (list_member_oid(reads_tree, lfirst_oid(lc)))
+			plan->only_bases = foreach_delete_current (plan->only_bases, lc);
+	return list_length(plan->only_bases) < before;
+}
+
 /* Fills in all that follows from the query. */
 void
 plan_query(ViewPlan *plan, Query *query)
 {
 	BasesContext bases = {plan, NIL};
-	ListCell *lc;
 
 	plan->query = query;
 	(void) bases_walker((Node *) plan->query, &bases);
 	plan->needs_environment = environment_walker((Node *) plan->query, nullptr);
-	choose_strategy(plan);
+	bool mixed = takes_mixed_tables(plan, bases.reads_tree);
+
+	choose_strategy(plan, mixed);
 	if (plan->exact_floats && plan->strategy != Strategy::kAggregate)
 	{
 		/* State is exact by itself. */
 		use_exact_floats(plan->query);
-		choose_strategy(plan);
+		choose_strategy(plan, mixed);
 	}
-	plan->top_k = reads_inner_in_order(plan->query);
-	foreach (lc, plan->only_bases)
-		if (list_member_oid(bases.reads_tree, lfirst_oid(lc)))
-		{
-			plan->strategy = Strategy::kRecompute;
-			plan->reason = "a table read both with and without its descendants";
-			plan->npoints = 0;
-			plan->keyed_input = nullptr;
-			plan->only_bases = foreach_delete_current (plan->only_bases, lc);
-		}
+	plan->top_k = !mixed && reads_inner_in_order(plan->query);
 }
 
 ViewPlan *
