@@ -42,6 +42,11 @@ CREATE TABLE tailwater_internal.cluster (
 	system_identifier bigint NOT NULL);
 INSERT INTO tailwater_internal.cluster SELECT system_identifier FROM pg_catalog.pg_control_system();
 
+-- Empty after a crash, as unlogged base tables are: then views that read such tables are computed again.
+CREATE UNLOGGED TABLE tailwater_internal.unlogged (
+	survived boolean NOT NULL);
+INSERT INTO tailwater_internal.unlogged VALUES (true);
+
 -- Why a listed view is not kept up to date, where a worker tried and failed.
 CREATE TABLE tailwater_internal.last_error (
 	view oid PRIMARY KEY,

@@ -187,6 +187,29 @@ attached_views()
 }
 
 bool
+unlogged_survived()
+{
+	Relation rel = table_open(internal_relation("unlogged"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
+	bool survived = HeapTupleIsValid(systable_getnext(scan));
+
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return survived;
+}
+
+void
+store_unlogged()
+{
+	Relation rel = table_open(internal_relation("unlogged"), RowExclusiveLock);
+	Datum value = BoolGetDatum(true);
+	bool null = false;
+
+	CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), &value, &null));
+	table_close(rel, RowExclusiveLock);
+}
+
+bool
 in_own_cluster()
 {
 	Relation rel = table_open(internal_relation("cluster"), AccessShareLock);

@@ -51,6 +51,10 @@ bool any_build();
 bool in_own_cluster();
 void store_cluster();
 
+/* Whether unlogged tables have their content, which a crash takes from them; and a note that it was seen to. */
+bool unlogged_survived();
+void store_unlogged();
+
 /* Remembers why a worker could not keep a view up to date, for tailwater.views; and forgets it. */
 void put_error(Oid view, const char *message);
 void clear_error(Oid view);

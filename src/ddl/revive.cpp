@@ -8,6 +8,9 @@
  * made. Copies of a database within the cluster, base backups and standbys
  * have the same identifier, and everything that belongs to a live view.
  *
+ * After a crash, builds that were under way are removed, and views over unlogged
+ * tables, which are empty then, are computed again.
+ *
  * First all attachments are undone in one transaction, which also stores the
  * new identifier; then each listed view that has content is attached in a
  * transaction of its own. Both steps can be interrupted and done again. In the
@@ -18,6 +21,7 @@
 #include "catalog/view_list.hpp"
 #include "ddl/aside.hpp"
 #include "ddl/conduct.hpp"
+#include "maintain/maintain.hpp"
 
 namespace tw::ddl
 {
@@ -71,9 +75,25 @@ waits_for_attachment(Oid view)
 		   !catalog::find_live_view(view, &live) && is_populated(view);
 }
 
-/* Attaches one view in a subtransaction; an error is reported, and the view stays as it is. */
 void
-try_attach(Oid view)
+attach_again(Oid view)
+{
+	LockRelationOid(view, AccessExclusiveLock);
+	if (waits_for_attachment(view))
+		attach_listed(view);
+}
+
+void
+refresh_again(Oid view)
+{
+	LockRelationOid(view, ExclusiveLock);
+	if (get_rel_relkind(view) == RELKIND_MATVIEW)
+		(void) refresh_view(view);
+}
+
+/* Does something to one view in a subtransaction; an error is reported, and the view stays as it is. */
+void
+try_with(Oid view, void (*stage)(Oid view))
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -82,9 +102,7 @@ try_attach(Oid view)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		LockRelationOid(view, AccessExclusiveLock);
-		if (waits_for_attachment(view))
-			attach_listed(view);
+		stage(view);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -106,6 +124,23 @@ try_attach(Oid view)
 	CurrentResourceOwner = owner;
 }
 
+/* After a crash unlogged tables are empty: views that read such tables are computed again. */
+void
+refresh_over_unlogged()
+{
+	ListCell *lc;
+
+	begin();
+	if (catalog::extension_present() && !catalog::unlogged_survived())
+	{
+		foreach (lc, catalog::attached_views())
+			if (maintain::reads_unlogged(lfirst_oid(lc)))
+				try_with(lfirst_oid(lc), refresh_again);
+		catalog::store_unlogged();
+	}
+	commit();
+}
+
 } // namespace
 
 void
@@ -119,6 +154,7 @@ revive_views()
 
 	detach_foreign();
 	clean_up_builds();
+	refresh_over_unlogged();
 
 	begin();
 	foreach (lc, catalog::listed_views())
@@ -136,7 +172,7 @@ revive_views()
 	foreach (lc, views)
 	{
 		begin();
-		try_attach(lfirst_oid(lc));
+		try_with(lfirst_oid(lc), attach_again);
 		commit();
 	}
 	MemoryContextDelete(list_context);

@@ -226,85 +226,6 @@ capture_changes(List *tables, catalog::Mode mode)
 namespace
 {
 
-List *
-key_list(const ViewPlan *plan)
-{
-	List *columns = NIL;
-
-	for (int i = 0; i < plan->nkey; i++)
-		columns = lappend_int(columns, plan->key[i]);
-	return columns;
-}
-
-bool
-same_columns(List *a, List *b)
-{
-	return list_length(a) == list_length(b) && list_difference_int(a, b) == NIL;
-}
-
-} // namespace
-
-/* An index by which rows of the view are found: one that is there, or a new one. */
-Oid
-find_key_index(const ViewPlan *plan)
-{
-	Relation rel = table_open(plan->view, ShareLock);
-	List *key = key_list(plan);
-	List *all = NIL;
-	Oid index = InvalidOid;
-	ListCell *lc;
-
-	for (int i = 1; i <= RelationGetNumberOfAttributes(rel); i++)
-		all = lappend_int(all, i);
-	foreach (lc, RelationGetIndexList(rel))
-	{
-		Relation candidate = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = candidate->rd_index;
-		state::IndexForm kind;
-		List *columns = state::index_columns(candidate, &kind);
-		bool hashed = kind == state::IndexForm::kRowHash || kind == state::IndexForm::kRecordHash;
-
-		if (form->indisvalid && candidate->rd_rel->relam == BTREE_AM_OID &&
-			RelationGetIndexPredicate(candidate) == NIL &&
-			((kind == state::IndexForm::kColumns && form->indisunique && key != NIL &&
-			  same_columns(columns, key)) ||
-			 (hashed && same_columns(columns, key != NIL ? key : all))))
-			index = lfirst_oid(lc);
-		index_close(candidate, NoLock);
-	}
-
-	char *name = ChooseRelationName(RelationGetRelationName(rel), nullptr, "tw_key",
-									RelationGetNamespace(rel), false);
-	bool scalar = plan->strategy == Strategy::kAggregate && plan->ngroup == 0;
-	table_close(rel, NoLock);
-	if (!OidIsValid(index) && !scalar)
-		index = catalog::create_lookup_index(plan->view, name, key, catalog::Uniqueness::kUnique);
-	return index;
-}
-
-/* Rows of a keyed view are looked up by the touched keys, those of a recursive one by what its step joins. */
-void
-ensure_touch_index(const ViewPlan *plan)
-{
-	List *columns = NIL;
-
-	if (plan->strategy == Strategy::kRecursive)
-		columns = plan->recursion->joined;
-	else if (plan->strategy != Strategy::kKeyed)
-		return;
-	for (int i = 0; i < plan->nrestrict; i++)
-		columns = lappend_int(columns, plan->restrict_columns[i]);
-	if (columns == NIL)
-		return;
-	catalog::ensure_planner_index(plan->view,
-								  ChooseRelationName(get_rel_name(plan->view), nullptr, "tw_touch",
-													 get_rel_namespace(plan->view), false),
-								  columns);
-}
-
-namespace
-{
-
 /* The state table of an operator of the view: 0 for its groups, then its distinct inputs. */
 void
 create_state_table(const ViewPlan *plan, int number)
@@ -737,54 +658,6 @@ create_inner_relations(Oid view, Oid owner, catalog::Mode mode)
 	create_reading_indexes(analyze_as(owner, view), inners);
 }
 
-/* The hash of a composite value changes with its type: the key index that is on it is built anew. */
-void
-rebuild_key_index(const ViewRuntime *view)
-{
-	bool composite = false;
-
-	for (int i = 0; i < view->desc->natts; i++)
-		composite |= capture::holds_composite(TupleDescAttr(view->desc, i)->atttypid);
-	if (!composite || !OidIsValid(view->info.key_index))
-		return;
-	pg::rebuild_index(view->info.key_index, get_rel_persistence(view->info.view));
-	CommandCounterIncrement();
-}
-
-/* True if the index looks like one that find_key_index() made. */
-bool
-is_own_key_index(Oid index)
-{
-	const char *name = get_rel_name(index);
-
-	return name && strstr(name, "_tw_key") != nullptr;
-}
-
-/*
- * Constraints of base tables may have come or gone by which the view's rows
- * were told apart: finds them by another index then, and drops one that was
- * made for it, which might forbid what is now allowed. True if that was so.
- */
-bool
-follow_key(const ViewPlan *plan, const catalog::LiveView *info)
-{
-	Oid index = find_key_index(plan);
-
-	if (index == info->key_index)
-		return false;
-	catalog::set_key(plan->view, index, key_list(plan));
-	CommandCounterIncrement();
-	if (OidIsValid(info->key_index) && is_own_key_index(info->key_index))
-	{
-		ObjectAddress address;
-
-		ObjectAddressSet(address, RelationRelationId, info->key_index);
-		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-	}
-	CommandCounterIncrement();
-	return true;
-}
-
 /* The views that read the view, themselves or by an inner relation. */
 List *
 readers_of(Oid base)
@@ -1001,6 +874,17 @@ types_altered()
 		if (composite || (runtime && runtime->plan->inners != NIL))
 			query_altered(lfirst_oid(lc));
 	}
+}
+
+bool
+reads_unlogged(Oid view)
+{
+	ListCell *lc;
+
+	foreach (lc, with_tables_below(read_internal("base", 2, view, 1)))
+		if (get_rel_persistence(lfirst_oid(lc)) == RELPERSISTENCE_UNLOGGED)
+			return true;
+	return false;
 }
 
 int64

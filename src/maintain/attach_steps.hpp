@@ -34,7 +34,22 @@ List *remove_parts(Oid view);
 
 /* An index by which rows of the view are found: one that is there, or a new one. */
 Oid find_key_index(const analyze::ViewPlan *plan);
+
+/*
+ * Constraints of base tables may have come or gone by which the view's rows
+ * were told apart: finds them by another index then, and drops one that was
+ * made for it, which might forbid what is now allowed. True if that was so.
+ */
+bool follow_key(const analyze::ViewPlan *plan, const catalog::LiveView *info);
+
+/* Rows of a keyed view are looked up by the touched keys, those of a recursive one by what its step joins. */
 void ensure_touch_index(const analyze::ViewPlan *plan);
+
+/* The hash of a composite value changes with its type: the key index that is on it is built anew. */
+void rebuild_key_index(const ViewRuntime *view);
+
+/* Attribute numbers of the columns that identify a row of the view; NIL: all. */
+List *key_list(const analyze::ViewPlan *plan);
 void create_state(const analyze::ViewPlan *plan);
 
 /* Computes the content of a view that has none, and no index yet. Returns the number of rows. */

@@ -56,6 +56,9 @@ void query_altered(Oid view);
 /* A composite type was altered, which columns of live views may have. */
 void types_altered();
 
+/* True if a table that the view reads is unlogged. */
+bool reads_unlogged(Oid view);
+
 /* Number of rows by which the view differs from its query in one snapshot, by image; 0 is correct. */
 int64 verify(Oid view);
 
