@@ -209,7 +209,6 @@ SELECT * FROM wrong_views();
 CREATE UNLOGGED TABLE unlogged (a int);
 \set VERBOSITY default
 CREATE MATERIALIZED VIEW refused WITH (tailwater.maintain = deferred) AS SELECT a FROM unlogged;
-SELECT pg_create_logical_replication_slot('mine', 'tailwater');
 \set VERBOSITY terse
 
 -- the feed: the version after sync() has everything
