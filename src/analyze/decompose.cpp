@@ -128,18 +128,6 @@ cut_out(RangeTblEntry *rte, Chain *chain)
 	pg::clear_permissions(rte);
 }
 
-/* True if the item may become a table: its rows do not depend on the order of others. */
-bool
-may_cut(Query *item, int place, Cutting *cutting)
-{
-	if (cutting->decided)
-		return list_member_int(cutting->places, place);
-	if (!is_order_independent(item))
-		return false;
-	cutting->places = lappend_int(cutting->places, place);
-	return true;
-}
-
 struct OuterReads
 {
 	int depth;
@@ -171,6 +159,18 @@ refers_to_recursion(Query *query)
 	OuterReads reads = {-1};
 
 	return outer_reads_walker((Node *) query, &reads);
+}
+
+/* True if the item may become a table: its rows do not depend on the order of others. */
+bool
+may_cut(Query *item, int place, Cutting *cutting)
+{
+	if (cutting->decided)
+		return list_member_int(cutting->places, place);
+	if (!is_order_independent(item))
+		return false;
+	cutting->places = lappend_int(cutting->places, place);
+	return true;
 }
 
 /* Takes the items of FROM apart, and cuts out those that are not linear. */
