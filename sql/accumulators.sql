@@ -128,3 +128,17 @@ SELECT v.view, tailwater.verify(v.view::regclass) FROM tailwater.views v ORDER B
 DELETE FROM m WHERE id >= 50;
 SELECT v.view, tailwater.verify(v.view::regclass) FROM tailwater.views v ORDER BY v.view::text COLLATE "C";
 DROP TABLE m CASCADE;
+
+-- and where views are evaluated again: another order of rows changes nothing
+CREATE TABLE o (id int PRIMARY KEY, g int, f float8, unused int);
+CREATE MATERIALIZED VIEW listed WITH (tailwater.maintain = immediate) AS SELECT g, sum(f) AS s, string_agg(id::text, ',' ORDER BY id) AS ids FROM o GROUP BY g;
+CREATE MATERIALIZED VIEW windowed WITH (tailwater.maintain = immediate) AS SELECT id, g, avg(f) OVER (PARTITION BY g) AS a, sum(f) OVER (PARTITION BY g ORDER BY id) AS running FROM o;
+CREATE MATERIALIZED VIEW called WITH (tailwater.maintain = immediate) AS SELECT g, tailwater.exact_sum(f) AS s FROM o GROUP BY g;
+SELECT v.view, e FROM tailwater.views v, tailwater.explain(v.view::regclass) e WHERE e LIKE 'delta%' ORDER BY v.view::text COLLATE "C";
+INSERT INTO o SELECT i, i % 2, 0.1 * i, 0 FROM generate_series(1, 20) i;
+UPDATE o SET unused = 1 WHERE id < 15;
+UPDATE o SET unused = 2 WHERE id % 3 = 0;
+SELECT v.view, tailwater.verify(v.view::regclass) FROM tailwater.views v ORDER BY v.view::text COLLATE "C";
+SELECT g, s, s = (SELECT tailwater.exact_sum(f) FROM o WHERE o.g = listed.g) AS same FROM listed ORDER BY g;
+SELECT count(*) FROM windowed JOIN (SELECT id, sum(f) OVER (PARTITION BY g ORDER BY id) AS running FROM o) q USING (id, running);
+DROP TABLE o CASCADE;

@@ -10,6 +10,7 @@
 #include "capture/statement.hpp"
 #include "decode/reader.hpp"
 #include "maintain/environment.hpp"
+#include "maintain/progress.hpp"
 #include "maintain/session.hpp"
 #include "maintain/trigger.hpp"
 #include "ddl/ddl.hpp"
@@ -35,6 +36,7 @@ _PG_init(void)
 	tw::maintain::init_environment();
 	tw::maintain::init_session();
 	tw::maintain::init_triggers();
+	tw::maintain::init_progress();
 	tw::ddl::init();
 	tw::tail::init();
 	tw::worker::init();

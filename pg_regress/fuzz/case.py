@@ -53,7 +53,7 @@ def make_case(seed, options):
 
 def create_view(view, mode):
     if mode == "plain":
-        return "CREATE MATERIALIZED VIEW %s AS %s" % (view.name, view.sql())
+        return "CREATE MATERIALIZED VIEW %s AS %s" % (view.name, view.sql(exact=True))
     return "CREATE MATERIALIZED VIEW %s WITH (tailwater.maintain = %s) AS %s" % (view.name, mode, view.sql())
 
 

@@ -333,6 +333,10 @@ class Generator:
             partition = "OVER (PARTITION BY %s)" % rng.choice(safe).ref
             functions += [("sum(%s) %s" % (n.ref, partition), "bigint", True),
                           ("rank() OVER (ORDER BY %s)" % n.ref, "bigint", True)]
+        f = self.pick(scope, *FLOATS)
+        if f:
+            functions += [([Exact(rng.choice(["sum", "avg"])), "(%s) OVER (PARTITION BY %s)"
+                            % (f.ref, rng.choice(safe).ref)], "drift", False)]
         chosen = self.some(scope, 3, safe=True) + rng.sample(functions, rng.randint(1, 2))
         items, columns = self.items(chosen)
         return Query(["SELECT ", items, tree, self.where(scope, 0.3)], columns)

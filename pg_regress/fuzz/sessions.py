@@ -19,7 +19,7 @@ from oracle import Abandoned, Failure, Oracle
 from schema import make_tables
 
 # errors that writers may cause each other, or themselves, whatever is maintained
-EXPECTED = {"24000", "23505", "23503", "23502", "21000", "22003", "40001", "40P01", "25P02", "22012", "23514", "42P05", "26000", "3B001"}
+EXPECTED = {"24000", "55006", "23505", "23503", "23502", "21000", "22003", "40001", "40P01", "25P02", "22012", "23514", "42P05", "26000", "3B001"}
 
 
 class Session(threading.Thread):

@@ -27,8 +27,8 @@ namespace
 
 struct Chain
 {
-	FindRelation find;
-	void *arg;
+	Cutting *cutting;
+	int place;    /* items met so far */
 	List *parts;  /* Query */
 	List *tables; /* OIDs */
 };
@@ -103,7 +103,8 @@ part_number(Query *query, Chain *chain)
 		number++;
 	}
 	chain->parts = lappend(chain->parts, query);
-	chain->tables = lappend_oid(chain->tables, chain->find(chain->arg, number, query));
+	chain->tables = lappend_oid(chain->tables,
+								chain->cutting->find(chain->cutting->arg, number, query));
 	return number;
 }
 
@@ -127,6 +128,18 @@ cut_out(RangeTblEntry *rte, Chain *chain)
 	pg::clear_permissions(rte);
 }
 
+/* True if the item may become a table: its rows do not depend on the order of others. */
+bool
+may_cut(Query *item, int place, Cutting *cutting)
+{
+	if (cutting->decided)
+		return list_member_int(cutting->places, place);
+	if (!is_order_independent(item))
+		return false;
+	cutting->places = lappend_int(cutting->places, place);
+	return true;
+}
+
 /* Takes the items of FROM apart, and cuts out those that are not linear. */
 void
 cut_items(Query *query, Chain *chain)
@@ -141,7 +154,7 @@ cut_items(Query *query, Chain *chain)
 		RangeTblEntry *rte = rt_fetch(rti, query->rtable);
 
 		if (rte->rtekind != RTE_SUBQUERY || rte->lateral || !reads_tables(rte->subquery) ||
-			ordered || !is_order_independent(rte->subquery))
+			ordered || !may_cut(rte->subquery, chain->place++, chain->cutting))
 			continue;
 		rte->subquery = take_apart(rte->subquery, chain);
 		if (!(top_k || not_linear(rte->subquery)) || !is_storable(rte->subquery) ||
@@ -173,9 +186,9 @@ take_apart(Query *query, Chain *chain)
 } // namespace
 
 Query *
-decompose(Query *query, FindRelation find, void *arg, List **parts)
+decompose(Query *query, Cutting *cutting, List **parts)
 {
-	Chain chain = {find, arg, NIL, NIL};
+	Chain chain = {cutting, 0, NIL, NIL};
 	Query *rest = take_apart(query, &chain);
 
 	*parts = chain.parts;

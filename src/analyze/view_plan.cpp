@@ -80,6 +80,7 @@ prints_by_settings(Oid funcid)
 bool
 function_sees_settings(Oid funcid, void *unused)
 {
+	funcid = server_aggregate(funcid);
 	return funcid >= FirstNormalObjectId || func_volatile(funcid) != PROVOLATILE_IMMUTABLE ||
 		   prints_by_settings(funcid);
 }
@@ -211,7 +212,7 @@ find_part(void *arg, int number, Query *query)
 	return list_nth_oid(inners, number);
 }
 
-/* The query of a live view as it was written. */
+/* The query of a live view as it was written, with exact sums of floats. */
 Query *
 whole_query(Oid view, Oid *owner)
 {
@@ -224,7 +225,9 @@ whole_query(Oid view, Oid *owner)
 	if (refusal.construct)
 		raise_refusal(refusal, nullptr);
 	table_close(rel, NoLock);
-	return normalize(query);
+	query = normalize(query);
+	use_exact_floats(query);
+	return query;
 }
 
 /* True if the query is a LIMIT of an inner relation. */
@@ -293,9 +296,11 @@ plan_undivided(Oid view)
 
 /* The parts of the view's query, of which it has one at least, and what is left. */
 Query *
-divided_query(Query *query, List *inners, List **parts)
+divided_query(Query *query, Oid view, List *inners, List **parts)
 {
-	return decompose((Query *) copyObject(query), find_part, inners, parts);
+	Cutting cutting = {find_part, inners, true, catalog::cut_places(view)};
+
+	return decompose((Query *) copyObject(query), &cutting, parts);
 }
 
 } // namespace
@@ -313,8 +318,9 @@ analyze_view(Oid view, MemoryContext parent)
 	List *inners = catalog::inner_relations(is_inner ? inner.view : view);
 	ViewPlan *plan = make_plan(view, owner, context);
 	List *parts = NIL;
-	Query *rest = inners == NIL ? (Query *) copyObject(whole)
-								: divided_query(whole, inners, &parts);
+	Query *rest = inners == NIL
+					  ? (Query *) copyObject(whole)
+					  : divided_query(whole, is_inner ? inner.view : view, inners, &parts);
 
 	if (is_inner)
 	{
@@ -366,6 +372,23 @@ create_part(void *arg, int number, Query *query)
 	return creation->create(creation->view, number, result_descriptor(query));
 }
 
+/* True if all it reads are groups that inner relations keep: usually far fewer rows than what they are made of. */
+bool
+reads_groups_only(const ViewPlan *plan)
+{
+	ListCell *lc;
+
+	foreach (lc, plan->bases)
+	{
+		catalog::InnerRelation inner;
+
+		if (!catalog::find_inner_relation(lfirst_oid(lc), &inner) ||
+			analyze_view(lfirst_oid(lc), CurrentMemoryContext)->strategy != Strategy::kAggregate)
+			return false;
+	}
+	return true;
+}
+
 /* What it costs to follow a view, from following each row to evaluating everything again. */
 int
 rank_of(const ViewPlan *plan)
@@ -374,7 +397,7 @@ rank_of(const ViewPlan *plan)
 	const Query *query = plan->query;
 
 	if (plan->strategy == Strategy::kRecompute)
-		return plan->top_k ? 1 : 4;
+		return plan->top_k ? 1 : reads_groups_only(plan) ? 3 : 4;
 	if (!keyed)
 		return 0;
 	if (count_unfollowed(keyed) > 0)
@@ -390,10 +413,13 @@ create_inner_relations(Oid view, CreateRelation create)
 {
 	ViewPlan *plan = plan_undivided(view);
 	Creation creation = {view, create};
+	Cutting cutting = {create_part, &creation, false, NIL};
 	List *parts = NIL;
 
 	if (rank_of(plan) > 0)
-		(void) decompose(plan->whole, create_part, &creation, &parts);
+		(void) decompose(plan->whole, &cutting, &parts);
+	if (parts != NIL)
+		catalog::set_cut_places(view, cutting.places);
 }
 
 bool

@@ -344,6 +344,46 @@ add_change(TriggerData *trigger, RowsLifetime lifetime)
 	MemoryContextSwitchTo(old);
 }
 
+bool
+is_outside_statement()
+{
+	return pending.open == NIL;
+}
+
+namespace
+{
+
+Tuplestorestate *
+store_of(TupleTableSlot *row)
+{
+	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
+
+	tuplestore_puttupleslot(store, row);
+	return store;
+}
+
+} // namespace
+
+void
+add_row_change(TriggerData *trigger)
+{
+	MemoryContext old = MemoryContextSwitchTo(pending_context());
+	Change *change = (Change *) palloc0(sizeof(Change));
+	TriggerEvent event = trigger->tg_event;
+
+	change->relid = RelationGetRelid(trigger->tg_relation);
+	change->desc = RelationGetDescr(trigger->tg_relation);
+	change->nest_level = GetCurrentTransactionNestLevel();
+	change->copied = true;
+	if (!TRIGGER_FIRED_BY_INSERT(event))
+		change->old_rows = store_of(trigger->tg_trigslot);
+	if (!TRIGGER_FIRED_BY_DELETE(event))
+		change->new_rows = store_of(TRIGGER_FIRED_BY_UPDATE(event) ? trigger->tg_newslot
+																   : trigger->tg_trigslot);
+	pending.changes = lappend(pending.changes, change);
+	MemoryContextSwitchTo(old);
+}
+
 void
 add_reset(Oid relid)
 {

@@ -39,6 +39,12 @@ void enter_statement();
 /* True if no statement on base tables is under way but the one whose AFTER trigger calls. */
 bool is_outermost_statement();
 
+/* True if no statement on base tables is under way: a row was changed without one. */
+bool is_outside_statement();
+
+/* Adds what an AFTER ROW trigger call saw to the pending batch. */
+void add_row_change(TriggerData *trigger);
+
 /*
  * The command by whose number rows of before the pending batch can be told from
  * those that it changed: what was there when the batch began is visible to this

@@ -6,6 +6,11 @@
  * receives the transition tables (a trigger with transition tables can have
  * one event only). They are internal, so that dumps leave them out and users
  * cannot drop them by name, and fire always, also in replica sessions.
+ *
+ * The apply worker of a subscription runs no statements: it fires the triggers
+ * of each row only. So there is an AFTER ROW trigger, too, which fires in
+ * replica sessions and does something in such a worker only. It comes before
+ * triggers of users, which may run statements: what they change is a batch of its own.
  */
 #include "capture/triggers.hpp"
 
@@ -36,19 +41,28 @@ transition(const char *name, bool is_new)
 	return table;
 }
 
+enum class Level
+{
+	kStatement,
+	kRow
+};
+
 void
-create_trigger(Oid table, const char *name, int16 timing, int16 events, List *transitions)
+create_trigger(Oid table, const char *name, int16 timing, int16 events, List *transitions,
+			   Level level)
 {
 	CreateTrigStmt *stmt = makeNode(CreateTrigStmt);
 
 	stmt->trigname = pstrdup(name);
 	stmt->funcname = list_make2(makeString(pstrdup("tailwater_internal")),
 								makeString(pstrdup("capture")));
-	stmt->row = false;
+	stmt->row = level == Level::kRow;
 	stmt->timing = timing;
 	stmt->events = events;
 	stmt->transitionRels = transitions;
-	pg::create_always_trigger(stmt, table, capture_function());
+	pg::create_internal_trigger(stmt, table, capture_function(),
+								level == Level::kRow ? TRIGGER_FIRES_ON_REPLICA
+													 : TRIGGER_FIRES_ALWAYS);
 }
 
 /* OIDs of the table's triggers that call the capture function. */
@@ -83,15 +97,22 @@ create_triggers(Oid table)
 	create_trigger(table, kBegin, TRIGGER_TYPE_BEFORE,
 				   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE |
 					   TRIGGER_TYPE_TRUNCATE,
-				   NIL);
+				   NIL, Level::kStatement);
 	create_trigger(table, "tailwater_insert", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT,
-				   list_make1(transition("tailwater_new", true)));
+				   list_make1(transition("tailwater_new", true)), Level::kStatement);
 	create_trigger(table, "tailwater_delete", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE,
-				   list_make1(transition("tailwater_old", false)));
+				   list_make1(transition("tailwater_old", false)), Level::kStatement);
 	create_trigger(table, "tailwater_update", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE,
 				   list_make2(transition("tailwater_old", false),
-							  transition("tailwater_new", true)));
-	create_trigger(table, "tailwater_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, NIL);
+							  transition("tailwater_new", true)),
+				   Level::kStatement);
+	create_trigger(table, "tailwater_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, NIL,
+				   Level::kStatement);
+	/* Rows of a partitioned table are applied to its partitions. The name is the first in order. */
+	if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE)
+		create_trigger(table, " tailwater_row", TRIGGER_TYPE_AFTER,
+					   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, NIL,
+					   Level::kRow);
 	CommandCounterIncrement();
 	return true;
 }

@@ -53,6 +53,18 @@ CREATE TABLE tailwater_internal.base (
 	base oid, view oid, PRIMARY KEY (base, view));
 CREATE INDEX base_view ON tailwater_internal.base (view);
 
+-- Views whose first content is being computed while their base tables are written (docs/internals/maintenance.md).
+CREATE TABLE tailwater_internal.build (
+	view oid PRIMARY KEY,
+	created boolean NOT NULL,          -- the view was created for it, and goes if it fails
+	listed boolean NOT NULL);          -- the view was listed for it
+-- Tables whose changes are recorded for them; `changes` is where, 0: among those of what the table is part of.
+CREATE TABLE tailwater_internal.recording (
+	base oid, view oid, changes oid NOT NULL, alone boolean NOT NULL,
+	broken boolean NOT NULL,           -- the table was altered: recording has ended
+	PRIMARY KEY (base, view));
+CREATE INDEX recording_view ON tailwater_internal.recording (view);
+
 -- State tables of operators that keep state.
 CREATE TABLE tailwater_internal.state (
 	view oid, operator int, relation oid NOT NULL, PRIMARY KEY (view, operator));
@@ -63,7 +75,8 @@ CREATE TABLE tailwater_internal.inner_relation (
 	view oid NOT NULL,
 	number int NOT NULL,               -- of the part of the query
 	key_index oid NOT NULL,            -- index by which its rows are found
-	key_columns int2vector NOT NULL);  -- columns that identify a row, empty: its image does
+	key_columns int2vector NOT NULL,   -- columns that identify a row, empty: its image does
+	places int2vector NOT NULL);       -- where the view's query was cut, the same in all its rows
 CREATE UNIQUE INDEX inner_relation_view ON tailwater_internal.inner_relation (view, number);
 
 -- Versions: the changes of version v are the log rows whose xid snapshot(v)

@@ -20,6 +20,7 @@ namespace
 constexpr int kListColumns = 3;
 constexpr int kErrorColumns = 3;
 constexpr int kAttachmentKeyIndex = 5; /* attribute number of attachment.key_index */
+constexpr AttrNumber kAttachmentKeyColumns = 8;
 
 /*
  * Opens an internal table and starts a scan for rows whose first column is the
@@ -219,15 +220,16 @@ store_cluster()
 	CommandCounterIncrement();
 }
 
-bool
-is_base(Oid relation)
+namespace
 {
-	if (!extension_present())
-		return false;
 
-	Relation rel = table_open(internal_relation("base"), AccessShareLock);
+/* True if the first column of the index finds a row of the table. */
+bool
+has_row(const char *table, const char *index, Oid oid)
+{
+	Relation rel = table_open(internal_relation(table), AccessShareLock);
 	ScanKeyData key;
-	SysScanDesc scan = begin_scan(rel, "base_pkey", &key, relation);
+	SysScanDesc scan = begin_scan(rel, index, &key, oid);
 	bool found = HeapTupleIsValid(systable_getnext(scan));
 
 	systable_endscan(scan);
@@ -235,8 +237,36 @@ is_base(Oid relation)
 	return found;
 }
 
+} // namespace
+
+bool
+is_base(Oid relation)
+{
+	if (!extension_present())
+		return false;
+
+	return has_row("base", "base_pkey", relation) ||
+		   has_row("recording", "recording_pkey", relation);
+}
+
+bool
+has_build(Oid view)
+{
+	return extension_present() && has_row("build", "build_pkey", view);
+}
+
+bool
+any_build()
+{
+	return first_column("build") != NIL;
+}
+
+namespace
+{
+
+/* Changes the key index of an attachment, and its key columns unless they are null. */
 void
-set_key_index(Oid view, Oid index)
+change_key(Oid view, Oid index, int2vector *columns)
 {
 	Relation rel = table_open(internal_relation("attachment"), RowExclusiveLock);
 	ScanKeyData key;
@@ -252,10 +282,32 @@ set_key_index(Oid view, Oid index)
 
 		values[kAttachmentKeyIndex - 1] = ObjectIdGetDatum(index);
 		replace[kAttachmentKeyIndex - 1] = true;
+		values[kAttachmentKeyColumns - 1] = PointerGetDatum(columns);
+		replace[kAttachmentKeyColumns - 1] = columns != nullptr;
 		CatalogTupleUpdate(rel, &old->t_self, heap_modify_tuple(old, desc, values, nulls, replace));
 	}
 	systable_endscan(scan);
 	table_close(rel, RowExclusiveLock);
+}
+
+} // namespace
+
+void
+set_key_index(Oid view, Oid index)
+{
+	change_key(view, index, nullptr);
+}
+
+void
+set_key(Oid view, Oid index, List *columns)
+{
+	int16 *numbers = static_cast<int16 *>(palloc(sizeof(int16) * Max(list_length(columns), 1)));
+	int n = 0;
+	ListCell *lc;
+
+	foreach (lc, columns)
+		numbers[n++] = static_cast<int16>(lfirst_int(lc));
+	change_key(view, index, buildint2vector(numbers, n));
 }
 
 } // namespace tw::catalog

@@ -40,6 +40,10 @@ void remove_listing(Oid view);
 List *listed_views();
 List *attached_views();
 
+/* True if the view's first content is being computed, or was when the server crashed. */
+bool has_build(Oid view);
+bool any_build();
+
 /*
  * Whether the attachments were made in this cluster, and not in one that
  * pg_upgrade copied; and a note that from now on they are.
@@ -51,11 +55,14 @@ void store_cluster();
 void put_error(Oid view, const char *message);
 void clear_error(Oid view);
 
-/* True if a live view reads the relation (directly, or as a partition or child of what it reads).
+/* True if a view that is live, or is being built, reads the relation (directly, or as a partition or child of what it reads).
  */
 bool is_base(Oid relation);
 
 /* The attached view from now on finds its rows by another index with the same definition. */
 void set_key_index(Oid view, Oid index);
+
+/* The same by an index on other columns (attribute numbers); NIL: rows are told apart by their image. */
+void set_key(Oid view, Oid index, List *columns);
 
 } // namespace tw::catalog

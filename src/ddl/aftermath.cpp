@@ -178,6 +178,22 @@ watch_key_index(Oid index, int drop_flags)
 	note_oid(&lost_key_views, view);
 }
 
+/* Rows of views may be told apart by what a unique index of a base table promises. */
+void
+watch_unique_index(Oid index)
+{
+	HeapTuple tup = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+
+	if (!HeapTupleIsValid(tup))
+		return;
+
+	Form_pg_index form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tup));
+	if (form->indisunique && command != T_ReindexStmt &&
+		get_rel_relkind(form->indrelid) != RELKIND_MATVIEW)
+		note_oid(&altered, form->indrelid);
+	ReleaseSysCache(tup);
+}
+
 void
 watch_drop(Oid class_id, Oid object_id, int sub_id, int drop_flags)
 {
@@ -209,6 +225,7 @@ watch_drop(Oid class_id, Oid object_id, int sub_id, int drop_flags)
 			break;
 		case RELKIND_INDEX:
 			watch_key_index(object_id, drop_flags);
+			watch_unique_index(object_id);
 			break;
 		default:
 			break;
@@ -437,7 +454,7 @@ settle()
 	if (!catalog::extension_present())
 		return;
 	settle_drops(todo_dropped);
-	if (catalog::attached_views() == NIL)
+	if (catalog::attached_views() == NIL && !catalog::any_build())
 		return;
 	settle_key_indexes(todo_lost);
 	settle_alterations(todo_altered, todo_parts);

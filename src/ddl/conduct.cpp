@@ -3,6 +3,7 @@
  */
 #include "ddl/conduct.hpp"
 
+#include "ddl/aside.hpp"
 #include "maintain/maintain.hpp"
 
 namespace tw::ddl
@@ -63,6 +64,27 @@ conducting()
 	return depth > 0;
 }
 
+void
+begin_conducting()
+{
+	depth = 1;
+}
+
+void
+end_conducting()
+{
+	depth = 0;
+}
+
+maintain::Way
+way_to_attach(Oid view)
+{
+	maintain::Way way = maintain::Way::kHere;
+
+	run_stage([&] { way = maintain::way_to_attach(view); });
+	return way;
+}
+
 bool
 is_populated(Oid view)
 {
@@ -86,8 +108,8 @@ attach_listed(Oid view)
 	if (!catalog::find_listing(view, &wanted))
 		elog(ERROR, "materialized view %u is not listed", view);
 	run_stage([&] { rows = maintain::attach(view, wanted.mode, wanted.feed); });
-	return rows;
 	catalog::clear_error(view);
+	return rows;
 }
 
 void
@@ -120,6 +142,15 @@ release_view(Oid view)
 void
 apply_options(Oid view, const ViewOptions &options)
 {
+	if (prepare_options(view, options))
+		attach_listed(view);
+}
+
+bool
+prepare_options(Oid view, const ViewOptions &options)
+{
+	check_not_being_built(view);
+
 	catalog::Listing current = {catalog::Mode::kImmediate, true};
 	bool listed = catalog::find_listing(view, &current);
 
@@ -128,13 +159,13 @@ apply_options(Oid view, const ViewOptions &options)
 		if (options.feed == Change::kSet)
 			raise_not_live(view);
 		release_view(view);
-		return;
+		return false;
 	}
 	if (!listed && options.maintain == Change::kNone)
 	{
 		if (options.feed == Change::kSet)
 			raise_not_live(view);
-		return;
+		return false;
 	}
 
 	catalog::Listing wanted = current;
@@ -145,13 +176,12 @@ apply_options(Oid view, const ViewOptions &options)
 	if (options.feed != Change::kNone)
 		wanted.feed = options.feed_on;
 	if (attached && wanted.mode == current.mode && wanted.feed == current.feed)
-		return;
+		return false;
 
 	if (attached)
 		detach_listed(view);
 	catalog::put_listing(view, wanted);
-	if (is_populated(view))
-		attach_listed(view);
+	return is_populated(view);
 }
 
 int64

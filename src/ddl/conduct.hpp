@@ -9,12 +9,23 @@
 
 #include "pg/postgres.hpp"
 #include "ddl/options.hpp"
+#include "maintain/build.hpp"
 
 namespace tw::ddl
 {
 
 /* True while a stage runs: hooks pass everything through. */
 bool conducting();
+
+/* For processes that do nothing else: until the end, all DDL is that of stages. Not within a stage. */
+void begin_conducting();
+void end_conducting();
+
+/*
+ * Carries out what a command says about a materialized view the caller owns and
+ * has locked, but for attaching it: true if that is to be done.
+ */
+bool prepare_options(Oid view, const ViewOptions &options);
 
 /* Carries out what a command says about a materialized view the caller owns and has locked. */
 void apply_options(Oid view, const ViewOptions &options);
@@ -30,6 +41,9 @@ void unlist(Oid view);
 
 /* Attaches a listed view as it was asked for. Returns the number of rows of one that had no content. */
 int64 attach_listed(Oid view);
+
+/* maintain::way_to_attach() */
+maintain::Way way_to_attach(Oid view);
 
 /* Makes an attached view plain but leaves it on the list. */
 void detach_listed(Oid view);

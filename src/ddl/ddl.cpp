@@ -13,6 +13,7 @@
 
 #include "analyze/refusal.hpp"
 #include "ddl/aftermath.hpp"
+#include "ddl/aside.hpp"
 #include "ddl/conduct.hpp"
 #include "ddl/options.hpp"
 #include "tail/lexer.hpp"
@@ -92,6 +93,28 @@ parse_state(const Command &c)
 
 	pstate->p_sourcetext = c.text;
 	return pstate;
+}
+
+/* True if the command is alone in its transaction, which may be committed before the command is over. */
+bool
+may_commit(const Command &c)
+{
+	return c.context == PROCESS_UTILITY_TOPLEVEL && !IsInTransactionBlock(true);
+}
+
+/* Attaches a listed view, beside its writers if the command may do so. */
+int64
+attach(const Command &c, Oid view, maintain::Build wanted)
+{
+	catalog::Listing listing;
+
+	if (!may_commit(c) || !catalog::find_listing(view, &listing))
+		return attach_listed(view);
+	wanted.database = MyDatabaseId;
+	wanted.view = view;
+	wanted.mode = listing.mode;
+	wanted.feed = listing.feed;
+	return attach_aside(wanted, Caller::kUtility);
 }
 
 /* True if the tokens from here on are the words, in this order. */
@@ -197,7 +220,10 @@ create_view(const Command &c, CreateTableAsStmt *ctas)
 	apply_options(view, options);
 	if (!fill)
 		return;
-	int64 rows = attach_listed(view);
+
+	maintain::Build wanted = {};
+	wanted.created = wanted.listed = true;
+	int64 rows = attach(c, view, wanted);
 	if (c.completion)
 		SetQueryCompletion(c.completion, CMDTAG_SELECT, rows);
 }
@@ -330,7 +356,12 @@ alter_relation(const Command &c)
 		ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				errmsg("\"%s\" is not a materialized view", name->relname),
 				errhint("Only materialized views can be kept up to date."));
-	apply_options(relation, options);
+
+	catalog::Listing before;
+	maintain::Build wanted = {};
+	wanted.listed = !catalog::find_listing(relation, &before);
+	if (prepare_options(relation, options))
+		attach(own, relation, wanted);
 }
 
 /* The view a REFRESH names, locked as the server would, if it is on the list; else InvalidOid. */
@@ -400,6 +431,8 @@ refresh(const Command &c)
 
 	Oid view = listed_view(stmt);
 
+	if (OidIsValid(view))
+		check_not_being_built(view);
 	if (!OidIsValid(view))
 	{
 		Oid plain = RangeVarGetRelid(stmt->relation, NoLock, true);

@@ -75,7 +75,7 @@ visit_rule(Walk *walk, Oid rule)
 			enqueue(walk, RelationRelationId, relation);
 			break;
 		case RELKIND_MATVIEW:
-			if (catalog::find_live_view(relation, &live))
+			if (catalog::find_live_view(relation, &live) || catalog::has_build(relation))
 				walk->views = list_append_unique_oid(walk->views, relation);
 			break;
 		default:

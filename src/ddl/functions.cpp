@@ -1,6 +1,7 @@
 /*
  * functions.cpp - tailwater.maintain() and tailwater.release().
  */
+#include "ddl/aside.hpp"
 #include "ddl/conduct.hpp"
 #include "ddl/options.hpp"
 
@@ -39,6 +40,53 @@ lock_own_view(Oid view, const char *action)
 	relation_close(rel, NoLock);
 }
 
+/* True if the function call is a column of a SELECT that is all its transaction does. */
+bool
+stands_alone(FunctionCallInfo fcinfo)
+{
+	Node *call = fcinfo->flinfo->fn_expr;
+
+	if (IsTransactionBlock() || IsSubTransaction() || !ActivePortal || !call ||
+		TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+		ActivePortal->strategy != PORTAL_ONE_SELECT || list_length(ActivePortal->stmts) != 1)
+		return false;
+
+	PlannedStmt *statement = linitial_node(PlannedStmt, ActivePortal->stmts);
+	ListCell *lc;
+
+	if (!statement->planTree || !IsA(statement->planTree, Result) || statement->planTree->lefttree)
+		return false;
+	foreach (lc, statement->planTree->targetlist)
+		if ((Node *) lfirst_node(TargetEntry, lc)->expr == call)
+			return true;
+	return false;
+}
+
+/* Starts to keep a view up to date beside the writers of its base tables; false if that must be done in this transaction. */
+bool
+maintain_aside(Oid view, catalog::Mode mode)
+{
+	catalog::Listing listing = {mode, true};
+	catalog::LiveView live;
+	maintain::Build wanted = {};
+
+	if (mode != catalog::Mode::kImmediate || !is_populated(view) ||
+		catalog::find_live_view(view, &live) || way_to_attach(view) != maintain::Way::kBeside)
+		return false;
+
+	wanted.listed = !catalog::find_listing(view, &listing);
+	wanted.database = MyDatabaseId;
+	wanted.view = view;
+	wanted.mode = mode;
+	wanted.feed = listing.feed;
+	/* Nothing has been done to it yet. */
+	UnlockRelationOid(view, AccessExclusiveLock);
+	if (attach_aside(wanted, Caller::kFunction) >= 0)
+		return true;
+	LockRelationOid(view, AccessExclusiveLock);
+	return false;
+}
+
 } // namespace
 
 } // namespace tw::ddl
@@ -60,8 +108,11 @@ tailwater_maintain(PG_FUNCTION_ARGS)
 
 	options.maintain = tw::ddl::Change::kSet;
 	options.mode = tw::ddl::parse_mode(nullptr, text_to_cstring(PG_GETARG_TEXT_PP(1)), -1);
+	bool alone = tw::ddl::stands_alone(fcinfo);
 	tw::ddl::lock_own_view(view, "tailwater.maintain()");
-	tw::ddl::apply_options(view, options);
+	tw::ddl::check_not_being_built(view);
+	if (!alone || !tw::ddl::maintain_aside(view, options.mode))
+		tw::ddl::apply_options(view, options);
 	PG_RETURN_VOID();
 }
 
@@ -72,6 +123,7 @@ tailwater_release(PG_FUNCTION_ARGS)
 	Oid view = PG_GETARG_OID(0);
 
 	tw::ddl::lock_own_view(view, "tailwater.release()");
+	tw::ddl::check_not_being_built(view);
 	if (!tw::ddl::release_view(view))
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("materialized view \"%s\" is not kept up to date", get_rel_name(view)));

@@ -16,6 +16,7 @@
 #include "ddl/revive.hpp"
 
 #include "catalog/view_list.hpp"
+#include "ddl/aside.hpp"
 #include "ddl/conduct.hpp"
 
 namespace tw::ddl
@@ -117,6 +118,7 @@ revive_views()
 	ListCell *lc;
 
 	detach_foreign();
+	clean_up_builds();
 
 	begin();
 	foreach (lc, catalog::listed_views())

@@ -9,7 +9,9 @@
  */
 #include "maintain/maintain.hpp"
 #include "analyze/recursion.hpp"
+#include "maintain/attach_steps.hpp"
 #include "maintain/batch.hpp"
+#include "maintain/build.hpp"
 #include "maintain/content.hpp"
 #include "maintain/deferred.hpp"
 #include "maintain/environment.hpp"
@@ -34,9 +36,6 @@ namespace tw::maintain
 using analyze::Strategy;
 using analyze::ViewPlan;
 using capture::ZSet;
-
-namespace
-{
 
 /* A row of one of the extension's tables. */
 void
@@ -91,6 +90,9 @@ read_internal(const char *table, AttrNumber where, Oid oid, AttrNumber column)
 	return found;
 }
 
+namespace
+{
+
 /* Locks a base table, or for a live view the tables that it reads in turn. */
 void
 lock_below(Oid relation, LOCKMODE lock)
@@ -102,6 +104,36 @@ lock_below(Oid relation, LOCKMODE lock)
 		return;
 	foreach (lc, read_internal("base", 2, relation, 1))
 		lock_below(lfirst_oid(lc), lock);
+}
+
+} // namespace
+
+namespace
+{
+
+void
+add_below(List **tables, Oid relation)
+{
+	ListCell *lc;
+
+	*tables = list_append_unique_oid(*tables, relation);
+	if (!catalog::is_maintained(relation))
+		return;
+	foreach (lc, read_internal("base", 2, relation, 1))
+		add_below(tables, lfirst_oid(lc));
+}
+
+} // namespace
+
+List *
+with_tables_below(List *tables)
+{
+	List *all = NIL;
+	ListCell *lc;
+
+	foreach (lc, tables)
+		add_below(&all, lfirst_oid(lc));
+	return all;
 }
 
 /*
@@ -141,6 +173,9 @@ tables_of(const ViewPlan *plan, LOCKMODE lock)
 	return tables;
 }
 
+namespace
+{
+
 void
 check_base(Oid base)
 {
@@ -168,6 +203,8 @@ without_inner_relations(List *tables)
 	return others;
 }
 
+} // namespace
+
 /* From now on changes of the tables are captured: by triggers, or in the write-ahead log. */
 void
 capture_changes(List *tables, catalog::Mode mode)
@@ -186,6 +223,9 @@ capture_changes(List *tables, catalog::Mode mode)
 	}
 }
 
+namespace
+{
+
 List *
 key_list(const ViewPlan *plan)
 {
@@ -201,6 +241,8 @@ same_columns(List *a, List *b)
 {
 	return list_length(a) == list_length(b) && list_difference_int(a, b) == NIL;
 }
+
+} // namespace
 
 /* An index by which rows of the view are found: one that is there, or a new one. */
 Oid
@@ -260,6 +302,9 @@ ensure_touch_index(const ViewPlan *plan)
 								  columns);
 }
 
+namespace
+{
+
 /* The state table of an operator of the view: 0 for its groups, then its distinct inputs. */
 void
 create_state_table(const ViewPlan *plan, int number)
@@ -279,6 +324,8 @@ create_state_table(const ViewPlan *plan, int number)
 											catalog::Uniqueness::kUnique);
 	insert_internal("state", values, nulls);
 }
+
+} // namespace
 
 void
 create_state(const ViewPlan *plan)
@@ -353,11 +400,11 @@ announce(const ViewPlan *plan)
 
 /* Brings content and state in line with the query. Returns how many rows changed. */
 int64
-rebuild(const ViewRuntime *view, Publish publish)
+rebuild(const ViewRuntime *view, Publish publish, Snapshot snapshot)
 {
 	Environment environment = enter_environment(view->plan->owner, Settings::kPinned);
 
-	PushCopiedSnapshot(GetLatestSnapshot());
+	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
 
 	ZSet *out = make_view_delta(view, CurrentMemoryContext);
@@ -376,6 +423,9 @@ rebuild(const ViewRuntime *view, Publish publish)
 	return changed;
 }
 
+namespace
+{
+
 struct Filling
 {
 	state::Writer *writer;
@@ -391,20 +441,24 @@ fill_row(void *arg, TupleTableSlot *row, int64 weight)
 	table_tuple_insert(filling->writer->rel, ExecCopySlot(filling->writer->row, row),
 					   GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, filling->bulk);
 	filling->nrows++;
+	note_rows(1);
 }
+
+} // namespace
 
 /* Computes the content of a view that has none, and no index yet. Returns the number of rows. */
 int64
-fill(const ViewPlan *plan)
+fill(const ViewPlan *plan, Snapshot snapshot)
 {
 	Environment environment = enter_environment(plan->owner, Settings::kPinned);
 	Filling filling = {state::open_writer(plan->view, InvalidOid), GetBulkInsertState(), 0};
 	bool stale = false;
 
-	PushCopiedSnapshot(GetLatestSnapshot());
+	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
 	/* Float sums are exact where state will keep them. */
-	Query *query = (Query *) copyObject(has_ties(plan) ? plan->whole : plan->query);
+	TieQueries ties = make_tie_queries(plan, CurrentMemoryContext, &stale);
+	Query *query = (Query *) copyObject(has_ties(&ties) ? plan->whole : plan->query);
 	if (plan->exact_floats)
 		analyze::use_exact_floats(query);
 	exec::run_query(exec::make_cached_query(query, CurrentMemoryContext, &stale), nullptr, 0,
@@ -427,9 +481,12 @@ rebuild_dependents(Oid view)
 	foreach (lc, affected_views(list_make1_oid(view)))
 	{
 		guard_all(get_runtime(lfirst_oid(lc)));
-		(void) rebuild(get_runtime(lfirst_oid(lc)), Publish::kYes);
+		(void) rebuild(get_runtime(lfirst_oid(lc)), Publish::kYes, GetLatestSnapshot());
 	}
 }
+
+namespace
+{
 
 /* True if an immediate view reads the table. */
 bool
@@ -447,6 +504,8 @@ needs_triggers(Oid table)
 	}
 	return false;
 }
+
+} // namespace
 
 /*
  * The content of the deferred views that read this one cannot be derived from
@@ -470,12 +529,17 @@ rebuild_deferred_readers(Oid view)
 	}
 }
 
+namespace
+{
+
 /* Locks that let nothing of the view's tables change that its content depends on. */
 LOCKMODE
 base_lock(catalog::Mode mode)
 {
 	return mode == catalog::Mode::kDeferred ? AccessShareLock : ShareRowExclusiveLock;
 }
+
+} // namespace
 
 void
 drop_unused_triggers(List *tables)
@@ -488,7 +552,8 @@ drop_unused_triggers(List *tables)
 
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
 			continue;
-		if (!needs_triggers(table) && !catalog::is_maintained(table))
+		if (!needs_triggers(table) && read_internal("recording", 1, table, 2) == NIL &&
+			!catalog::is_maintained(table))
 			capture::drop_triggers(table);
 		invalidate(table);
 	}
@@ -509,6 +574,9 @@ remove_parts(Oid view)
 		catalog::drop_internal_table(lfirst_oid(lc));
 	return tables;
 }
+
+namespace
+{
 
 /* Drops the view's inner relations; returns the tables they were made of. */
 List *
@@ -603,7 +671,7 @@ attach_inner_relation(const ViewPlan *plan, catalog::Mode mode)
 	bool filled = mode == catalog::Mode::kDeferred || plan->strategy != Strategy::kAggregate;
 
 	if (filled)
-		(void) fill(plan);
+		(void) fill(plan, GetLatestSnapshot());
 	create_state(plan);
 	Oid key_index = find_key_index(plan);
 	ensure_touch_index(plan);
@@ -613,7 +681,7 @@ attach_inner_relation(const ViewPlan *plan, catalog::Mode mode)
 	invalidate(plan->view);
 	CommandCounterIncrement();
 	if (!filled)
-		(void) rebuild(get_runtime(plan->view), Publish::kNo);
+		(void) rebuild(get_runtime(plan->view), Publish::kNo, GetLatestSnapshot());
 }
 
 /* Analyzes a view or an inner relation as the view's owner. */
@@ -683,6 +751,57 @@ rebuild_key_index(const ViewRuntime *view)
 	CommandCounterIncrement();
 }
 
+/* True if the index looks like one that find_key_index() made. */
+bool
+is_own_key_index(Oid index)
+{
+	const char *name = get_rel_name(index);
+
+	return name && strstr(name, "_tw_key") != nullptr;
+}
+
+/*
+ * Constraints of base tables may have come or gone by which the view's rows
+ * were told apart: finds them by another index then, and drops one that was
+ * made for it, which might forbid what is now allowed. True if that was so.
+ */
+bool
+follow_key(const ViewPlan *plan, const catalog::LiveView *info)
+{
+	Oid index = find_key_index(plan);
+
+	if (index == info->key_index)
+		return false;
+	catalog::set_key(plan->view, index, key_list(plan));
+	CommandCounterIncrement();
+	if (OidIsValid(info->key_index) && is_own_key_index(info->key_index))
+	{
+		ObjectAddress address;
+
+		ObjectAddressSet(address, RelationRelationId, info->key_index);
+		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	}
+	CommandCounterIncrement();
+	return true;
+}
+
+/* The views that read the view, themselves or by an inner relation. */
+List *
+readers_of(Oid base)
+{
+	List *views = NIL;
+	ListCell *lc;
+
+	foreach (lc, read_internal("base", 1, base, 2))
+	{
+		catalog::InnerRelation inner;
+		bool is_inner = catalog::find_inner_relation(lfirst_oid(lc), &inner);
+
+		views = list_append_unique_oid(views, is_inner ? inner.view : lfirst_oid(lc));
+	}
+	return views;
+}
+
 Oid
 owner_of(Oid view)
 {
@@ -726,7 +845,7 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	List *tables = tables_of(plan, base_lock(mode));
 	/* The state of groups comes with the content; everything else is filled at once. */
 	bool filled = !populated && (deferred || plan->strategy != Strategy::kAggregate);
-	int64 rows = filled ? fill(plan) : 0;
+	int64 rows = filled ? fill(plan, GetLatestSnapshot()) : 0;
 	create_state(plan);
 	Oid key_index = find_key_index(plan);
 	ensure_touch_index(plan);
@@ -746,10 +865,20 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	}
 	/* The first content is not a change: positions begin after it. */
 	else if (!filled)
-		rows = rebuild(runtime_of(view), Publish::kNo);
+		rows = rebuild(runtime_of(view), Publish::kNo, GetLatestSnapshot());
 	mark_populated(view);
 	rebuild_dependents(view);
 	return rows;
+}
+
+bool
+needs_inner_relations(Oid view)
+{
+	List *inners = choose_inner_relations(view, owner_of(view));
+
+	if (inners != NIL)
+		(void) remove_inner_relations(view);
+	return inners != NIL;
 }
 
 void
@@ -784,8 +913,8 @@ refresh(Oid view)
 	foreach (lc, catalog::inner_relations(view))
 		(void) tables_of(runtime_of(lfirst_oid(lc))->plan, lock);
 	foreach (lc, catalog::inner_relations(view))
-		(void) rebuild(runtime_of(lfirst_oid(lc)), Publish::kNo);
-	int64 changed = rebuild(runtime_of(view), Publish::kYes);
+		(void) rebuild(runtime_of(lfirst_oid(lc)), Publish::kNo, GetLatestSnapshot());
+	int64 changed = rebuild(runtime_of(view), Publish::kYes, GetLatestSnapshot());
 	if (runtime_of(view)->info.mode == catalog::Mode::kDeferred)
 	{
 		decode::mark_for_rebuild(view);
@@ -802,15 +931,8 @@ base_altered(Oid base)
 
 	invalidate(base);
 	CommandCounterIncrement();
-	List *views = NIL;
-	foreach (lc, read_internal("base", 1, base, 2))
-	{
-		catalog::InnerRelation inner;
-		bool is_inner = catalog::find_inner_relation(lfirst_oid(lc), &inner);
-
-		views = list_append_unique_oid(views, is_inner ? inner.view : lfirst_oid(lc));
-	}
-	foreach (lc, views)
+	break_builds_of_base(base);
+	foreach (lc, readers_of(base))
 		query_altered(lfirst_oid(lc));
 }
 
@@ -819,7 +941,9 @@ query_altered(Oid view)
 {
 	catalog::LiveView info;
 	catalog::Listing wanted;
+	ListCell *lc;
 
+	break_build(view);
 	if (!catalog::find_live_view(view, &info) || !catalog::find_listing(view, &wanted))
 		return;
 	invalidate(view);
@@ -839,7 +963,9 @@ query_altered(Oid view)
 	ViewPlan *plan = analyze_as(owner_of(view), view);
 	List *tables = tables_of(plan, base_lock(info.mode));
 	create_state(plan);
+	bool other_key = follow_key(plan, &info);
 	ensure_touch_index(plan);
+	invalidate(view);
 	CommandCounterIncrement();
 	const ViewRuntime *runtime = runtime_of(view);
 	rebuild_key_index(runtime);
@@ -853,8 +979,11 @@ query_altered(Oid view)
 		decode::mark_for_rebuild(view);
 		return;
 	}
-	(void) rebuild(runtime_of(view), Publish::kYes);
-	rebuild_dependents(view);
+	(void) rebuild(runtime_of(view), Publish::kYes, GetLatestSnapshot());
+	if (!other_key)
+		rebuild_dependents(view);
+	foreach (lc, other_key ? readers_of(view) : NIL)
+		query_altered(lfirst_oid(lc));
 }
 
 void

@@ -12,6 +12,7 @@
 #include "maintain/content.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
+#include "maintain/record.hpp"
 #include "maintain/key_guard.hpp"
 #include "capture/statement.hpp"
 #include "feed/log.hpp"
@@ -186,6 +187,8 @@ recompute_alone(const ViewRuntime *view, ZSet *out)
 	recompute(view, out);
 }
 
+} // namespace
+
 void
 compute_delta(const ViewRuntime *view, List *deltas, ZSet *out)
 {
@@ -216,6 +219,9 @@ compute_delta(const ViewRuntime *view, List *deltas, ZSet *out)
 			elog(ERROR, "unknown strategy of materialized view %u", view->info.view);
 	}
 }
+
+namespace
+{
 
 /* False where the view reads none of the columns that the statement changed in its base table. */
 bool
@@ -365,7 +371,8 @@ run_batch(List *changes)
 			begun = true;
 		}
 
-		bool is_input = views_of_base(view->info.view) != NIL;
+		bool is_input = views_of_base(view->info.view) != NIL ||
+						recordings_of_base(view->info.view) != NIL;
 		MemoryContextSwitchTo(working);
 		Delta *delta = maintain_view(view, deltas, is_input ? context : working);
 		MemoryContextSwitchTo(context);
@@ -375,6 +382,7 @@ run_batch(List *changes)
 			capture::end_zset(delta->set);
 		MemoryContextReset(working);
 	}
+	record_changes(relids, changes, view_deltas);
 	foreach (lc, view_deltas)
 		capture::end_zset(((Delta *) lfirst(lc))->set);
 	if (begun)

@@ -19,6 +19,8 @@ namespace tw::maintain
  */
 void run_batch(List *changes);
 
+/* Adds the view's delta, given those of its inputs (List of capture::Delta), under the active snapshot. */
+void compute_delta(const ViewRuntime *view, List *deltas, capture::ZSet *out);
 /*
  * Deltas (List of capture::Delta) of the view's inputs: from the captured
  * changes, and from those live views it reads that were done before. NIL: none

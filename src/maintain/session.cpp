@@ -9,7 +9,6 @@
  * it is next asked for, and goes at the end of the transaction.
  */
 #include "maintain/session.hpp"
-#include "analyze/determinism.hpp"
 #include "maintain/environment.hpp"
 #include "catalog/inner_relation.hpp"
 #include "capture/statement.hpp"
@@ -24,7 +23,8 @@ struct BaseEntry
 {
 	Oid relid; /* hash key */
 	bool valid;
-	List *views; /* in CacheMemoryContext */
+	List *views;      /* in CacheMemoryContext */
+	List *recordings; /* Recording, the same */
 };
 
 struct RuntimeEntry
@@ -131,6 +131,68 @@ read_views_of_base(Oid relid)
 	return views;
 }
 
+List *
+read_recordings(AttrNumber column, const char *index, Oid oid)
+{
+	Oid table = catalog::internal_relation("recording");
+	List *found = NIL;
+
+	if (!OidIsValid(table))
+		return NIL;
+
+	Relation rel = table_open(table, AccessShareLock);
+	ScanKeyData key;
+	HeapTuple tup;
+
+	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
+	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation(index), true, nullptr, 1,
+										  &key);
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		Recording *recording = (Recording *) palloc(sizeof(Recording));
+		TupleDesc desc = RelationGetDescr(rel);
+		bool isnull;
+
+		recording->base = DatumGetObjectId(heap_getattr(tup, 1, desc, &isnull));
+		recording->view = DatumGetObjectId(heap_getattr(tup, 2, desc, &isnull));
+		recording->changes = DatumGetObjectId(heap_getattr(tup, 3, desc, &isnull));
+		recording->alone = DatumGetBool(heap_getattr(tup, 4, desc, &isnull));
+		recording->broken = DatumGetBool(heap_getattr(tup, 5, desc, &isnull));
+		found = lappend(found, recording);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/* The inputs of all views being built among whose tables the relation is. */
+List *
+read_reached_recordings(Oid relid)
+{
+	List *reached = NIL;
+	ListCell *lc;
+
+	foreach (lc, read_recordings(1, "recording_pkey", relid))
+		reached = list_concat(reached, recordings_of_view(((Recording *) lfirst(lc))->view));
+	return reached;
+}
+
+List *
+copy_recordings(List *recordings)
+{
+	List *copy = NIL;
+	ListCell *lc;
+
+	foreach (lc, recordings)
+	{
+		Recording *own = (Recording *) palloc(sizeof(Recording));
+
+		*own = *(Recording *) lfirst(lc);
+		copy = lappend(copy, own);
+	}
+	return copy;
+}
+
 Oid
 read_state_table(Oid view, int32 number)
 {
@@ -214,6 +276,8 @@ add_distinct_operators(ViewRuntime *runtime)
 	}
 }
 
+} // namespace
+
 ViewRuntime *
 build_runtime(const catalog::LiveView *info)
 {
@@ -238,10 +302,9 @@ build_runtime(const catalog::LiveView *info)
 		runtime->log = feed::make_log_cache(info->log, plan->context, &runtime->stale);
 	if (plan->input)
 		runtime->input = exec::make_stream(plan->input, plan->context, &runtime->stale);
-	Query *whole = (Query *) copyObject(plan->query);
-	if (plan->strategy == analyze::Strategy::kAggregate)
-		analyze::use_exact_floats(whole);
-	runtime->whole = exec::make_cached_query(whole, plan->context, &runtime->stale);
+	runtime->whole = exec::make_cached_query((Query *) copyObject(plan->query), plan->context,
+											 &runtime->stale);
+	runtime->ties = make_tie_queries(plan, plan->context, &runtime->stale);
 	if (plan->strategy == analyze::Strategy::kAggregate)
 	{
 		runtime->state = read_state_table(info->view, 0);
@@ -268,8 +331,6 @@ build_runtime(const catalog::LiveView *info)
 	table_close(rel, NoLock);
 	return runtime;
 }
-
-} // namespace
 
 ViewRuntime *
 get_runtime(Oid view)
@@ -302,8 +363,11 @@ get_runtime(Oid view)
 	return runtime;
 }
 
-List *
-views_of_base(Oid relid)
+namespace
+{
+
+BaseEntry *
+get_base(Oid relid)
 {
 	if (!bases)
 		bases = make_cache("tailwater base tables", sizeof(BaseEntry));
@@ -314,17 +378,47 @@ views_of_base(Oid relid)
 	{
 		entry->valid = false;
 		entry->views = NIL;
+		entry->recordings = NIL;
 	}
 	if (entry->valid)
-		return entry->views;
+		return entry;
 
 	List *views = read_views_of_base(relid);
+	List *recordings = read_reached_recordings(relid);
 	MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
 	list_free(entry->views);
+	list_free_deep(entry->recordings);
 	entry->views = list_copy(views);
+	entry->recordings = copy_recordings(recordings);
 	entry->valid = true;
 	MemoryContextSwitchTo(old);
-	return entry->views;
+	return entry;
+}
+
+} // namespace
+
+List *
+views_of_base(Oid relid)
+{
+	return get_base(relid)->views;
+}
+
+List *
+recordings_of_base(Oid relid)
+{
+	return get_base(relid)->recordings;
+}
+
+List *
+recordings_of_view(Oid view)
+{
+	List *inputs = NIL;
+	ListCell *lc;
+
+	foreach (lc, read_recordings(2, "recording_view", view))
+		if (OidIsValid(((Recording *) lfirst(lc))->changes))
+			inputs = lappend(inputs, lfirst(lc));
+	return inputs;
 }
 
 uint64

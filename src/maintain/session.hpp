@@ -16,6 +16,23 @@
 namespace tw::maintain
 {
 
+/*
+ * The rows of a LIMIT over an inner relation, without and with those that tie with
+ * the last one: at its beginning, where it has an OFFSET, and at its end.
+ */
+struct TieQueries
+{
+	int n;
+	exec::CachedQuery *first[2];
+	exec::CachedQuery *with_ties[2];
+};
+
+TieQueries make_tie_queries(const analyze::ViewPlan *plan, MemoryContext context,
+							const bool *stale);
+
+/* True if the query as it was written may choose other rows that tie. */
+bool has_ties(const TieQueries *ties);
+
 /* A live view made ready to be maintained in this session. */
 struct ViewRuntime
 {
@@ -26,6 +43,7 @@ struct ViewRuntime
 	analyze::ViewPlan *plan;
 	exec::Stream *input;                 /* of plan->input */
 	exec::CachedQuery *whole;            /* the whole query */
+	TieQueries ties;                     /* where rows may tie at a limit */
 	state::AggregateOperator *aggregate; /* kAggregate */
 	state::RecursionOperator *recursion; /* kRecursive */
 	exec::KeyedOperator *keyed;          /* kKeyed, or of the keyed input of groups */
@@ -39,8 +57,27 @@ struct ViewRuntime
 /* The runtime of an attached view; null where it is not attached. Valid until the transaction ends. */
 ViewRuntime *get_runtime(Oid view);
 
+/* A runtime of a view that is not attached yet; delete plan->context when done with it. */
+ViewRuntime *build_runtime(const catalog::LiveView *info);
+
 /* OIDs of the attached views that read the relation, directly or as a partition or child. */
 List *views_of_base(Oid relid);
+
+/* An input of a view that is being built, and the table in which its changes are recorded. */
+struct Recording
+{
+	Oid view;
+	Oid base;
+	Oid changes;
+	bool alone;  /* without partitions and children */
+	bool broken; /* altered meanwhile: its changes are not recorded any more */
+};
+
+/* Inputs (List of Recording) of views being built that a change of the relation reaches. Usually NIL. */
+List *recordings_of_base(Oid relid);
+
+/* Inputs of a view that is being built. */
+List *recordings_of_view(Oid view);
 
 /* Grows whenever what is remembered about views or base tables may have changed. */
 uint64 knowledge_version();

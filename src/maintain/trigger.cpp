@@ -95,7 +95,7 @@ written_tables(TriggerData *trigger)
 }
 
 void
-before_statement(TriggerData *trigger)
+guard_tables_of(TriggerData *trigger)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "tailwater guards",
 												  ALLOCSET_SMALL_SIZES);
@@ -104,7 +104,23 @@ before_statement(TriggerData *trigger)
 	guard_views(written_tables(trigger));
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+void
+before_statement(TriggerData *trigger)
+{
+	guard_tables_of(trigger);
 	capture::enter_statement();
+}
+
+void
+run_pending()
+{
+	List *changes = capture::take_changes();
+
+	run_batch(changes);
+	capture::end_changes(changes);
+	MemoryContextReset(capture::batch_context());
 }
 
 void
@@ -118,10 +134,20 @@ after_statement(TriggerData *trigger)
 	if (!run_now)
 		return;
 
-	List *changes = capture::take_changes();
-	run_batch(changes);
-	capture::end_changes(changes);
-	MemoryContextReset(capture::batch_context());
+	run_pending();
+}
+
+/* A row that a subscription's worker applied: no statement, but a batch. */
+void
+after_row(TriggerData *trigger)
+{
+	if (!IsLogicalWorker() || !capture::is_outside_statement())
+		return;
+	guard_tables_of(trigger);
+	capture::enter_statement();
+	capture::add_row_change(trigger);
+	capture::leave_statement();
+	run_pending();
 }
 
 /* A writable CTE writes several tables, whose BEFORE triggers fire one after the other: too late. */
@@ -204,10 +230,12 @@ tailwater_capture(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				errmsg("tailwater_internal.capture() can only be called as a statement trigger"));
-	if (TRIGGER_FIRED_BEFORE(trigger->tg_event))
+				errmsg("tailwater_internal.capture() can only be called as a trigger"));
+	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		tw::maintain::after_row(trigger);
+	else if (TRIGGER_FIRED_BEFORE(trigger->tg_event))
 		tw::maintain::before_statement(trigger);
 	else
 		tw::maintain::after_statement(trigger);

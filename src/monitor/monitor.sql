@@ -14,6 +14,19 @@ CREATE FUNCTION tailwater.verify(view regclass) RETURNS bigint
 COMMENT ON FUNCTION tailwater.verify(regclass) IS
 	'recomputes the query of a live view in one snapshot and returns how many rows differ, which is always 0; needs SELECT on the view';
 
+CREATE VIEW tailwater.progress AS
+SELECT b.view, b.phase, b.rows_computed, b.changes_applied, b.changes_to_apply, b.blocked_by, b.builder, b.pid, b.started_at
+FROM tailwater_internal.builds() b;
+GRANT SELECT ON tailwater.progress TO PUBLIC;
+COMMENT ON VIEW tailwater.progress IS 'one row per materialized view whose first content is being computed while its base tables are written';
+COMMENT ON COLUMN tailwater.progress.phase IS 'starting, waiting to record changes, computing, catching up, waiting to switch, cleaning up';
+COMMENT ON COLUMN tailwater.progress.rows_computed IS 'rows of the content, or of what is grouped for it, that were computed so far';
+COMMENT ON COLUMN tailwater.progress.changes_applied IS 'rows changed by writers meanwhile that are in the view';
+COMMENT ON COLUMN tailwater.progress.changes_to_apply IS 'such rows in the round that is under way';
+COMMENT ON COLUMN tailwater.progress.blocked_by IS 'process that is waited for because it holds a lock on a base table';
+COMMENT ON COLUMN tailwater.progress.builder IS 'process that computes';
+COMMENT ON COLUMN tailwater.progress.pid IS 'process that asked for it and waits';
+
 CREATE VIEW tailwater.views AS
 SELECT v.view,
 	pg_catalog.pg_get_userbyid(c.relowner) AS owner,

@@ -36,16 +36,30 @@ proc_number()
 #endif
 }
 
+/* PID of a virtual transaction's backend; 0: it has ended, or is prepared. */
+inline int
+pid_of(VirtualTransactionId id)
+{
+#if PG_VERSION_NUM >= 170000
+	PGPROC *proc = ProcNumberGetProc(id.procNumber);
+#else
+	PGPROC *proc = BackendIdGetProc(id.backendId);
+#endif
+	return proc ? proc->pid : 0;
+}
+
 #if PG_VERSION_NUM >= 150000
 inline shmem_request_hook_type previous_shmem_request_hook = nullptr;
-inline void (*shmem_request)() = nullptr;
+inline void (*shmem_requests[4])() = {};
 
 inline void
-run_shmem_request()
+run_shmem_requests()
 {
 	if (previous_shmem_request_hook)
 		previous_shmem_request_hook();
-	shmem_request();
+	for (auto request : shmem_requests)
+		if (request)
+			request();
 }
 #endif
 
@@ -54,9 +68,15 @@ inline void
 on_shmem_request(void (*request)())
 {
 #if PG_VERSION_NUM >= 150000
-	shmem_request = request;
+	int n = 0;
+
+	while (shmem_requests[n])
+		n++;
+	shmem_requests[n] = request;
+	if (n > 0)
+		return;
 	previous_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = run_shmem_request;
+	shmem_request_hook = run_shmem_requests;
 #else
 	request();
 #endif
@@ -312,13 +332,13 @@ rebuild_index(Oid index, char persistence)
 #endif
 }
 
-/* CREATE TRIGGER of an internal trigger that also fires in replica sessions. */
+/* CREATE TRIGGER of an internal trigger that fires always, or in replica sessions only (TRIGGER_FIRES_...). */
 inline void
-create_always_trigger(CreateTrigStmt *stmt, Oid table, Oid function)
+create_internal_trigger(CreateTrigStmt *stmt, Oid table, Oid function, char fires_when)
 {
 #if PG_VERSION_NUM >= 150000
 	(void) CreateTriggerFiringOn(stmt, nullptr, table, InvalidOid, InvalidOid, InvalidOid, function,
-								 InvalidOid, nullptr, true, false, TRIGGER_FIRES_ALWAYS);
+								 InvalidOid, nullptr, true, false, fires_when);
 #else
 	ObjectAddress trigger = CreateTrigger(stmt, nullptr, table, InvalidOid, InvalidOid, InvalidOid,
 										  function, InvalidOid, nullptr, true, false);
@@ -330,7 +350,7 @@ create_always_trigger(CreateTrigStmt *stmt, Oid table, Oid function)
 				ObjectIdGetDatum(trigger.objectId));
 	SysScanDesc scan = systable_beginscan(rel, TriggerOidIndexId, true, nullptr, 1, &key);
 	HeapTuple tup = heap_copytuple(systable_getnext(scan));
-	((Form_pg_trigger) GETSTRUCT(tup))->tgenabled = TRIGGER_FIRES_ALWAYS;
+	((Form_pg_trigger) GETSTRUCT(tup))->tgenabled = fires_when;
 	CatalogTupleUpdate(rel, &tup->t_self, tup);
 	systable_endscan(scan);
 	table_close(rel, RowExclusiveLock);

@@ -1,0 +1,90 @@
+# What happens to live views in the life of a cluster: prepared transactions, crashes with unlogged tables, copies of a
+# database, roles that are nobody special, DDL of the extension.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use Test::More;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use FeedTest;
+
+my $node = new_node('life');
+sub value { my ($sql, $db) = @_; return $node->safe_psql($db // 'postgres', $sql); }
+sub wrong { my ($db) = @_; return value('SELECT view FROM tailwater.views WHERE attached AND tailwater.verify(view) <> 0', $db); }
+
+value(<<'SQL');
+CREATE TABLE item (id int PRIMARY KEY, kind text, price int);
+INSERT INTO item SELECT i, 'k' || i % 3, i FROM generate_series(1, 50) i;
+CREATE UNLOGGED TABLE fast (id int PRIMARY KEY, kind text);
+INSERT INTO fast SELECT i, 'k' || i % 3 FROM generate_series(1, 50) i;
+CREATE MATERIALIZED VIEW groups WITH (tailwater.maintain = immediate) AS SELECT kind, count(*) AS n, sum(price) AS s FROM item GROUP BY kind;
+CREATE MATERIALIZED VIEW rows WITH (tailwater.maintain = immediate) AS SELECT id, price FROM item WHERE price > 3;
+CREATE MATERIALIZED VIEW of_fast WITH (tailwater.maintain = immediate) AS SELECT kind, count(*) AS n FROM fast GROUP BY kind;
+CREATE MATERIALIZED VIEW mixed WITH (tailwater.maintain = immediate) AS SELECT i.id, f.kind FROM item i JOIN fast f USING (id);
+CREATE MATERIALIZED VIEW above WITH (tailwater.maintain = immediate) AS SELECT n, count(*) AS c FROM groups GROUP BY n;
+SQL
+
+# prepared transactions
+value("BEGIN; UPDATE item SET price = price + 1; INSERT INTO item VALUES (100, 'new', 1); PREPARE TRANSACTION 'one'");
+is(wrong(), '', 'prepared: what is seen is right');
+$node->restart;
+is(wrong(), '', 'prepared: after a restart');
+value("COMMIT PREPARED 'one'");
+is(wrong(), '', 'COMMIT PREPARED');
+value("BEGIN; DELETE FROM item WHERE id < 10; PREPARE TRANSACTION 'two'");
+value("ROLLBACK PREPARED 'two'");
+is(wrong(), '', 'ROLLBACK PREPARED');
+is(value("SELECT n FROM groups WHERE kind = 'new'"), '1', 'the view has what was prepared');
+
+# a crash empties unlogged tables
+$node->stop('immediate');
+$node->start;
+is(value('SELECT count(*) FROM fast'), '0', 'the unlogged table is empty after a crash');
+foreach (1 .. 100) { last if wrong() eq ''; Time::HiRes::usleep(100_000); }
+is(wrong(), '', 'and so are views over it');
+value("INSERT INTO fast VALUES (1, 'k1'), (2, 'k2'); UPDATE item SET price = price + 1 WHERE id = 1");
+is(wrong(), '', 'they go on');
+is(value('SELECT sum(n) FROM of_fast'), '2', 'with what came since');
+
+# a copy of a database
+$node->safe_psql('template1', 'CREATE DATABASE copy TEMPLATE postgres');
+value("INSERT INTO item VALUES (200, 'copy', 1); UPDATE item SET price = 0 WHERE id = 5; DELETE FROM fast WHERE id = 1", 'copy');
+is(wrong('copy'), '', 'a copy of a database is live');
+is(value("SELECT n FROM groups WHERE kind = 'copy'", 'copy'), '1', 'it follows its own rows');
+is(value("SELECT count(*) FROM groups WHERE kind = 'copy'"), '0', 'and the original does not');
+is(wrong(), '', 'the original is right');
+
+# roles that are nobody special
+value(<<'SQL', 'copy');
+CREATE ROLE owner LOGIN;
+CREATE SCHEMA own AUTHORIZATION owner;
+SET ROLE owner;
+CREATE TABLE own.t (id int PRIMARY KEY, x int);
+CREATE MATERIALIZED VIEW own.v WITH (tailwater.maintain = immediate) AS SELECT x, count(*) AS n FROM own.t GROUP BY x;
+INSERT INTO own.t VALUES (1, 1), (2, 1);
+CREATE MATERIALIZED VIEW own.w AS SELECT id FROM own.t;
+SELECT tailwater.maintain('own.w', 'immediate');
+ALTER TABLE own.t ADD COLUMN y int;
+UPDATE own.t SET x = 2 WHERE id = 1;
+ALTER MATERIALIZED VIEW own.v SET (tailwater.feed = off);
+REFRESH MATERIALIZED VIEW own.v;
+SELECT tailwater.release('own.w');
+SQL
+is(value('SELECT sum(tailwater.verify(view)) FROM tailwater.views', 'copy'), '0', 'an owner needs no rights beyond its own');
+my ($code, undef, $error) = $node->psql('copy', 'SET ROLE owner; SELECT tailwater.maintain(\'groups\', \'immediate\')');
+like($error, qr/must be owner/, 'but may not touch views of others');
+
+# the extension goes
+value('DROP EXTENSION tailwater CASCADE', 'copy');
+is(value("SELECT count(*) FROM pg_trigger WHERE tgname ~ 'tailwater'", 'copy'), '0', 'no triggers are left');
+is(value("SELECT count(*) FROM pg_namespace WHERE nspname ~ 'tailwater'", 'copy'), '0', 'no schemas');
+value("INSERT INTO item VALUES (300, 'last', 1); REFRESH MATERIALIZED VIEW groups", 'copy');
+is(value("SELECT n FROM groups WHERE kind = 'last'", 'copy'), '1', 'the views are ordinary ones');
+value('CREATE EXTENSION tailwater; SELECT tailwater.maintain(\'groups\', \'immediate\')', 'copy');
+value("INSERT INTO item VALUES (301, 'last', 1)", 'copy');
+is(value("SELECT n FROM groups WHERE kind = 'last'", 'copy'), '2', 'and can be made live again');
+is(wrong('copy'), '', 'right');
+
+$node->stop;
+done_testing();

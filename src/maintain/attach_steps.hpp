@@ -1,0 +1,59 @@
+/*
+ * attach_steps.hpp - what attaching a view consists of, for attach() and for build().
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "maintain/batch.hpp"
+
+namespace tw::maintain
+{
+
+/* Rows of the extension's own tables, written without a look at permissions. */
+void insert_internal(const char *table, Datum *values, bool *nulls);
+void delete_internal(const char *table, AttrNumber column, Oid oid);
+
+/* OIDs in a column of the rows whose column `where` holds the OID; of all rows where that is invalid. */
+List *read_internal(const char *table, AttrNumber where, Oid oid, AttrNumber column);
+
+/* The tables whose changes reach the view; locks them. */
+List *tables_of(const analyze::ViewPlan *plan, LOCKMODE lock);
+
+/* The tables and, where they are live views, those which these read in turn. */
+List *with_tables_below(List *tables);
+
+/* From now on changes of the tables are captured: by triggers, or in the write-ahead log. */
+void capture_changes(List *tables, catalog::Mode mode);
+void drop_unused_triggers(List *tables);
+
+/* True if parts of the view's query are kept in relations of their own. */
+bool needs_inner_relations(Oid view);
+
+/* Removes the state and the bases of a view or inner relation; returns the bases. */
+List *remove_parts(Oid view);
+
+/* An index by which rows of the view are found: one that is there, or a new one. */
+Oid find_key_index(const analyze::ViewPlan *plan);
+void ensure_touch_index(const analyze::ViewPlan *plan);
+void create_state(const analyze::ViewPlan *plan);
+
+/* Computes the content of a view that has none, and no index yet. Returns the number of rows. */
+int64 fill(const analyze::ViewPlan *plan, Snapshot snapshot);
+
+/* Brings content and state in line with the query. Returns how many rows changed. */
+int64 rebuild(const ViewRuntime *view, Publish publish, Snapshot snapshot);
+
+/* Views that read this one follow what changed in it beyond their sight. */
+void rebuild_dependents(Oid view);
+
+/* Deferred views that read this one are computed again. */
+void rebuild_deferred_readers(Oid view);
+
+void record_bases(Oid view, List *tables);
+void record_attachment(const analyze::ViewPlan *plan, catalog::Mode mode, Oid log, Oid key_index);
+void mark_populated(Oid view);
+
+/* Tells of a view that is recomputed at each change. */
+void announce(const analyze::ViewPlan *plan);
+
+} // namespace tw::maintain
