@@ -20,7 +20,7 @@ CREATE MATERIALIZED VIEW others WITH (tailwater.maintain = immediate) AS
 		sum(i4 ORDER BY id) AS ordered, max(DISTINCT i4) AS dm FROM t GROUP BY g;
 CREATE MATERIALIZED VIEW extremes WITH (tailwater.maintain = immediate) AS
 	SELECT g, min(n) AS n, max(n) AS xn, min(span) AS span, max(words) AS words, min(at) AS at, max(cash) AS cash, min(f8) AS f8 FROM t GROUP BY g;
-SELECT v.view, e FROM tailwater.views v, tailwater.explain(v.view::regclass) e WHERE e LIKE 'delta%' ORDER BY v.view::text COLLATE "C";
+SELECT v.view, regexp_replace(e, '\d{4,}', 'N') AS e FROM tailwater.views v, tailwater.explain(v.view::regclass) e WHERE e LIKE 'delta%' ORDER BY v.view::text COLLATE "C", e COLLATE "C";
 
 INSERT INTO t SELECT i, i % 3, i / 4.0, i / 8.0, i % 5, i, i * i, i * 100000000000, i / 8.0, i * interval '1 mon 3 days 4:00', i::money, ARRAY[i::text, 'x'], '12:00+00'::timetz + i * interval '1 min'
 	FROM generate_series(1, 30) i;
@@ -108,8 +108,6 @@ CREATE MATERIALIZED VIEW largest WITH (tailwater.maintain = immediate) AS
 	SELECT max(s), sum(s) AS total, count(*) AS n FROM (SELECT a, sum(f) AS s FROM m GROUP BY a) x;
 SELECT * FROM tailwater.explain('largest') e WHERE e LIKE 'delta%';
 -- but not what depends on the order of rows
-CREATE MATERIALIZED VIEW lists WITH (tailwater.maintain = immediate) AS
-	SELECT s, count(*) AS n FROM (SELECT a, string_agg(id::text, ',') AS s FROM m GROUP BY a) x GROUP BY s;
 CREATE MATERIALIZED VIEW sorted_lists WITH (tailwater.maintain = immediate) AS
 	SELECT s, count(*) AS n FROM (SELECT a, string_agg(id::text, ',' ORDER BY id::text, ',') AS s FROM m GROUP BY a) x GROUP BY s;
 CREATE MATERIALIZED VIEW any_first WITH (tailwater.maintain = immediate) AS
@@ -118,7 +116,7 @@ CREATE MATERIALIZED VIEW numbered WITH (tailwater.maintain = immediate) AS
 	SELECT r, count(*) AS n FROM (SELECT row_number() OVER (PARTITION BY a ORDER BY f) AS r FROM m) x GROUP BY r;
 CREATE MATERIALIZED VIEW numbered_by_key WITH (tailwater.maintain = immediate) AS
 	SELECT r, sum(id) AS n FROM (SELECT id, row_number() OVER (PARTITION BY a ORDER BY f, id) AS r FROM m) x GROUP BY r;
-SELECT v.view, e FROM tailwater.views v, tailwater.explain(v.view::regclass) e WHERE e LIKE 'delta%' ORDER BY v.view::text COLLATE "C";
+SELECT v.view, regexp_replace(e, '\d{4,}', 'N') AS e FROM tailwater.views v, tailwater.explain(v.view::regclass) e WHERE e LIKE 'delta%' ORDER BY v.view::text COLLATE "C", e COLLATE "C";
 INSERT INTO m SELECT i, i % 4, i / 10.0 FROM generate_series(1, 40) i;
 SELECT v.view, tailwater.verify(v.view::regclass) FROM tailwater.views v ORDER BY v.view::text COLLATE "C";
 UPDATE m SET f = f * 1.1 WHERE id % 3 = 0;
@@ -128,3 +126,17 @@ SELECT v.view, tailwater.verify(v.view::regclass) FROM tailwater.views v ORDER B
 DELETE FROM m WHERE id >= 50;
 SELECT v.view, tailwater.verify(v.view::regclass) FROM tailwater.views v ORDER BY v.view::text COLLATE "C";
 DROP TABLE m CASCADE;
+
+-- and where views are evaluated again: another order of rows changes nothing
+CREATE TABLE o (id int PRIMARY KEY, g int, f float8, unused int);
+CREATE MATERIALIZED VIEW listed WITH (tailwater.maintain = immediate) AS SELECT g, sum(f) AS s, string_agg(id::text, ',' ORDER BY id) AS ids FROM o GROUP BY g;
+CREATE MATERIALIZED VIEW windowed WITH (tailwater.maintain = immediate) AS SELECT id, g, avg(f) OVER (PARTITION BY g) AS a, sum(f) OVER (PARTITION BY g ORDER BY id) AS running FROM o;
+CREATE MATERIALIZED VIEW called WITH (tailwater.maintain = immediate) AS SELECT g, tailwater.exact_sum(f) AS s FROM o GROUP BY g;
+SELECT v.view, regexp_replace(e, '\d{4,}', 'N') AS e FROM tailwater.views v, tailwater.explain(v.view::regclass) e WHERE e LIKE 'delta%' ORDER BY v.view::text COLLATE "C", e COLLATE "C";
+INSERT INTO o SELECT i, i % 2, 0.1 * i, 0 FROM generate_series(1, 20) i;
+UPDATE o SET unused = 1 WHERE id < 15;
+UPDATE o SET unused = 2 WHERE id % 3 = 0;
+SELECT v.view, tailwater.verify(v.view::regclass) FROM tailwater.views v ORDER BY v.view::text COLLATE "C";
+SELECT g, s, s = (SELECT tailwater.exact_sum(f) FROM o WHERE o.g = listed.g) AS same FROM listed ORDER BY g;
+SELECT count(*) FROM windowed JOIN (SELECT id, sum(f) OVER (PARTITION BY g ORDER BY id) AS running FROM o) q USING (id, running);
+DROP TABLE o CASCADE;

@@ -40,3 +40,24 @@ MERGE INTO parted AS p USING (VALUES (6), (7)) AS s (i) ON id = i
 	WHEN MATCHED AND i = 6 THEN DELETE WHEN MATCHED THEN UPDATE SET id = p.id + 100;
 TABLE total;
 SELECT * FROM wrong_views();
+
+-- a table with and without its children in one query: recomputed, whatever else could be done with it
+CREATE TABLE up (k int, n int, label text);
+CREATE TABLE down (own int) INHERITS (up);
+CREATE TABLE other (k int, p int);
+INSERT INTO up VALUES (1, 1, 'a'), (2, 2, 'b'), (3, NULL, 'c');
+INSERT INTO down VALUES (1, 5, 'd', 0), (4, 1, 'e', 0);
+INSERT INTO other VALUES (1, 5), (5, 1);
+CREATE MATERIALIZED VIEW mixed WITH (tailwater.maintain = immediate) AS
+	(SELECT DISTINCT n AS x FROM up WHERE n IS NOT NULL)
+	EXCEPT ((SELECT b.x FROM (SELECT DISTINCT k AS x, n AS y, label AS z FROM ONLY up WHERE label <> 'b') AS a
+			JOIN (SELECT n + 1 AS x, avg(k) AS y, min(n) AS z FROM up WHERE n > (SELECT count(n) FROM ONLY up AS i WHERE i.k = up.n)
+				GROUP BY n + 1 HAVING count(*) < (SELECT count(*) / 3 FROM up)) AS b ON a.y = b.z)
+		INTERSECT ALL (SELECT c.p FROM other AS c JOIN other AS d ON c.k = d.p));
+CREATE MATERIALIZED VIEW mixed_groups WITH (tailwater.maintain = immediate) AS
+	SELECT u.n, count(*) FROM up AS u LEFT JOIN ONLY up AS o ON o.k = u.n GROUP BY u.n;
+INSERT INTO other VALUES (2, 2);
+INSERT INTO down VALUES (7, 7, 'f', 0);
+UPDATE up SET n = n + 1;
+DELETE FROM ONLY up WHERE k = 2;
+SELECT * FROM wrong_views();

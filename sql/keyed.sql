@@ -21,6 +21,9 @@ CREATE MATERIALIZED VIEW grouped_subquery WITH (tailwater.maintain = immediate) 
 -- min and max over a table joined with itself
 CREATE MATERIALIZED VIEW self_extremes WITH (tailwater.maintain = immediate) AS
 	SELECT a.k, min(b.id), max(b.id) FROM t a JOIN t b ON a.k = b.k GROUP BY a.k;
+-- bits over a join whose tables change together
+CREATE MATERIALIZED VIEW joined_bits WITH (tailwater.maintain = immediate) AS
+	SELECT t.id IS NULL AS g, bit_and(t.k), bit_or(t.k) FROM u JOIN t ON t.k = u.k GROUP BY t.id IS NULL;
 -- grouped by a key and what follows from it: the key is enough
 CREATE MATERIALIZED VIEW follows WITH (tailwater.maintain = immediate) AS
 	SELECT t.id, t.c, count(u.id) AS n FROM t LEFT JOIN u ON u.k = t.k GROUP BY t.id, t.c;
@@ -38,6 +41,14 @@ INSERT INTO t SELECT i, i % 7, 't' || i, '2024-01-01'::timestamptz + i * interva
 SELECT * FROM wrong_views();
 WITH gone AS (DELETE FROM t WHERE id % 3 = 0 RETURNING k) UPDATE u SET k = k + 1 WHERE k IN (SELECT k FROM gone);
 SELECT * FROM wrong_views();
+BEGIN;
+DELETE FROM t;
+DELETE FROM u;
+INSERT INTO t VALUES (1, 8), (2, 7);
+INSERT INTO u VALUES (1, 8), (2, 6);
+WITH other AS (UPDATE u SET k = 7 WHERE k = 6) UPDATE t SET k = 5 WHERE k = 7;
+SELECT * FROM wrong_views();
+ROLLBACK;
 UPDATE t SET k = NULL WHERE id > 110;
 SELECT * FROM wrong_views();
 TRUNCATE t;

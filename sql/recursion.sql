@@ -59,6 +59,10 @@ CREATE MATERIALIZED VIEW named WITH (tailwater.maintain = immediate) AS
 	WITH RECURSIVE r (n) AS (SELECT n FROM root UNION SELECT e.b FROM r JOIN edge e ON e.a = r.n),
 		p AS (SELECT n FROM r WHERE n < 5), q (n) AS (SELECT n + 1 FROM p UNION SELECT e.a FROM q JOIN edge e ON e.b = q.n JOIN r ON r.n = e.a)
 	SELECT q.n, node.name, s.n AS other FROM q JOIN r AS s ON s.n < q.n LEFT JOIN node ON node.id = q.n;
+-- an arm that groups, and a step that joins groups and asks for existence
+CREATE MATERIALIZED VIEW from_groups WITH (tailwater.maintain = immediate) AS
+	WITH RECURSIVE r (n, depth) AS (SELECT min(b), 0 FROM edge GROUP BY a UNION SELECT DISTINCT g.top, r.depth + 1 FROM r JOIN (SELECT a, max(b) AS top FROM edge GROUP BY a) g ON g.a = r.n
+		WHERE r.depth < 5 AND EXISTS (SELECT FROM edge e WHERE e.b = g.top AND e.a > 0)) SELECT n, depth FROM r WHERE n IS NOT NULL;
 CREATE MATERIALIZED VIEW above WITH (tailwater.maintain = immediate) AS
 	SELECT c.id, (WITH RECURSIVE r (id, parent, name) AS (SELECT c.id, c.parent, c.name UNION ALL SELECT p.id, p.parent, p.name FROM r JOIN node p ON p.id = r.parent)
 		SELECT string_agg(name, '/' ORDER BY id) FROM r) AS names FROM node c WHERE c.id < 3;

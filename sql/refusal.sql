@@ -81,7 +81,7 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid = 't'::regclass;
 CREATE MATERIALIZED VIEW zoned WITH (tailwater.maintain = immediate) AS SELECT id, at::date AS d, to_char(at, 'YYYY-MM-DD HH24:MI TZ') AS c, at::text AS s FROM t;
 CREATE MATERIALIZED VIEW called WITH (tailwater.maintain = immediate) AS SELECT users_immutable(x) AS x, count(*) FROM t GROUP BY users_immutable(x);
 CREATE MATERIALIZED VIEW searched WITH (tailwater.maintain = immediate) AS SELECT id FROM t WHERE to_tsvector(name) @@ to_tsquery('wave');
-CREATE MATERIALIZED VIEW formatted WITH (tailwater.maintain = immediate) AS SELECT format('%s-%s', id, x) AS f, concat(name, at, x) AS c FROM t;
+CREATE MATERIALIZED VIEW formatted WITH (tailwater.maintain = immediate) AS SELECT format('%s-%s', id, x) AS f, concat(name, at, x) AS c, pg_typeof(x) AS type FROM t;
 CREATE TABLE printable (id int PRIMARY KEY, f float8, b bytea, p point, at timestamptz);
 CREATE MATERIALIZED VIEW printed WITH (tailwater.maintain = immediate) AS SELECT id, f::text AS f, b::text AS b, p::text AS p FROM printable;
 CREATE MATERIALIZED VIEW printed_xml WITH (tailwater.maintain = immediate) AS SELECT id, xmlforest(b, at)::text AS x FROM printable;

@@ -43,5 +43,5 @@ lint: ## checks what the compiler does not: folder regimes, then cppcheck
 fuzz: ready ## random views and statements against the oracle: make fuzz SEED=7 SECONDS=60
 	@tools/fuzz $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),60) $(FUZZ_OPTIONS)
 
-bench: ready ## quick comparison: no view, tailwater, triggers by hand
-	@bench/run $(BENCH_OPTIONS)
+bench: ready ## what writers pay: no view, live views, triggers by hand, REFRESH: make bench EXTENSION=pg_ivm
+	@bench/run --svg build/bench.svg $(foreach e,$(EXTENSION),--extension $(e)) $(BENCH_OPTIONS)

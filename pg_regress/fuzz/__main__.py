@@ -32,6 +32,7 @@ def arguments():
     parser.add_argument("--transactions", type=float, default=0.2)
     parser.add_argument("--risky", type=float, default=0.02, help="probability of expressions that may raise")
     parser.add_argument("--sessions", type=int, default=0, help="concurrent sessions instead of one")
+    parser.add_argument("--kill", action="store_true", help="cancel and terminate the concurrent sessions at random")
     parser.add_argument("--isolation", default="read committed", help="of the concurrent sessions")
     parser.add_argument("--shrink", type=float, default=60, help="seconds for making a failing case small")
     parser.add_argument("--keep-going", type=int, default=1, help="stop after so many failures")

@@ -3,7 +3,7 @@ import random
 
 from dml import Statement, Writer
 from query import Generator
-from schema import make_tables
+from schema import TYPE_DDL, make_tables
 from tree import render
 
 
@@ -30,7 +30,7 @@ def make_case(seed, options):
     rng = random.Random(seed)
     case = Case(seed)
     tables = make_tables(rng, options)
-    case.ddl = [t.ddl for t in tables]
+    case.ddl = [[d] for d in TYPE_DDL] + [t.ddl for t in tables]
     for t in tables:
         if rng.random() < 0.9:
             # rows that break a foreign key would take the others with them: one statement each
@@ -39,7 +39,15 @@ def make_case(seed, options):
                 case.initial += [Statement(t.insert(rng, 1, " ON CONFLICT DO NOTHING")) for _ in range(count)]
             else:
                 case.initial.append(Statement(t.insert(rng, count, " ON CONFLICT DO NOTHING")))
-    relations = [(t.name, [(c.name, c.type, c.safe) for c in t.columns + t.generated]) for t in tables]
+    case.initial += [Statement(late) for t in tables for late in t.late]
+    relations = []
+    for t in tables:
+        columns = [(c.name, c.type, c.safe) for c in t.columns + t.extra]
+        relations.append((t.name, columns))
+        if t.below and rng.random() < 0.5:
+            relations.append((rng.choice(t.below), columns))
+        if t.only and rng.random() < 0.5:
+            relations.append(("ONLY " + t.name, columns))
     for i in range(rng.randint(1, options.views)):
         generator = Generator(rng, relations, options.weights, options.risky)
         query = generator.query(1)
@@ -53,7 +61,7 @@ def make_case(seed, options):
 
 def create_view(view, mode):
     if mode == "plain":
-        return "CREATE MATERIALIZED VIEW %s AS %s" % (view.name, view.sql())
+        return "CREATE MATERIALIZED VIEW %s AS %s" % (view.name, view.sql(exact=True))
     return "CREATE MATERIALIZED VIEW %s WITH (tailwater.maintain = %s) AS %s" % (view.name, mode, view.sql())
 
 
@@ -76,7 +84,8 @@ def comparison(view, columns):
 def script(case, failure, mode):
     """A failing case as a script for psql."""
     lines = ["-- seed %d: %s" % (case.seed, failure.headline().replace("\n", "\n-- ")),
-             "-- psql -X -f this file, in an empty database", "CREATE EXTENSION IF NOT EXISTS tailwater;"]
+             "-- psql -X -f this file, in an empty database", "CREATE EXTENSION IF NOT EXISTS tailwater;",
+             "CREATE EXTENSION IF NOT EXISTS citext;"]
     for ddl in case.ddl:
         lines += [d + ";" for d in ddl]
     lines += [statement_script(s) for s in case.initial]

@@ -1,5 +1,5 @@
 """dml - random statements that change the tables, and transactions around them."""
-from schema import TYPES, literal, sql_type
+from schema import NO_EQUALITY, TYPES, literal, sql_type
 from tree import Many, Opt, render
 
 
@@ -40,9 +40,9 @@ class Writer:
             return "%sid BETWEEN %d AND %d" % (dot, low, low + rng.randint(0, 12))
         if rng.random() < 0.4:
             return "%sk %s %d" % (dot, rng.choice(["=", "<", ">"]), rng.randint(-1, 8))
-        if c.type == "json" or rng.random() < 0.2:
+        if c.type in NO_EQUALITY or rng.random() < 0.2:
             return "%s%s IS %sNULL" % (dot, c.name, rng.choice(["", "NOT "]))
-        return "%s%s %s %s" % (dot, c.name, rng.choice(["=", "<>", ">"]), literal(rng.choice(TYPES[c.type])))
+        return "%s%s %s %s::%s" % (dot, c.name, rng.choice(["=", "<>", ">"]), literal(rng.choice(TYPES[c.type])), sql_type(c.type))
 
     def where(self, table, probability=0.92, alias=""):
         if self.rng.random() > probability:
@@ -103,7 +103,7 @@ class Writer:
                           limit, " ON CONFLICT DO NOTHING"])
 
     def update(self, table):
-        return Statement(["UPDATE %s SET " % table.name, self.assignments(table), self.where(table)])
+        return Statement(["UPDATE %s SET " % table.target(self.rng), self.assignments(table), self.where(table)])
 
     def update_from(self, table):
         other = self.rng.choice(self.tables)
@@ -111,7 +111,7 @@ class Writer:
                           "AS s WHERE s.k = %s.k AND s.m < 9" % (table.name, other.name, table.name)])
 
     def delete(self, table):
-        return Statement(["DELETE FROM %s" % table.name, self.where(table)])
+        return Statement(["DELETE FROM %s" % table.target(self.rng), self.where(table)])
 
     def delete_using(self, table):
         other = self.rng.choice(self.tables)
@@ -124,10 +124,10 @@ class Writer:
     def merge(self, table):
         rng = self.rng
         other = rng.choice([t for t in self.tables if t.key] or [None])
-        if not table.key or other is None or table.parent:
+        if not table.key or other is None:
             return self.update(table)
         matched = ["WHEN MATCHED AND %s THEN DELETE" % self.condition(table, "m"),
-                   ["WHEN MATCHED THEN UPDATE SET ", self.assignments_but_key(table)]]
+                   ["WHEN MATCHED THEN UPDATE SET ", rng.choice([self.assignments_but_key(table), "id = m.id + 20"])]]
         clauses = [c for c in matched if rng.random() < 0.6]
         clauses.append("WHEN NOT MATCHED THEN INSERT VALUES (%s)" % self.select_for(table, other))
         return Statement(["MERGE INTO %s AS m USING (SELECT * FROM %s WHERE " % (table.name, other.name),
@@ -140,7 +140,7 @@ class Writer:
 
     def copy(self, table):
         lines = ["\t".join(copy_field(v) for v in table.row(self.rng)) for _ in range(self.rng.randint(1, 4))]
-        return Statement("COPY %s FROM stdin" % table.name, Many(lines, "\n"))
+        return Statement("COPY %s (%s) FROM stdin" % (table.name, ", ".join(c.name for c in table.columns)), Many(lines, "\n"))
 
     def writable_cte(self, table):
         rng = self.rng
@@ -196,13 +196,59 @@ class Writer:
         return Statement(change, steps=["BEGIN", "ALTER TABLE %s DETACH PARTITION %s" % (table.name, low), change,
                                         "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (MINVALUE) TO (15)"
                                         % (table.name, low), "COMMIT"])
+    def do_block(self, table):
+        """Work that an exception undoes, and work after it."""
+        rng = self.rng
+        other = rng.choice(self.tables)
+        undone = [render(self.plain(other).tree) for _ in range(rng.randint(1, 2))]
+        return Statement(["DO $do$ BEGIN ", render(self.plain(table).tree), "; BEGIN ", "; ".join(undone),
+                          rng.choice(["; PERFORM 1 / 0", ""]), "; EXCEPTION WHEN OTHERS THEN UPDATE ", table.name,
+                          " SET k = 1 WHERE k = 2; END; END $do$"])
+
+    def plain(self, table):
+        return self.rng.choice([self.insert, self.update, self.delete, self.upsert])(table)
+
+    def through_cursor(self, table):
+        """Changes through a cursor, row by row: which rows does not depend on their order."""
+        change = self.rng.choice(["DELETE FROM %s WHERE CURRENT OF c", "UPDATE %s SET k = k + 1 WHERE CURRENT OF c"])
+        return Statement(["DO $do$ DECLARE c CURSOR FOR SELECT k FROM %s FOR UPDATE; BEGIN FOR r IN c LOOP IF r.k = %d THEN "
+                          % (table.name, self.rng.randint(0, 7)), change % table.name, "; END IF; END LOOP; END $do$"])
+
+    def call(self, table):
+        if not table.writes:
+            return self.update(table)
+        other = self.rng.choice(self.tables)
+        return Statement(["SELECT %s(o.k) FROM %s AS o WHERE " % (table.writes, other.name), self.condition(other, "o")])
+
+    def swap(self, table):
+        if not table.key:
+            return self.update(table)
+        return Statement(["UPDATE %s SET id = 41 - id" % table.name, self.where(table)])
+
+    def refill(self, table):
+        """TRUNCATE and INSERT in one transaction."""
+        insert = table.insert(self.rng, 3, " ON CONFLICT DO NOTHING")
+        return Statement(insert, steps=["BEGIN", "TRUNCATE %s CASCADE" % table.name, insert, "COMMIT"])
+
+    def alter(self, table):
+        """DDL that leaves alone what a view can read."""
+        rng = self.rng
+        changes = ["ALTER TABLE {t} ADD COLUMN unused text DEFAULT 'u'", "ALTER TABLE {t} DROP COLUMN unused",
+                   "ALTER TABLE {t} ALTER COLUMN unused TYPE varchar", "ALTER TABLE {t} RENAME COLUMN unused TO spare",
+                   "ALTER TABLE {t} RENAME COLUMN spare TO unused", "CREATE INDEX ON {t} (k)", "ALTER TABLE {t} ALTER k SET DEFAULT 4"]
+        if table.below and not table.only:
+            changes += 3 * ["ALTER TABLE {t} DETACH PARTITION {t}_b", "ALTER TABLE {t} ATTACH PARTITION {t}_b FOR VALUES FROM (15) TO (30)"]
+        if table.only:
+            changes += 3 * ["ALTER TABLE {t}_c NO INHERIT {t}", "ALTER TABLE {t}_c INHERIT {t}"]
+        return Statement(rng.choice(changes).format(t=table.name))
 
     def one(self):
         kinds = {self.insert: 20, self.upsert: 10, self.insert_select: 6, self.update: 24, self.update_from: 4,
                  self.delete: 14, self.delete_using: 3, self.truncate: 2, self.merge: 6, self.copy: 5,
-                 self.writable_cte: 6, self.prepare: 2}
+                 self.writable_cte: 6, self.prepare: 2, self.do_block: 3, self.through_cursor: 2, self.call: 3,
+                 self.swap: 2, self.alter: 2}
         if not self.inside:
-            kinds.update({self.current_of: 2, self.as_replica: 2, self.two_phases: 2, self.detached: 3})
+            kinds.update({self.current_of: 2, self.as_replica: 2, self.two_phases: 2, self.detached: 3, self.refill: 2})
         kind = self.rng.choices(list(kinds), list(kinds.values()))[0]
         made = kind(self.rng.choice(self.tables))
         return made if isinstance(made, list) else [made]

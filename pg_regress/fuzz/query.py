@@ -4,7 +4,7 @@ Whatever would depend on the order of rows is ordered by everything that is
 read; whatever treats equal values as one reads only `safe` columns (schema.py).
 Each q_* function makes one kind of query; WEIGHTS says how often.
 """
-from schema import SAFE, TYPES, sql_type, typed_literal
+from schema import NO_EQUALITY, SAFE, TYPES, sql_type, typed_literal
 from tree import Alt, Exact, Many, Opt
 
 WEIGHTS = {"simple": 14, "outer": 8, "aggregate": 16, "grouping_sets": 3, "distinct": 5, "distinct_on": 3,
@@ -15,7 +15,8 @@ SUMMABLE = ("int", "bigint", "num2", "num", "small")
 FLOATS = ("float8", "drift", "float4")
 SPREADS = ("var_pop", "var_samp", "variance", "stddev_pop", "stddev_samp", "stddev")
 PAIRS = ("corr", "covar_pop", "covar_samp", "regr_slope", "regr_intercept", "regr_r2", "regr_sxy", "regr_avgx")
-EXTREMES = ("int", "bigint", "num2", "text", "date", "timestamptz", "float8")
+EXTREMES = ("int", "bigint", "num2", "text", "date", "timestamptz", "float8", "char5", "mood", "inet", "money")
+COMPARABLE = set(TYPES) - NO_EQUALITY
 
 
 class Col:
@@ -85,9 +86,9 @@ class Generator:
 
     def condition(self, scope):
         rng = self.rng
-        comparable = [c for c in scope if c.type != "json"]
+        comparable = [c for c in scope if c.type not in NO_EQUALITY]
         c = rng.choice(comparable or scope)
-        if c.type == "json" or rng.random() < 0.15:
+        if c.type in NO_EQUALITY or rng.random() < 0.15:
             return "%s IS %sNULL" % (c.ref, rng.choice(["", "NOT "]))
         if c.type == "bool" and rng.random() < 0.5:
             return rng.choice(["%s", "NOT %s", "%s IS NOT TRUE"]) % c.ref
@@ -137,7 +138,7 @@ class Generator:
         return [name, " AS ", alias], alias, [Col(alias + "." + n, t, s) for n, t, s in columns]
 
     def join_condition(self, left, right):
-        pairs = [(a, b) for a in left for b in right if a.type == b.type and a.type in SAFE | {"num"}
+        pairs = [(a, b) for a in left for b in right if a.type == b.type and a.type in COMPARABLE
                  and a.type != "bool"]
         ints = [p for p in pairs if p[0].type == "int"]
         if not pairs:
@@ -214,7 +215,7 @@ class Generator:
             forms.append(("%s(%s)" % (rng.choice(["bool_and", "bool_or"]), c.ref), "bool", True))
         c = rng.choice(scope)
         forms.append(("count(%s)" % c.ref, "bigint", True))
-        c = self.pick(scope, safe=True)
+        c = self.pick(scope, *COMPARABLE)
         if c:
             forms.append(("count(DISTINCT %s)" % c.ref, "bigint", True))
         text, type_, safe = rng.choice(forms)
@@ -231,6 +232,8 @@ class Generator:
         if c.type == "text" and self.rng.random() < 0.5:
             return "string_agg(%s, ',' ORDER BY %s%s)" % (c.ref, c.ref, way), "text", True
         form = self.rng.choice(["array_agg(%s ORDER BY %s%s)::text", "jsonb_agg(%s ORDER BY %s%s)::text"])
+        if c.type == "intarr":      # of one shape only
+            form = "string_agg(%s::text, ';' ORDER BY %s%s)"
         if c.type == "float8":      # no Infinity in JSON
             form = "array_agg(%s ORDER BY %s%s)::text"
         return form % (c.ref, c.ref, way), "text", True
@@ -242,6 +245,10 @@ class Generator:
         tree, scope = self.source(depth, kinds=kinds)
         keys = [e for e in (self.expression(scope) for _ in range(rng.choice([0, 1, 1, 1, 2, 3]))) if e[2]]
         chosen = [aggregates(scope) for _ in range(rng.randint(1, 4))]
+        loose = self.pick([c for c in scope if not c.safe], *COMPARABLE)
+        if loose and rng.random() < 0.3:
+            # which of several equal values stands for the group is anybody's choice
+            return self.loosely_grouped(tree, scope, loose, chosen)
         items, columns = self.items(keys + chosen)
         having = ""
         if rng.random() < 0.2:
@@ -255,6 +262,11 @@ class Generator:
             inner_tree, _, where = self.subselect(scope, 0)
             tests = [[rng.choice(["", "NOT "]), "EXISTS (SELECT 1", inner_tree, where, ")"]]
         return Query(["SELECT ", items, tree, self.where(scope, 0.3, tests), group, having], columns)
+
+    def loosely_grouped(self, tree, scope, key, chosen):
+        least = ('min(%s::text COLLATE "C")' % key.ref, "text", True)
+        items, columns = self.items([least] + chosen)
+        return Query(["SELECT ", items, tree, self.where(scope, 0.3), " GROUP BY ", key.ref], columns)
 
     def q_aggregate(self, depth):
         return self.grouped(depth, self.aggregate)
@@ -330,9 +342,13 @@ class Generator:
         functions = [("row_number() " + over, "bigint", True), ("lag(%s) %s" % (c.ref, over), c.type, True),
                      ("first_value(%s) %s" % (c.ref, over), c.type, True), ("count(*) " + over, "bigint", True)]
         if n:
-            partition = "OVER (PARTITION BY %s)" % rng.choice(safe).ref
+            partition = "OVER (PARTITION BY %s)" % self.pick(scope, *COMPARABLE).ref
             functions += [("sum(%s) %s" % (n.ref, partition), "bigint", True),
                           ("rank() OVER (ORDER BY %s)" % n.ref, "bigint", True)]
+        f = self.pick(scope, *FLOATS)
+        if f:
+            functions += [([Exact(rng.choice(["sum", "avg"])), "(%s) OVER (PARTITION BY %s)"
+                            % (f.ref, rng.choice(safe).ref)], "drift", False)]
         chosen = self.some(scope, 3, safe=True) + rng.sample(functions, rng.randint(1, 2))
         items, columns = self.items(chosen)
         return Query(["SELECT ", items, tree, self.where(scope, 0.3)], columns)
@@ -366,7 +382,7 @@ class Generator:
         tests = []
         for _ in range(rng.choice([1, 1, 2])):
             inner_tree, inner, where = self.subselect(scope, 0)
-            a = self.pick(scope, *SAFE)
+            a = self.pick(scope, *COMPARABLE)
             b = a and self.pick(inner, a.type)
             if b and rng.random() < 0.5:
                 tests.append([a.ref, rng.choice([" IN ", " NOT IN "]), "(SELECT ", b.ref, inner_tree,
@@ -398,7 +414,7 @@ class Generator:
         """A nested document per outer row."""
         tree, _, scope = self.relation(0)
         inner_tree, inner, where = self.subselect(scope, 0)
-        used = list({c.ref: c for c in inner if c.safe and c.type != "float8"}.values())[:3]
+        used = list({c.ref: c for c in inner if c.safe and c.type not in ("float8", "money")}.values())[:3]
         if not used:
             return self.q_simple(depth)
         fields = ", ".join("'f%d', %s" % (i, c.ref) for i, c in enumerate(used))
@@ -573,7 +589,15 @@ class Generator:
         names["columns"] = "a, b, d"
         text = ("WITH RECURSIVE {r}({columns}) AS (" + base + " " + union + " SELECT {r}.a, {s}." + shown + ", " + depth_of +
                 " FROM {r}, " + step + " WHERE " + follow + more + bound + ") SELECT " + select + " FROM {r}").format(**names)
-        return Query([text], [("x0", "int", True), ("x1", "int", True), ("x2", "int", True)])
+        columns = [("x0", "int", True), ("x1", "int", True), ("x2", "int", True)]
+        if rng.random() < 0.3:
+            above = [" WHERE a < 4", " WHERE b IS NOT NULL AND d < 2", " JOIN %s AS above ON above.%s = b" % (t, a),
+                     " LEFT JOIN %s AS above ON above.%s = a" % (u, rng.choice(others))]
+            return Query([text, Opt(rng.choice(above).replace(" a ", " %s.a " % r))], columns)
+        if rng.random() < 0.25:
+            return Query(["SELECT x0, count(*) AS x1, max(x1) AS x2 FROM (", text, ") AS above GROUP BY x0"],
+                         [("x0", "int", True), ("x1", "bigint", True), ("x2", "int", True)])
+        return Query([text], columns)
 
     def q_srf(self, depth):
         tree, scope = self.source(depth, most=2)

@@ -24,13 +24,13 @@ class Shrinker:
             return True
         return False
 
-    def drop_from(self, container):
-        """Removes as much of a list as possible: halves first, then single elements."""
+    def drop_from(self, container, least=0):
+        """Removes as much of a list as possible, but the first `least`: halves first, then single elements."""
         size = max(1, len(container) // 2)
         changed = False
         while size >= 1 and not self.late():
             at = len(container) - size
-            while at >= 0 and not self.late():
+            while at >= least and not self.late():
                 removed = container[at:at + size]
                 del container[at:at + size]
                 if removed and self.still_fails():
@@ -66,11 +66,7 @@ class Shrinker:
             changed |= self.drop_from(self.case.initial)
             changed |= self.drop_from(self.case.ddl)
             for ddl in self.case.ddl:
-                rest = ddl[1:]
-                if rest:
-                    del ddl[1:]
-                    if not self.still_fails():
-                        ddl += rest
+                changed |= self.drop_from(ddl, 1)
             for view in self.case.views:
                 changed |= self.simplify(view.tree)
             for statement in self.case.statements + self.case.initial:

@@ -33,13 +33,10 @@ CONF
 	return $node;
 }
 
-# What deferred views need; only some servers have a list of output plugins.
+# What deferred views need.
 sub deferred_conf
 {
-	my $conf = "wal_level = logical\nmax_replication_slots = 10\nmax_wal_senders = 10\n";
-	my $known = qx(postgres --describe-config);
-	$conf .= "output_plugin_libraries = 'pgoutput, test_decoding, tailwater'\n" if $known =~ /^output_plugin_libraries/m;
-	return $conf;
+	return "wal_level = logical\nmax_replication_slots = 10\nmax_wal_senders = 10\n";
 }
 
 # A live view v(a int, t text), and a function that changes it.

@@ -245,7 +245,10 @@ sql('DELETE FROM account WHERE id = -9');
 is(wrong(), '', 'exact again');
 is(sql("SELECT coalesce(last_error, 'none') FROM tailwater.views WHERE view = 'quotient'::regclass"), 'none', 'the error is forgotten');
 
-# idle: no WAL of our own
+# idle: no WAL of our own, nor of the server's own workers
+$node->append_conf('postgresql.conf', "autovacuum = off\n");
+$node->reload;
+wait_for(20, sub { return sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'autovacuum%'") eq '0'; });
 sql('SELECT tailwater.sync()', 'CHECKPOINT');
 usleep(1_500_000);
 my $lsn = sql('SELECT pg_current_wal_insert_lsn()');

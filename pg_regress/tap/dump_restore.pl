@@ -23,6 +23,8 @@ $node->safe_psql(
 		SELECT kind, count(*) AS n, sum(price) AS total FROM shop.item GROUP BY kind;
 	CREATE MATERIALIZED VIEW shop.big WITH (tailwater.maintain = immediate, tailwater.feed = off) AS
 		SELECT kind FROM shop."By kind" WHERE total > 10;
+	CREATE MATERIALIZED VIEW shop.first WITH (tailwater.maintain = immediate) AS
+		SELECT kind, count(*) AS n FROM shop.item GROUP BY kind ORDER BY n DESC, kind LIMIT 2;
 	CREATE MATERIALIZED VIEW shop.later WITH (tailwater.maintain = immediate) AS
 		SELECT id FROM shop.item WITH NO DATA;
 	CREATE MATERIALIZED VIEW shop.plain AS SELECT id FROM shop.item WHERE price > 50;
@@ -30,7 +32,7 @@ $node->safe_psql(
 });
 
 # What every restored database must show: views listed and attached, equal to their queries, and alive.
-my $listed = join "\n", 'shop."By kind"|immediate|t|t', 'shop.big|immediate|f|t', 'shop.later|immediate|t|f';
+my $listed = join "\n", 'shop."By kind"|immediate|t|t', 'shop.big|immediate|f|t', 'shop.first|immediate|t|t', 'shop.later|immediate|t|f';
 
 sub restored_ok
 {
@@ -38,14 +40,14 @@ sub restored_ok
 
 	is($node->safe_psql($db, 'SELECT view, mode, feed, attached FROM tailwater.views ORDER BY view::text'),
 		$listed, "$how: views are listed and attached");
-	is($node->safe_psql($db, q{SELECT tailwater.verify('shop."By kind"') + tailwater.verify('shop.big')}),
+	is($node->safe_psql($db, q{SELECT tailwater.verify('shop."By kind"') + tailwater.verify('shop.big') + tailwater.verify('shop.first')}),
 		'0', "$how: content is right");
 	$node->safe_psql($db, q{INSERT INTO shop.item VALUES (1001, 'new', 11), (1002, 'small', 1)});
 	is($node->safe_psql($db, q{SELECT * FROM shop."By kind" WHERE kind IN ('new', 'small') ORDER BY kind}),
 		"new|1|11\nsmall|1|1", "$how: a write reaches the view");
 	is($node->safe_psql($db, q{SELECT kind FROM shop.big WHERE kind IN ('new', 'small')}),
 		'new', "$how: and the view on the view");
-	is($node->safe_psql($db, q{SELECT tailwater.verify('shop."By kind"') + tailwater.verify('shop.big')}),
+	is($node->safe_psql($db, q{SELECT tailwater.verify('shop."By kind"') + tailwater.verify('shop.big') + tailwater.verify('shop.first')}),
 		'0', "$how: content is still right");
 	is($node->safe_psql($db, q{SELECT count(*) FROM shop.plain}), '50', "$how: a plain view is as it was");
 	$node->safe_psql($db, 'REFRESH MATERIALIZED VIEW shop.later');

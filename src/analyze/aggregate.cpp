@@ -130,9 +130,10 @@ const KnownAggregate kKnown[] = {
 bool
 aggregate_kind(Aggref *agg, AggregateSpec *spec)
 {
+	spec->function = server_aggregate(agg->aggfnoid);
 	for (const KnownAggregate &known : kKnown)
 	{
-		if (known.function != agg->aggfnoid)
+		if (known.function != spec->function)
 			continue;
 		spec->kind = known.kind;
 		spec->nstate = known.nstate;
@@ -495,7 +496,6 @@ plan_groups(ViewPlan *plan, Query *query, Node *multiplicity)
 	{
 		if (!is_order_independent(input))
 			return "rows of the input that depend on the order of others";
-		use_exact_floats(input);
 		plan->keyed_input = plan_keyed_input(plan, input);
 		if (!plan->keyed_input)
 			return not_linear;

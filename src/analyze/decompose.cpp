@@ -27,8 +27,8 @@ namespace
 
 struct Chain
 {
-	FindRelation find;
-	void *arg;
+	Cutting *cutting;
+	int place;    /* items met so far */
 	List *parts;  /* Query */
 	List *tables; /* OIDs */
 };
@@ -103,7 +103,8 @@ part_number(Query *query, Chain *chain)
 		number++;
 	}
 	chain->parts = lappend(chain->parts, query);
-	chain->tables = lappend_oid(chain->tables, chain->find(chain->arg, number, query));
+	chain->tables = lappend_oid(chain->tables,
+								chain->cutting->find(chain->cutting->arg, number, query));
 	return number;
 }
 
@@ -127,6 +128,51 @@ cut_out(RangeTblEntry *rte, Chain *chain)
 	pg::clear_permissions(rte);
 }
 
+/* True if the item may become a table: its rows do not depend on the order of others. */
+bool
+may_cut(Query *item, int place, Cutting *cutting)
+{
+	if (cutting->decided)
+		return list_member_int(cutting->places, place);
+	if (!is_order_independent(item))
+		return false;
+	cutting->places = lappend_int(cutting->places, place);
+	return true;
+}
+
+struct OuterReads
+{
+	int depth;
+};
+
+bool
+outer_reads_walker(Node *node, OuterReads *reads)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+	{
+		reads->depth++;
+		bool found = pg::walk_query((Query *) node, outer_reads_walker, reads,
+									QTW_EXAMINE_RTES_BEFORE);
+		reads->depth--;
+		return found;
+	}
+	if (IsA(node, RangeTblEntry))
+		return ((RangeTblEntry *) node)->rtekind == RTE_CTE &&
+			   (int) ((RangeTblEntry *) node)->ctelevelsup > reads->depth;
+	return pg::walk_expression(node, outer_reads_walker, reads);
+}
+
+/* True if the query is part of a recursive one and refers to that. */
+bool
+refers_to_recursion(Query *query)
+{
+	OuterReads reads = {-1};
+
+	return outer_reads_walker((Node *) query, &reads);
+}
+
 /* Takes the items of FROM apart, and cuts out those that are not linear. */
 void
 cut_items(Query *query, Chain *chain)
@@ -141,7 +187,8 @@ cut_items(Query *query, Chain *chain)
 		RangeTblEntry *rte = rt_fetch(rti, query->rtable);
 
 		if (rte->rtekind != RTE_SUBQUERY || rte->lateral || !reads_tables(rte->subquery) ||
-			ordered || !is_order_independent(rte->subquery))
+			ordered || refers_to_recursion(rte->subquery) ||
+			!may_cut(rte->subquery, chain->place++, chain->cutting))
 			continue;
 		rte->subquery = take_apart(rte->subquery, chain);
 		if (!(top_k || not_linear(rte->subquery)) || !is_storable(rte->subquery) ||
@@ -157,11 +204,46 @@ cut_items(Query *query, Chain *chain)
 	}
 }
 
+/*
+ * The arms of a recursive query that do not refer to it are taken apart like any
+ * other query; of those that do, only what they join it with.
+ */
+void
+take_recursion_apart(Query *query, Chain *chain)
+{
+	Query *recursive = castNode(Query, linitial_node(CommonTableExpr, query->cteList)->ctequery);
+	ListCell *lc;
+
+	if (!recursive->setOperations)
+		return;
+	foreach (lc, from_relations(recursive))
+	{
+		RangeTblEntry *arm = rt_fetch(lfirst_int(lc), recursive->rtable);
+
+		if (refers_to_recursion(arm->subquery))
+		{
+			if (!is_order_sensitive(arm->subquery))
+				unnest(arm->subquery);
+			cut_items(arm->subquery, chain);
+			continue;
+		}
+		arm->subquery = take_apart(arm->subquery, chain);
+		if (!reads_tables(arm->subquery) || !not_linear(arm->subquery) ||
+			!is_storable(arm->subquery))
+			continue;
+		arm->subquery = select_all_from(arm->subquery);
+		cut_out(rt_fetch(1, arm->subquery->rtable), chain);
+	}
+}
+
 Query *
 take_apart(Query *query, Chain *chain)
 {
 	if (query->cteList != NIL)
+	{
+		take_recursion_apart(query, chain);
 		return query;
+	}
 
 	Query *top = split_stages(query);
 	if (!top->setOperations && !is_order_sensitive(top))
@@ -173,9 +255,9 @@ take_apart(Query *query, Chain *chain)
 } // namespace
 
 Query *
-decompose(Query *query, FindRelation find, void *arg, List **parts)
+decompose(Query *query, Cutting *cutting, List **parts)
 {
-	Chain chain = {find, arg, NIL, NIL};
+	Chain chain = {cutting, 0, NIL, NIL};
 	Query *rest = take_apart(query, &chain);
 
 	*parts = chain.parts;

@@ -29,12 +29,12 @@ sort_exprs(List *clauses, List *targets)
 }
 
 bool
-have_one_image(List *exprs)
+have_one_image(Query *query, List *exprs)
 {
 	ListCell *lc;
 
 	foreach (lc, exprs)
-		if (!equality_is_image((Node *) lfirst(lc)))
+		if (!equality_is_image(source_of(query, (Node *) lfirst(lc))))
 			return false;
 	return true;
 }
@@ -73,7 +73,7 @@ is_total_order(Query *query, List *exprs)
 	foreach (lc, query->targetList)
 		if (!lfirst_node(TargetEntry, lc)->resjunk)
 			shown = lappend(shown, lfirst_node(TargetEntry, lc)->expr);
-	if (list_difference(shown, exprs) == NIL && have_one_image(shown))
+	if (list_difference(shown, exprs) == NIL && have_one_image(query, shown))
 		return true;
 	return tell_rows(query, exprs);
 }
@@ -108,14 +108,14 @@ clauses_depend(Query *query)
 {
 	if (query->setOperations && set_operation_depends(query->setOperations))
 		return true;
-	if (!have_one_image(sort_exprs(query->groupClause, query->targetList)))
+	if (!have_one_image(query, sort_exprs(query->groupClause, query->targetList)))
 		return true;
 	if (query->hasDistinctOn)
 	{
 		if (!sorts_totally(query))
 			return true;
 	}
-	else if (!have_one_image(sort_exprs(query->distinctClause, query->targetList)))
+	else if (!have_one_image(query, sort_exprs(query->distinctClause, query->targetList)))
 		return true;
 	return (query->limitOffset ||
 			(query->limitCount && query->limitOption != LIMIT_OPTION_WITH_TIES)) &&
@@ -123,7 +123,7 @@ clauses_depend(Query *query)
 }
 
 bool
-aggregate_depends(Aggref *agg)
+aggregate_depends(Aggref *agg, Query *query)
 {
 	List *args = NIL;
 	ListCell *lc;
@@ -137,8 +137,9 @@ aggregate_depends(Aggref *agg)
 
 	/* It has a list of its own where its inputs that tie look the same. */
 	List *sorted = sort_exprs(agg->aggorder, agg->args);
-	return agg->aggorder == NIL || list_difference(args, sorted) != NIL || !have_one_image(args) ||
-		   agg->aggfnoid >= FirstNormalObjectId;
+	return agg->aggorder == NIL || list_difference(args, sorted) != NIL ||
+		   !have_one_image(query, args) ||
+		   agg->aggfnoid >= FirstNormalObjectId; /* may do more than list them */
 }
 
 struct Search
@@ -176,9 +177,10 @@ window_depends(WindowFunc *function, Query *query)
 								makeTargetEntry((Expr *) lfirst(lc), ++resno, nullptr, false));
 			agg->aggargtypes = lappend_oid(agg->aggargtypes, exprType((Node *) lfirst(lc)));
 		}
-		if (is_order_sensitive(agg) || sums_floats(agg->aggfnoid))
+		if (is_order_sensitive(agg))
 			return true;
-		if ((window->frameOptions & FRAMEOPTION_ROWS) == 0)
+		/* A running sum of floats rounds in the order of the rows. */
+		if ((window->frameOptions & FRAMEOPTION_ROWS) == 0 && !sums_floats(function->winfnoid))
 			return false;
 	}
 	return !tell_rows(query, exprs);
@@ -196,7 +198,7 @@ depends_walker(Node *node, Search *search)
 		return clauses_depend(inner.query) ||
 			   pg::walk_query(inner.query, depends_walker, &inner, 0);
 	}
-	if (IsA(node, Aggref) && aggregate_depends((Aggref *) node))
+	if (IsA(node, Aggref) && aggregate_depends((Aggref *) node, search->query))
 		return true;
 	if (IsA(node, WindowFunc) && window_depends((WindowFunc *) node, search->query))
 		return true;
@@ -206,24 +208,50 @@ depends_walker(Node *node, Search *search)
 	return pg::walk_expression(node, depends_walker, search);
 }
 
+constexpr const char kPrefix[] = "exact_";
+
+Oid
+function_in(const char *schema, const char *name, Oid like)
+{
+	Oid *types;
+	int n;
+
+	(void) get_func_signature(like, &types, &n);
+	return LookupFuncName(list_make2(makeString(pstrdup(schema)), makeString(pstrdup(name))), n,
+						  types, false);
+}
+
+Oid
+exact_aggregate(Oid aggregate)
+{
+	return function_in("tailwater", psprintf("%s%s", kPrefix, get_func_name(aggregate)), aggregate);
+}
+
+/* True if a window function adds in an order that the query states. */
 bool
-exact_walker(Node *node, void *unused)
+is_ordered(WindowFunc *function, Query *query)
+{
+	return list_nth_node(WindowClause, query->windowClause, function->winref - 1)->orderClause !=
+		   NIL;
+}
+
+bool
+exact_walker(Node *node, Search *search)
 {
 	if (node == nullptr)
 		return false;
 	if (IsA(node, Query))
-		return pg::walk_query((Query *) node, exact_walker, unused, 0);
-	if (IsA(node, Aggref) && sums_floats(((Aggref *) node)->aggfnoid))
 	{
-		Aggref *agg = (Aggref *) node;
-		char *name = psprintf("exact_%s", get_func_name(agg->aggfnoid));
-		Oid types[2] = {linitial_oid(agg->aggargtypes), llast_oid(agg->aggargtypes)};
+		Search inner = {(Query *) node};
 
-		agg->aggfnoid = LookupFuncName(list_make2(makeString(pstrdup("tailwater")),
-												  makeString(name)),
-									   list_length(agg->aggargtypes), types, false);
+		return pg::walk_query(inner.query, exact_walker, &inner, 0);
 	}
-	return pg::walk_expression(node, exact_walker, unused);
+	if (IsA(node, Aggref) && sums_floats(((Aggref *) node)->aggfnoid))
+		((Aggref *) node)->aggfnoid = exact_aggregate(((Aggref *) node)->aggfnoid);
+	if (IsA(node, WindowFunc) && sums_floats(((WindowFunc *) node)->winfnoid) &&
+		!is_ordered((WindowFunc *) node, search->query))
+		((WindowFunc *) node)->winfnoid = exact_aggregate(((WindowFunc *) node)->winfnoid);
+	return pg::walk_expression(node, exact_walker, search);
 }
 
 } // namespace
@@ -232,6 +260,19 @@ bool
 is_order_independent(Query *query)
 {
 	return !depends_walker((Node *) query, nullptr);
+}
+
+Oid
+server_aggregate(Oid function)
+{
+	if (function < FirstNormalObjectId)
+		return function;
+
+	char *schema = get_namespace_name(get_func_namespace(function));
+	char *name = get_func_name(function);
+	if (!schema || strcmp(schema, "tailwater") != 0 || strncmp(name, kPrefix, strlen(kPrefix)) != 0)
+		return function;
+	return function_in("pg_catalog", name + strlen(kPrefix), function);
 }
 
 void

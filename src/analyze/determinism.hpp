@@ -19,8 +19,11 @@ bool is_order_independent(Query *query);
 
 /*
  * Replaces aggregates over floats by tailwater's own, whose sums are exact,
- * in the query and all it contains. Window functions stay.
+ * in the query and all it contains, also where they are window functions without ORDER BY.
  */
 void use_exact_floats(Query *query);
+
+/* The built-in aggregate that one of these stands for; any other function itself. */
+Oid server_aggregate(Oid function);
 
 } // namespace tw::analyze

@@ -9,6 +9,7 @@
 #include "analyze/key.hpp"
 #include "analyze/block.hpp"
 #include "analyze/recursion.hpp"
+#include "analyze/scale.hpp"
 #include "catalog/inner_relation.hpp"
 
 namespace tw::analyze
@@ -624,7 +625,8 @@ equality_is_image(Node *expr)
 	Oid collation = exprCollation(expr);
 
 	if (base == NUMERICOID || base == BPCHAROID)
-		return typmod_fixes_image(type, exprTypmod(expr), collation) || extracts_whole_number(expr);
+		return typmod_fixes_image(type, exprTypmod(expr), collation) ||
+			   extracts_whole_number(expr) || fixed_scale(expr) >= 0;
 
 	TypeCacheEntry *entry = lookup_type_cache(base, TYPECACHE_BTREE_OPFAMILY);
 	if (!OidIsValid(entry->btree_opf))

@@ -15,6 +15,7 @@
  */
 #include "analyze/keyed.hpp"
 #include "analyze/block.hpp"
+#include "analyze/full_join.hpp"
 #include "analyze/key.hpp"
 #include "analyze/pushdown.hpp"
 #include "analyze/touch.hpp"
@@ -178,6 +179,8 @@ restrict_query(Query *query, const ViewPlan *plan, NullKeys nulls)
 		/* Inside subqueries keys match by equality only. */
 		if (nulls == NullKeys::kNeverMatch)
 			push_down_keys(query, exprs);
+		else if (list_length(exprs) == 1)
+			push_down_null_key(query, (Node *) linitial(exprs));
 		restrict_to_keys(query, exprs, operators_for(exprs), nulls);
 		return;
 	}
@@ -320,16 +323,19 @@ namespace
 {
 
 AttrNumber
-add_key_column(Query *query, Var *var)
+add_key_column(Query *query, Node *expr)
 {
-	AttrNumber column = find_target(query->targetList, (Node *) var);
+	AttrNumber column = find_target(query->targetList, expr);
+	Var *var = (Var *) expr;
+	const char *name = "merged";
 
 	if (column > 0)
 		return column;
 	column = list_length(query->targetList) + 1;
-	char *name = get_rte_attribute_name(rt_fetch(var->varno, query->rtable), var->varattno);
-	query->targetList = lappend(query->targetList, makeTargetEntry((Expr *) copyObject(var), column,
-																   pstrdup(name), false));
+	if (IsA(var, Var))
+		name = get_rte_attribute_name(rt_fetch(var->varno, query->rtable), var->varattno);
+	query->targetList = lappend(query->targetList, makeTargetEntry((Expr *) copyObject(expr),
+																   column, pstrdup(name), false));
 	return column;
 }
 
@@ -347,8 +353,8 @@ add_table_columns(Query *query, int rti, Bitmapset *used)
 		if (attno <= 0)
 			continue;
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
-		(void) add_key_column(query, makeVar(rti, attno, att->atttypid, att->atttypmod,
-											 att->attcollation, 0));
+		(void) add_key_column(query, (Node *) makeVar(rti, attno, att->atttypid, att->atttypmod,
+													  att->attcollation, 0));
 	}
 	table_close(rel, NoLock);
 }
@@ -404,8 +410,11 @@ add_candidates(Query *query)
 		foreach (lt, rte->subquery->targetList)
 			if (!lfirst_node(TargetEntry, lt)->resjunk)
 				(void) add_key_column(query,
-									  makeVarFromTargetEntry(rti, lfirst_node(TargetEntry, lt)));
+									  (Node *) makeVarFromTargetEntry(rti, lfirst_node(TargetEntry,
+																					   lt)));
 	}
+	foreach (lc, merged_columns(query))
+		(void) add_key_column(query, (Node *) lfirst(lc));
 }
 
 /* The columns that are plain references, if any: these are computed without fail, and indexes may serve them. */
@@ -434,7 +443,7 @@ with_keys(const Query *input, Query *candidates, Bitmapset *columns, Bitmapset *
 	{
 		Node *expr = (Node *) list_nth_node(TargetEntry, candidates->targetList, c - 1)->expr;
 
-		*kept = bms_add_member(*kept, c <= ninput ? c : add_key_column(query, castNode(Var, expr)));
+		*kept = bms_add_member(*kept, c <= ninput ? c : add_key_column(query, expr));
 	}
 	return query;
 }

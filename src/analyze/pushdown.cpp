@@ -9,10 +9,11 @@
  * removes could only join rows that the restriction of the parent removes.
  *
  * Through an outer join equality carries from the preserved to the nullable
- * side only.
+ * side only; a full join is restricted by what it matches on both sides.
  */
 #include "analyze/pushdown.hpp"
 #include "analyze/block.hpp"
+#include "analyze/full_join.hpp"
 #include "analyze/view_plan.hpp"
 
 namespace tw::analyze
@@ -245,7 +246,39 @@ push_into_from(Query *query, Var *restricted, int column, List *key_exprs)
 	}
 }
 
+struct KeyColumn
+{
+	List *exprs;
+	int column;
+};
+
+Node *
+operand_among_keys(void *arg, Node *operand)
+{
+	const KeyColumn *key = (const KeyColumn *) arg;
+
+	return among_keys(operand, key->column, key->exprs);
+}
+
+Node *
+operand_is_null(void *arg, Node *operand)
+{
+	NullTest *test = makeNode(NullTest);
+
+	test->arg = (Expr *) copyObject(operand);
+	test->nulltesttype = IS_NULL;
+	test->argisrow = false;
+	test->location = -1;
+	return (Node *) test;
+}
+
 } // namespace
+
+void
+push_down_null_key(Query *query, Node *expr)
+{
+	restrict_full_join(query, expr, operand_is_null, nullptr);
+}
 
 void
 push_down_keys(Query *query, List *exprs)
@@ -260,6 +293,13 @@ push_down_keys(Query *query, List *exprs)
 		column++;
 		if (IsA(expr, Var) && ((Var *) expr)->varlevelsup == 0)
 			push_into_from(query, (Var *) expr, column, exprs);
+		if (IsA(expr, CoalesceExpr))
+		{
+			KeyColumn key = {exprs, column};
+
+			restrict_full_join(query, (Node *) copyObject(expr), operand_among_keys, &key);
+			query->hasSubLinks = true;
+		}
 	}
 }
 

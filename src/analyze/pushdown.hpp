@@ -16,4 +16,7 @@ namespace tw::analyze
  */
 void push_down_keys(Query *query, List *exprs);
 
+/* The same for a single key that is null: into full joins, whose sides have rows that match nothing. */
+void push_down_null_key(Query *query, Node *expr);
+
 } // namespace tw::analyze

@@ -179,6 +179,21 @@ make_union_all(Node *node, bool is_set)
 	return make_union_all(setop->larg, is_set) && make_union_all(setop->rarg, is_set);
 }
 
+/* Where the recursion removes duplicates, an arm need not. */
+void
+drop_distinct(Query *query)
+{
+	ListCell *lc;
+
+	if (query->setOperations)
+		foreach (lc, from_relations(query))
+			drop_distinct(rt_fetch(lfirst_int(lc), query->rtable)->subquery);
+	if (query->hasDistinctOn || query->hasAggs || query->groupClause != NIL ||
+		query->hasWindowFuncs || query->limitCount || query->limitOffset)
+		return;
+	query->distinctClause = NIL;
+}
+
 /* The part of the recursive query that does not refer to itself; null where it is not linear. */
 Query *
 base_query(Query *recursive, bool is_set)
@@ -426,6 +441,11 @@ plan_recursion(ViewPlan *plan)
 	SelfReference self = {cte->ctename, plan->view, order, 0};
 	if (!base || step->setOperations || !replace_self(step, &self, 2) || self.found != 1)
 		return "a recursive query of an unusual form";
+	if (!top->all)
+	{
+		drop_distinct(base);
+		drop_distinct(step);
+	}
 	reason = not_linear(base);
 	if (!reason)
 		reason = not_linear(step);

@@ -84,6 +84,8 @@ depends_on_session(const char *name, int nargs)
 
 	if (nargs == 0)
 		return true;
+	if (strcmp(name, "pg_typeof") == 0)
+		return false;
 	for (const char *prefix : prefixes)
 		if (strncmp(name, prefix, strlen(prefix)) == 0)
 			return true;

@@ -12,6 +12,7 @@
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
 #include "analyze/build.hpp"
+#include "analyze/full_join.hpp"
 
 namespace tw::analyze
 {
@@ -394,6 +395,26 @@ hides_keys(Query *query)
 	return false;
 }
 
+/* Full joins: adds what tells their rows as a column that is not shown; false where it is shown, or nothing does. */
+bool
+hides_merged_key(Query *query)
+{
+	List *merged = merged_columns(query);
+	ListCell *lc;
+
+	if (merged == NIL || is_grouped(query) || query->hasWindowFuncs || query->hasTargetSRFs ||
+		query->distinctClause != NIL)
+		return false;
+	foreach (lc, merged)
+		if (find_target(query->targetList, (Node *) lfirst(lc)) > 0)
+			return false;
+	query->targetList = lappend(query->targetList,
+								makeTargetEntry((Expr *) linitial(merged),
+												list_length(query->targetList) + 1,
+												pstrdup("merged"), true));
+	return true;
+}
+
 /* SELECT DISTINCT, with its order, over what the query is without it. */
 Query *
 split_distinct(Query *query)
@@ -579,7 +600,7 @@ split_stages(Query *query)
 	}
 	if (query->groupingSets != NIL)
 		return split_grouping_sets(query);
-	if (hides_keys(query) && !query->hasTargetSRFs)
+	if ((hides_keys(query) && !query->hasTargetSRFs) || hides_merged_key(query))
 		return split_projection(query);
 	return query;
 }

@@ -14,6 +14,8 @@
  *   - an outer join becomes an inner one where the change is on its nullable
  *     side (rows of the other side whose match comes or goes), and its nullable
  *     side goes where the change is elsewhere
+ *   - of a full join the side stays that holds the change; the rows it touches
+ *     share the value by which the join matches rows (full_join.cpp)
  *   - a subquery in an expression that holds the change becomes a lateral item
  *     in FROM, so that its correlation says which outer rows it touches
  *   - of a set operation the arm stays that holds the change
@@ -26,6 +28,7 @@
  */
 #include "analyze/touch.hpp"
 #include "analyze/block.hpp"
+#include "analyze/full_join.hpp"
 
 namespace tw::analyze
 {
@@ -211,6 +214,14 @@ struct Level
 	Index partial;      /* subquery that holds the change: only some of its columns are known */
 	Bitmapset *known;   /* of `partial` */
 	Level *outer;
+	List *merged; /* Merged: what the full joins around the change show of it */
+};
+
+/* COALESCE(left, right) has this value in all rows that the change touches. */
+struct Merged
+{
+	const MergedKey *key;
+	Node *value;
 };
 
 struct Building
@@ -299,7 +310,7 @@ may_stay(RangeTblEntry *rte)
 
 /*
  * Walks the FROM clause: which relations stay (*items), and which are absent.
- * Returns false where a full join stands in the way.
+ * Returns false where there is no way to the change.
  */
 bool
 choose_items(Node *node, Query *query, int on_path, Level *level, List **items)
@@ -329,7 +340,19 @@ choose_items(Node *node, Query *query, int on_path, Level *level, List **items)
 		return choose_items(join->larg, query, on_path, level, items) &&
 			   choose_items(join->rarg, query, on_path, level, items);
 	if (join->jointype == JOIN_FULL)
-		return false;
+	{
+		Bitmapset *left = relations_in(join->larg);
+		Bitmapset *right = relations_in(join->rarg);
+
+		if (!bms_is_member(on_path, left))
+			level->absent = bms_add_members(level->absent, left);
+		if (!bms_is_member(on_path, right))
+			level->absent = bms_add_members(level->absent, right);
+		if (bms_is_member(on_path, left))
+			return choose_items(join->larg, query, on_path, level, items);
+		return !bms_is_member(on_path, right) ||
+			   choose_items(join->rarg, query, on_path, level, items);
+	}
 
 	Node *preserved = join->jointype == JOIN_LEFT ? join->larg : join->rarg;
 	Node *nullable = join->jointype == JOIN_LEFT ? join->rarg : join->larg;
@@ -339,6 +362,72 @@ choose_items(Node *node, Query *query, int on_path, Level *level, List **items)
 		return choose_items(nullable, query, on_path, level, items);
 	level->absent = bms_add_members(level->absent, relations_in(nullable));
 	return true;
+}
+
+struct MergedContext
+{
+	List *merged;
+	bool as_null; /* leave out what stands for the value */
+};
+
+Node *
+merged_mutator(Node *node, MergedContext *context)
+{
+	ListCell *lc;
+
+	if (node == nullptr)
+		return nullptr;
+	foreach (lc, context->merged)
+	{
+		const Merged *merged = (const Merged *) lfirst(lc);
+
+		if (!is_merged_key(node, merged->key))
+			continue;
+		if (context->as_null)
+			return (Node *) makeNullConst(exprType(node), exprTypmod(node), exprCollation(node));
+		return (Node *) copyObject(merged->value);
+	}
+	return pg::mutate_expression(node, merged_mutator, context);
+}
+
+/* The expression with values of the change in place of merged keys; null where it is not usable. */
+Node *
+usable_value(Node *expr, Level *level)
+{
+	MergedContext check = {level->merged, true};
+	MergedContext replace = {level->merged, false};
+
+	if (usable(expr, level))
+		return expr;
+	if (level->merged == NIL || checkExprHasSubLink(expr) || contain_aggs_of_level(expr, 0) ||
+		contain_windowfuncs(expr) || !usable(merged_mutator(expr, &check), level))
+		return nullptr;
+	return merged_mutator(expr, &replace);
+}
+
+/* A full join that has the change on one side: what it shows of it. */
+void
+merge_full_join(JoinExpr *join, int on_path, Level *level)
+{
+	bool is_left = bms_is_member(on_path, relations_in(join->larg));
+	List *merged = NIL;
+	ListCell *lc;
+
+	foreach (lc, merged_keys(join))
+	{
+		const MergedKey *key = (const MergedKey *) lfirst(lc);
+		Node *value = usable_value(is_left ? key->left : key->right, level);
+
+		if (!value)
+			continue;
+		Merged *shown = (Merged *) palloc(sizeof(Merged));
+		shown->key = key;
+		shown->value = value;
+		merged = lappend(merged, shown);
+	}
+	level->merged = merged;
+	level->unshown = bms_add_members(level->unshown,
+									 relations_in(is_left ? join->larg : join->rarg));
 }
 
 /* Collects usable conditions, innermost first; marks what becomes unshown on the way. */
@@ -357,6 +446,18 @@ choose_conditions(Node *node, int on_path, Level *level, List **conditions)
 	else if (IsA(node, JoinExpr))
 	{
 		JoinExpr *join = (JoinExpr *) node;
+
+		if (join->jointype == JOIN_FULL)
+		{
+			bool is_left = bms_is_member(on_path, relations_in(join->larg));
+
+			if (!is_left && !bms_is_member(on_path, relations_in(join->rarg)))
+				return;
+			choose_conditions(is_left ? join->larg : join->rarg, on_path, level, conditions);
+			merge_full_join(join, on_path, level);
+			return;
+		}
+
 		Node *nullable = join->jointype == JOIN_LEFT ? join->rarg : join->larg;
 		Bitmapset *nullable_rels = join->jointype == JOIN_INNER ? nullptr : relations_in(nullable);
 		bool holds_change = bms_is_member(on_path, nullable_rels);
@@ -366,7 +467,10 @@ choose_conditions(Node *node, int on_path, Level *level, List **conditions)
 		if (join->jointype == JOIN_INNER || holds_change)
 			add_conditions(conditions, join->quals, level);
 		if (holds_change)
+		{
 			level->unshown = bms_add_members(level->unshown, nullable_rels);
+			level->merged = NIL;
+		}
 	}
 }
 
@@ -559,8 +663,12 @@ reduce_targets(Query *query, Level *level)
 
 		if (tle->resjunk)
 			continue;
-		if (is_shared(query, tle) && usable(expr, level))
+		Node *value = is_shared(query, tle) ? usable_value(expr, level) : nullptr;
+		if (value)
+		{
 			known = bms_add_member(known, tle->resno);
+			expr = value;
+		}
 		else
 			expr = (Node *) makeNullConst(exprType(expr), exprTypmod(expr), exprCollation(expr));
 		targets = lappend(targets,
@@ -672,7 +780,7 @@ touch_arm(Query *query, List *path, int position, Level *outer, Building *buildi
 	const Step *step = (const Step *) list_nth(path, position);
 	RangeTblEntry *rte = rt_fetch(step->index, query->rtable);
 	SetOperationStmt *setop = castNode(SetOperationStmt, query->setOperations);
-	Level level = {nullptr, nullptr, 0, nullptr, outer};
+	Level level = {nullptr, nullptr, 0, nullptr, outer, NIL};
 
 	if (query->limitCount || query->limitOffset)
 		return nullptr;
@@ -704,7 +812,7 @@ Query *
 touch(Query *query, List *path, int position, Level *outer, Building *building, Bitmapset **known)
 {
 	const Step *step = (const Step *) list_nth(path, position);
-	Level level = {nullptr, nullptr, 0, nullptr, outer};
+	Level level = {nullptr, nullptr, 0, nullptr, outer, NIL};
 	List *items = NIL;
 	List *conditions = NIL;
 	int on_path = step->kind == StepKind::kFrom ? step->index : 0;
@@ -741,6 +849,7 @@ touch(Query *query, List *path, int position, Level *outer, Building *building, 
 		level.partial = on_path;
 		level.known = below;
 		level.unshown = nullptr;
+		level.merged = NIL;
 		conditions = NIL;
 		choose_conditions((Node *) query->jointree, on_path, &level, &conditions);
 	}

@@ -13,6 +13,7 @@
 #include "analyze/keyed.hpp"
 #include "analyze/recursion.hpp"
 #include "analyze/refusal.hpp"
+#include "analyze/scale.hpp"
 #include "analyze/set_operation.hpp"
 #include "analyze/stage.hpp"
 #include "catalog/inner_relation.hpp"
@@ -80,6 +81,7 @@ prints_by_settings(Oid funcid)
 bool
 function_sees_settings(Oid funcid, void *unused)
 {
+	funcid = server_aggregate(funcid);
 	return funcid >= FirstNormalObjectId || func_volatile(funcid) != PROVOLATILE_IMMUTABLE ||
 		   prints_by_settings(funcid);
 }
@@ -131,11 +133,17 @@ rather_keyed(const ViewPlan *plan)
 }
 
 void
-choose_strategy(ViewPlan *plan)
+choose_strategy(ViewPlan *plan, bool mixed)
 {
 	Query *query = plan->query;
 	const char *reason = not_linear(query);
 
+	if (mixed)
+	{
+		plan->strategy = Strategy::kRecompute;
+		plan->reason = "a table read both with and without its descendants";
+		return;
+	}
 	if (reason == nullptr)
 	{
 		plan->strategy = Strategy::kLinear;
@@ -211,7 +219,7 @@ find_part(void *arg, int number, Query *query)
 	return list_nth_oid(inners, number);
 }
 
-/* The query of a live view as it was written. */
+/* The query of a live view as it was written, with exact sums of floats. */
 Query *
 whole_query(Oid view, Oid *owner)
 {
@@ -224,7 +232,10 @@ whole_query(Oid view, Oid *owner)
 	if (refusal.construct)
 		raise_refusal(refusal, nullptr);
 	table_close(rel, NoLock);
-	return normalize(query);
+	query = normalize(query);
+	infer_scales(query);
+	use_exact_floats(query);
+	return query;
 }
 
 /* True if the query is a LIMIT of an inner relation. */
@@ -238,33 +249,38 @@ reads_inner_in_order(Query *query)
 		   catalog::find_inner_relation(linitial_node(RangeTblEntry, query->rtable)->relid, &inner);
 }
 
+/* Takes the tables off only_bases that are also read with their descendants; true if there are any. */
+bool
+takes_mixed_tables(ViewPlan *plan, List *reads_tree)
+{
+	ListCell *lc;
+	int before = list_length(plan->only_bases);
+
+	foreach (lc, plan->only_bases)
+		if (list_member_oid(reads_tree, lfirst_oid(lc)))
+			plan->only_bases = foreach_delete_current (plan->only_bases, lc);
+	return list_length(plan->only_bases) < before;
+}
+
 /* Fills in all that follows from the query. */
 void
 plan_query(ViewPlan *plan, Query *query)
 {
 	BasesContext bases = {plan, NIL};
-	ListCell *lc;
 
 	plan->query = query;
 	(void) bases_walker((Node *) plan->query, &bases);
 	plan->needs_environment = environment_walker((Node *) plan->query, nullptr);
-	choose_strategy(plan);
+	bool mixed = takes_mixed_tables(plan, bases.reads_tree);
+
+	choose_strategy(plan, mixed);
 	if (plan->exact_floats && plan->strategy != Strategy::kAggregate)
 	{
 		/* State is exact by itself. */
 		use_exact_floats(plan->query);
-		choose_strategy(plan);
+		choose_strategy(plan, mixed);
 	}
-	plan->top_k = reads_inner_in_order(plan->query);
-	foreach (lc, plan->only_bases)
-		if (list_member_oid(bases.reads_tree, lfirst_oid(lc)))
-		{
-			plan->strategy = Strategy::kRecompute;
-			plan->reason = "a table read both with and without its descendants";
-			plan->npoints = 0;
-			plan->keyed_input = nullptr;
-			plan->only_bases = foreach_delete_current (plan->only_bases, lc);
-		}
+	plan->top_k = !mixed && reads_inner_in_order(plan->query);
 }
 
 ViewPlan *
@@ -293,9 +309,11 @@ plan_undivided(Oid view)
 
 /* The parts of the view's query, of which it has one at least, and what is left. */
 Query *
-divided_query(Query *query, List *inners, List **parts)
+divided_query(Query *query, Oid view, List *inners, List **parts)
 {
-	return decompose((Query *) copyObject(query), find_part, inners, parts);
+	Cutting cutting = {find_part, inners, true, catalog::cut_places(view)};
+
+	return decompose((Query *) copyObject(query), &cutting, parts);
 }
 
 } // namespace
@@ -313,8 +331,9 @@ analyze_view(Oid view, MemoryContext parent)
 	List *inners = catalog::inner_relations(is_inner ? inner.view : view);
 	ViewPlan *plan = make_plan(view, owner, context);
 	List *parts = NIL;
-	Query *rest = inners == NIL ? (Query *) copyObject(whole)
-								: divided_query(whole, inners, &parts);
+	Query *rest = inners == NIL
+					  ? (Query *) copyObject(whole)
+					  : divided_query(whole, is_inner ? inner.view : view, inners, &parts);
 
 	if (is_inner)
 	{
@@ -366,6 +385,23 @@ create_part(void *arg, int number, Query *query)
 	return creation->create(creation->view, number, result_descriptor(query));
 }
 
+/* True if all it reads are groups that inner relations keep: usually far fewer rows than what they are made of. */
+bool
+reads_groups_only(const ViewPlan *plan)
+{
+	ListCell *lc;
+
+	foreach (lc, plan->bases)
+	{
+		catalog::InnerRelation inner;
+
+		if (!catalog::find_inner_relation(lfirst_oid(lc), &inner) ||
+			analyze_view(lfirst_oid(lc), CurrentMemoryContext)->strategy != Strategy::kAggregate)
+			return false;
+	}
+	return true;
+}
+
 /* What it costs to follow a view, from following each row to evaluating everything again. */
 int
 rank_of(const ViewPlan *plan)
@@ -374,7 +410,7 @@ rank_of(const ViewPlan *plan)
 	const Query *query = plan->query;
 
 	if (plan->strategy == Strategy::kRecompute)
-		return plan->top_k ? 1 : 4;
+		return plan->top_k ? 1 : reads_groups_only(plan) ? 3 : 4;
 	if (!keyed)
 		return 0;
 	if (count_unfollowed(keyed) > 0)
@@ -390,10 +426,13 @@ create_inner_relations(Oid view, CreateRelation create)
 {
 	ViewPlan *plan = plan_undivided(view);
 	Creation creation = {view, create};
+	Cutting cutting = {create_part, &creation, false, NIL};
 	List *parts = NIL;
 
 	if (rank_of(plan) > 0)
-		(void) decompose(plan->whole, create_part, &creation, &parts);
+		(void) decompose(plan->whole, &cutting, &parts);
+	if (parts != NIL)
+		catalog::set_cut_places(view, cutting.places);
 }
 
 bool

@@ -86,6 +86,7 @@ struct AggregateSpec
 {
 	AggregateKind kind;
 	Aggref *aggref;
+	Oid function;        /* the server's aggregate */
 	AttrNumber argument; /* column of the input block, 0: none */
 	AttrNumber second;   /* another argument, 0: none */
 	AttrNumber filter;   /* boolean column of the input block, 0: none */
@@ -119,7 +120,7 @@ struct ViewPlan
 	MemoryContext context;
 	Oid view;
 	Oid owner;
-	Query *whole; /* the view's query, rewritten, CTEs inlined */
+	Query *whole; /* the view's query, rewritten, CTEs inlined, sums of floats exact */
 	Query *query; /* the same, or what is left of it over inner relations */
 	List *inners; /* OIDs of the view's inner relations (catalog/inner_relation.hpp), in order */
 	Strategy strategy;

@@ -80,7 +80,8 @@ CREATE TABLE tailwater_internal.inner_relation (
 	view oid NOT NULL,
 	number int NOT NULL,               -- of the part of the query
 	key_index oid NOT NULL,            -- index by which its rows are found
-	key_columns int2vector NOT NULL);  -- columns that identify a row, empty: its image does
+	key_columns int2vector NOT NULL,   -- columns that identify a row, empty: its image does
+	places int2vector NOT NULL);       -- where the view's query was cut, the same in all its rows
 CREATE UNIQUE INDEX inner_relation_view ON tailwater_internal.inner_relation (view, number);
 
 -- Versions: the changes of version v are the log rows whose xid snapshot(v)

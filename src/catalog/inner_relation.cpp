@@ -11,7 +11,18 @@ namespace tw::catalog
 namespace
 {
 
-constexpr int kColumns = 5;
+constexpr int kColumns = 6;
+
+List *
+numbers_of(Datum vector)
+{
+	int2vector *numbers = (int2vector *) DatumGetPointer(vector);
+	List *list = NIL;
+
+	for (int i = 0; i < numbers->dim1; i++)
+		list = lappend_int(list, numbers->values[i]);
+	return list;
+}
 
 InnerRelation
 from_tuple(HeapTuple tup, TupleDesc desc)
@@ -25,24 +36,21 @@ from_tuple(HeapTuple tup, TupleDesc desc)
 	inner.view = DatumGetObjectId(values[1]);
 	inner.number = DatumGetInt32(values[2]);
 	inner.key_index = DatumGetObjectId(values[3]);
-	inner.key = NIL;
-
-	int2vector *columns = (int2vector *) DatumGetPointer(values[4]);
-	for (int i = 0; i < columns->dim1; i++)
-		inner.key = lappend_int(inner.key, columns->values[i]);
+	inner.key = numbers_of(values[4]);
+	inner.places = numbers_of(values[5]);
 	return inner;
 }
 
 Datum
-key_datum(List *key)
+vector_of(List *list)
 {
-	int16 *columns = (int16 *) palloc(sizeof(int16) * Max(list_length(key), 1));
+	int16 *numbers = (int16 *) palloc(sizeof(int16) * Max(list_length(list), 1));
 	int n = 0;
 	ListCell *lc;
 
-	foreach (lc, key)
-		columns[n++] = lfirst_int(lc);
-	return PointerGetDatum(buildint2vector(columns, n));
+	foreach (lc, list)
+		numbers[n++] = lfirst_int(lc);
+	return PointerGetDatum(buildint2vector(numbers, n));
 }
 
 int
@@ -135,8 +143,12 @@ create_inner_relation(Oid view, int number, TupleDesc desc)
 {
 	Oid relation = create_internal_table(psprintf("inner_%u_%d", view, number), desc);
 	Relation rel = table_open(internal_relation("inner_relation"), RowExclusiveLock);
-	Datum values[kColumns] = {ObjectIdGetDatum(relation), ObjectIdGetDatum(view),
-							  Int32GetDatum(number), ObjectIdGetDatum(InvalidOid), key_datum(NIL)};
+	Datum values[kColumns] = {ObjectIdGetDatum(relation),
+							  ObjectIdGetDatum(view),
+							  Int32GetDatum(number),
+							  ObjectIdGetDatum(InvalidOid),
+							  vector_of(NIL),
+							  vector_of(NIL)};
 	bool nulls[kColumns] = {};
 	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 
@@ -165,7 +177,7 @@ change_row(Oid relation, const InnerRelation *now)
 	{
 		Datum values[kColumns] = {ObjectIdGetDatum(relation), ObjectIdGetDatum(now->view),
 								  Int32GetDatum(now->number), ObjectIdGetDatum(now->key_index),
-								  key_datum(now->key)};
+								  vector_of(now->key),        vector_of(now->places)};
 		bool nulls[kColumns] = {};
 
 		CatalogTupleUpdate(rel, &tup->t_self,
@@ -179,6 +191,31 @@ change_row(Oid relation, const InnerRelation *now)
 }
 
 } // namespace
+
+List *
+cut_places(Oid view)
+{
+	List *inners = inner_relations(view);
+	InnerRelation inner;
+
+	return inners != NIL && find_inner_relation(linitial_oid(inners), &inner) ? inner.places : NIL;
+}
+
+void
+set_cut_places(Oid view, List *places)
+{
+	ListCell *lc;
+
+	foreach (lc, inner_relations(view))
+	{
+		InnerRelation inner;
+
+		if (!find_inner_relation(lfirst_oid(lc), &inner))
+			continue;
+		inner.places = places;
+		change_row(lfirst_oid(lc), &inner);
+	}
+}
 
 void
 set_inner_key(Oid relation, Oid key_index, List *key)

@@ -20,7 +20,9 @@ struct InnerRelation
 	Oid view;
 	int number;    /* of the part of the view's query */
 	Oid key_index; /* index by which rows are found; InvalidOid: not filled yet, or has one row */
-	List *key;     /* columns that identify a row, NIL: its image does */
+	List *
+		places; /* where the view's query was cut (analyze/decompose.hpp), the same in all its relations */
+	List *key; /* columns that identify a row, NIL: its image does */
 };
 
 /* Fills *out and returns true if the relation is the inner relation of a view. */
@@ -37,6 +39,10 @@ bool is_maintained(Oid relation);
 
 /* Creates the table for a part of the view's query, whose columns are those of the descriptor. */
 Oid create_inner_relation(Oid view, int number, TupleDesc desc);
+
+/* Where the query of a view that has inner relations was cut. */
+List *cut_places(Oid view);
+void set_cut_places(Oid view, List *places);
 
 /* Remembers how rows of the relation are found. */
 void set_inner_key(Oid relation, Oid key_index, List *key);

@@ -10,6 +10,7 @@
  * tables may look different: callers ask extension_present() first.
  */
 #include "catalog/view_list.hpp"
+#include "catalog/inner_relation.hpp"
 
 namespace tw::catalog
 {
@@ -295,6 +296,14 @@ namespace
 void
 change_key(Oid view, Oid index, int2vector *columns)
 {
+	InnerRelation inner;
+
+	if (find_inner_relation(view, &inner))
+	{
+		set_inner_key(view, index, inner.key);
+		return;
+	}
+
 	Relation rel = table_open(internal_relation("attachment"), RowExclusiveLock);
 	ScanKeyData key;
 	SysScanDesc scan = begin_scan(rel, "attachment_pkey", &key, view);

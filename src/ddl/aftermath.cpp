@@ -15,6 +15,7 @@
  */
 #include "ddl/aftermath.hpp"
 
+#include "catalog/inner_relation.hpp"
 #include "catalog/view_list.hpp"
 #include "ddl/conduct.hpp"
 
@@ -150,9 +151,8 @@ watch_key_index(Oid index, int drop_flags)
 	Oid view = IndexGetRelation(index, true);
 	catalog::LiveView live;
 
-	if (!OidIsValid(view) || get_rel_relkind(view) != RELKIND_MATVIEW ||
-		!catalog::extension_present() || !catalog::find_live_view(view, &live) ||
-		live.key_index != index)
+	if (!OidIsValid(view) || !catalog::extension_present() || !catalog::is_maintained(view) ||
+		!catalog::find_live_view(view, &live) || live.key_index != index)
 		return;
 
 	/* Only REINDEX CONCURRENTLY has swapped another index in; else the user wants this one gone. */
@@ -175,7 +175,7 @@ watch_key_index(Oid index, int drop_flags)
 	/* This form commits before the command is over. */
 	if ((drop_flags & PERFORM_DELETION_CONCURRENTLY) != 0)
 		raise_key_index_needed(view);
-	note_oid(&lost_key_views, view);
+	note_oid(&lost_key_views, catalog::view_of(view));
 }
 
 /* Rows of views may be told apart by what a unique index of a base table promises. */

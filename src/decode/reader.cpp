@@ -189,6 +189,15 @@ drop_slot()
 		ReplicationSlotDrop(slot_name(), false);
 }
 
+void
+drop_idle_slot()
+{
+	ReplicationSlot *slot = SearchNamedReplicationSlot(slot_name(), true);
+
+	if (slot && slot->active_pid == 0 && slot->data.database == MyDatabaseId)
+		ReplicationSlotDrop(slot_name(), true);
+}
+
 XLogRecPtr
 insert_position()
 {

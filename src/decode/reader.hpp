@@ -38,6 +38,9 @@ void open_reader();
 /* Drops the slot of this database where there is one; nothing may be open in another process. */
 void drop_slot();
 
+/* The same, if no process uses it. */
+void drop_idle_slot();
+
 /* Position up to which WAL is written now, and after flush_to(), is durable. */
 XLogRecPtr insert_position();
 

@@ -187,7 +187,10 @@ LogWriter::open(LogCache *cache)
 	cache->user = xid_;
 	cache->nrows = 0;
 	cache->nbytes = 0;
-	index_ = index_open(cache->index, RowExclusiveLock);
+	/* The lock on the log keeps away whoever would drop or rebuild its index. */
+	index_ = RelationIdGetRelation(cache->index);
+	if (!index_)
+		elog(ERROR, "could not open index %u", cache->index);
 	cache_ = cache;
 }
 

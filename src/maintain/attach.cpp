@@ -378,7 +378,8 @@ fill(const ViewPlan *plan, Snapshot snapshot)
 	PushCopiedSnapshot(snapshot);
 	UpdateActiveSnapshotCommandId();
 	/* Float sums are exact where state will keep them. */
-	Query *query = (Query *) copyObject(has_ties(plan) ? plan->whole : plan->query);
+	TieQueries ties = make_tie_queries(plan, CurrentMemoryContext, &stale);
+	Query *query = (Query *) copyObject(has_ties(&ties) ? plan->whole : plan->query);
 	if (plan->exact_floats)
 		analyze::use_exact_floats(query);
 	exec::run_query(exec::make_cached_query(query, CurrentMemoryContext, &stale), nullptr, 0,

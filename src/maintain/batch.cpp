@@ -21,6 +21,7 @@
 namespace tw::maintain
 {
 
+using analyze::AggregateKind;
 using analyze::Strategy;
 using capture::Delta;
 using capture::ZSet;
@@ -123,21 +124,37 @@ check_isolation(const ViewRuntime *view, List *deltas)
 	capture::end_zset(after);
 }
 
+/* True if state cannot take back what a row did that was never in the input. */
+bool
+looks_at_single_rows(analyze::AggregateKind kind)
+{
+	switch (kind)
+	{
+		case analyze::AggregateKind::kMin:
+		case analyze::AggregateKind::kMax:
+		case analyze::AggregateKind::kBitAnd:
+		case analyze::AggregateKind::kBitOr:
+			return true;
+		default:
+			return false;
+	}
+}
+
 /*
  * True if rows may come and go within the batch that were never in the input:
- * terms of a join overlap, and several statements may change a row again. min
- * and max look at single rows, so these must cancel before they are seen.
+ * terms of a join overlap, and several statements may change a row again. min,
+ * max, bit_and and bit_or look at single rows, so these must cancel before they
+ * are seen.
  */
 bool
 needs_netting(const ViewRuntime *view, List *deltas)
 {
 	ListCell *lc;
-	bool extremes = false;
+	bool single_rows = false;
 
 	for (int i = 0; i < view->plan->naggregates; i++)
-		extremes |= view->plan->aggregates[i].kind == analyze::AggregateKind::kMin ||
-					view->plan->aggregates[i].kind == analyze::AggregateKind::kMax;
-	if (!extremes)
+		single_rows |= looks_at_single_rows(view->plan->aggregates[i].kind);
+	if (!single_rows)
 		return false;
 	if (view->plan->input->noccurrences > 1)
 		return true;

@@ -80,49 +80,69 @@ count_row(void *arg, TupleTableSlot *row, int64 weight)
 }
 
 int64
-count_rows(Query *query)
+count_rows(exec::CachedQuery *query)
 {
-	bool stale = false;
 	int64 n = 0;
 
-	exec::run_query(exec::make_cached_query(query, CurrentMemoryContext, &stale), nullptr, 0,
-					exec::WeightColumn::kNone, count_row, &n);
+	exec::run_query(query, nullptr, 0, exec::WeightColumn::kNone, count_row, &n);
 	return n;
 }
 
-/* True if more rows tie with the last of the first `count` than there is room for. */
-bool
-ties_at(const Query *query, Node *offset, Node *count)
+/* The query with another limit. */
+Query *
+limited(const Query *query, Node *offset, Node *count, LimitOption option)
 {
-	Query *first = (Query *) copyObject(query);
+	Query *copy = (Query *) copyObject(query);
 
-	first->limitOffset = (Node *) copyObject(offset);
-	first->limitCount = (Node *) copyObject(count);
-	first->limitOption = LIMIT_OPTION_COUNT;
+	copy->limitOffset = (Node *) copyObject(offset);
+	copy->limitCount = (Node *) copyObject(count);
+	copy->limitOption = option;
+	return copy;
+}
 
-	Query *with_ties = (Query *) copyObject(first);
-	with_ties->limitOption = LIMIT_OPTION_WITH_TIES;
-	return count_rows(with_ties) > count_rows(first);
+void
+add_limit(TieQueries *ties, const Query *query, Node *offset, Node *count, MemoryContext context,
+		  const bool *stale)
+{
+	int i = ties->n++;
+
+	ties->first[i] = exec::make_cached_query(limited(query, offset, count, LIMIT_OPTION_COUNT),
+											 context, stale);
+	ties->with_ties[i] = exec::make_cached_query(limited(query, offset, count,
+														 LIMIT_OPTION_WITH_TIES),
+												 context, stale);
 }
 
 } // namespace
 
-bool
-has_ties(const analyze::ViewPlan *plan)
+TieQueries
+make_tie_queries(const analyze::ViewPlan *plan, MemoryContext context, const bool *stale)
 {
 	const Query *query = plan->query;
+	TieQueries ties = {};
 
 	if (!plan->may_tie)
-		return false;
-	return (query->limitOffset && ties_at(query, nullptr, query->limitOffset)) ||
-		   (query->limitCount && query->limitOption == LIMIT_OPTION_COUNT &&
-			ties_at(query, query->limitOffset, query->limitCount));
+		return ties;
+	if (query->limitOffset)
+		add_limit(&ties, query, nullptr, query->limitOffset, context, stale);
+	if (query->limitCount && query->limitOption == LIMIT_OPTION_COUNT)
+		add_limit(&ties, query, query->limitOffset, query->limitCount, context, stale);
+	return ties;
+}
+
+bool
+has_ties(const TieQueries *ties)
+{
+	for (int i = 0; i < ties->n; i++)
+		if (count_rows(ties->with_ties[i]) > count_rows(ties->first[i]))
+			return true;
+	return false;
 }
 
 void
 evaluate(const ViewRuntime *view, ZSet *out)
 {
-	if (has_ties(view->plan))
+	if (has_ties(&view->ties))
 		evaluate_whole(view->plan, out);
 	else
 		exec::run_query(view->whole, nullptr, 0, exec::WeightColumn::kNone, collect_row, out);

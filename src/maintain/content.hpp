@@ -23,9 +23,6 @@ void evaluate(const ViewRuntime *view, capture::ZSet *out);
 /* The same by the query as it was written, without the view's inner relations. */
 void evaluate_whole(const analyze::ViewPlan *plan, capture::ZSet *out);
 
-/* True if the plan reads the first rows of an inner relation, and the query may have chosen others that tie. */
-bool has_ties(const analyze::ViewPlan *plan);
-
 /*
  * Removes the rows of a small view of groups, so that its first content is
  * packed loosely (state/writer.hpp): CREATE fills pages to the brim.

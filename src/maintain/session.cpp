@@ -9,7 +9,6 @@
  * it is next asked for, and goes at the end of the transaction.
  */
 #include "maintain/session.hpp"
-#include "analyze/determinism.hpp"
 #include "maintain/environment.hpp"
 #include "catalog/inner_relation.hpp"
 #include "capture/statement.hpp"
@@ -303,10 +302,9 @@ build_runtime(const catalog::LiveView *info)
 		runtime->log = feed::make_log_cache(info->log, plan->context, &runtime->stale);
 	if (plan->input)
 		runtime->input = exec::make_stream(plan->input, plan->context, &runtime->stale);
-	Query *whole = (Query *) copyObject(plan->query);
-	if (plan->strategy == analyze::Strategy::kAggregate)
-		analyze::use_exact_floats(whole);
-	runtime->whole = exec::make_cached_query(whole, plan->context, &runtime->stale);
+	runtime->whole = exec::make_cached_query((Query *) copyObject(plan->query), plan->context,
+											 &runtime->stale);
+	runtime->ties = make_tie_queries(plan, plan->context, &runtime->stale);
 	if (plan->strategy == analyze::Strategy::kAggregate)
 	{
 		runtime->state = read_state_table(info->view, 0);

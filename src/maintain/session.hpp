@@ -16,6 +16,23 @@
 namespace tw::maintain
 {
 
+/*
+ * The rows of a LIMIT over an inner relation, without and with those that tie with
+ * the last one: at its beginning, where it has an OFFSET, and at its end.
+ */
+struct TieQueries
+{
+	int n;
+	exec::CachedQuery *first[2];
+	exec::CachedQuery *with_ties[2];
+};
+
+TieQueries make_tie_queries(const analyze::ViewPlan *plan, MemoryContext context,
+							const bool *stale);
+
+/* True if the query as it was written may choose other rows that tie. */
+bool has_ties(const TieQueries *ties);
+
 /* A live view made ready to be maintained in this session. */
 struct ViewRuntime
 {
@@ -26,6 +43,7 @@ struct ViewRuntime
 	analyze::ViewPlan *plan;
 	exec::Stream *input;                 /* of plan->input */
 	exec::CachedQuery *whole;            /* the whole query */
+	TieQueries ties;                     /* where rows may tie at a limit */
 	state::AggregateOperator *aggregate; /* kAggregate */
 	state::RecursionOperator *recursion; /* kRecursive */
 	exec::KeyedOperator *keyed;          /* kKeyed, or of the keyed input of groups */

@@ -739,7 +739,7 @@ floats_result(const AggregateSpec *spec, const Datum *values, bool *isnull)
 	FloatTotals totals;
 
 	unpack_totals(values[0], float_sums(spec), &totals);
-	return float_result(spec->aggref->aggfnoid, &totals, isnull);
+	return float_result(spec->function, &totals, isnull);
 }
 
 Datum
@@ -802,7 +802,7 @@ result(const AggregateSpec *spec, int64 count, const Datum *values, const bool *
 			*isnull = DatumGetInt64(values[0]) == 0;
 			return *isnull ? (Datum) 0 : numeric_result(spec, values);
 		case AggregateKind::kVarNumeric:
-			return variance_result(spec->aggref->aggfnoid, values, isnull);
+			return variance_result(spec->function, values, isnull);
 		case AggregateKind::kFloatSum:
 		case AggregateKind::kFloatOne:
 		case AggregateKind::kFloatTwo:

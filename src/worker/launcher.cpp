@@ -204,6 +204,16 @@ request_check(Oid database)
 }
 
 void
+wake_maintainer(Oid database)
+{
+	LWLockAcquire(shared->lock, LW_SHARED);
+	DatabaseSlot *slot = find_slot(database);
+	if (slot && slot->maintainer_latch)
+		SetLatch(slot->maintainer_latch);
+	LWLockRelease(shared->lock);
+}
+
+void
 terminate(Child *child)
 {
 	if (!child->handle || child->terminating)
@@ -426,7 +436,6 @@ supervise(Entry *entry)
 		entry->probe_again = false;
 		entry->sequencer.retry_at = 0;
 		terminate(&entry->gateway);
-		terminate(&entry->maintainer);
 	}
 	(void) reap(&entry->gateway);
 	reap_maintainer(entry);
@@ -435,7 +444,11 @@ supervise(Entry *entry)
 	{
 		terminate(&entry->sequencer);
 		terminate(&entry->gateway);
-		terminate(&entry->maintainer);
+		/* Where only the extension is gone, the maintainer has a replication slot to drop first. */
+		if (entry->eligible && !is_suspended(entry->database))
+			wake_maintainer(entry->database);
+		else
+			terminate(&entry->maintainer);
 		if (entry->sequencer.handle || entry->gateway.handle || entry->maintainer.handle)
 			return true;
 		free_slot(entry->database);

@@ -24,6 +24,7 @@
 #include "worker/retention.hpp"
 #include "feed/version.hpp"
 #include "catalog/live_view.hpp"
+#include "decode/reader.hpp"
 #include "ddl/revive.hpp"
 #include "maintain/deferred.hpp"
 #include "settings.hpp"
@@ -122,6 +123,8 @@ void
 leave_as_absent()
 {
 	publish_state(SequencerState::kAbsent);
+	/* A maintainer that runs does it itself. */
+	decode::drop_idle_slot();
 	proc_exit(0);
 }
 
