@@ -251,6 +251,10 @@ namespace
 bool
 has_row(const char *table, const char *index, Oid oid)
 {
+	/* pg_upgrade creates the tables one after the other. */
+	if (!OidIsValid(internal_relation(index)))
+		return false;
+
 	Relation rel = table_open(internal_relation(table), AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan = begin_scan(rel, index, &key, oid);
@@ -282,7 +286,7 @@ has_build(Oid view)
 bool
 any_build()
 {
-	return first_column("build") != NIL;
+	return OidIsValid(internal_relation("build")) && first_column("build") != NIL;
 }
 
 namespace
