@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { canonicalRows, connect } from '../../client/src/node.js';
-import { gatewayPort, Line, Psql, recordingWebSocket, rowsInSql, until } from '../../client/test/server.js';
-import { loaded } from '../steps.mjs';
+import { gatewayPort, Line, Psql, recordingWebSocket, rowsInSql, subscriber, until } from '../../client/test/server.js';
+import { changesOf, compare, loaded } from '../steps.mjs';
 
 const kSkip = gatewayPort ? false : 'needs a server: run it with make check-one T=steps';
 
@@ -213,4 +213,31 @@ test('in every version the branches add up to the total', { skip: kSkip, timeout
 	assert.ok(socket.units > 10, `${socket.units} units by socket`);
 	assert.deepEqual(await writer.run("SELECT tailwater.verify('by_branch'), tailwater.verify('total'), tailwater.verify('by_balance')"), [['0', '0', '0']]);
 	console.log(`# ${commits.reduce((a, b) => a + b)} commits, ${tail.books.versions} versions by TAIL, ${tail.books.deferredVersions} with the deferred view, ${socket.units} units on the socket`);
+});
+
+test('a transfer that began before what the client has seen, and ends while it is away, is delivered', { skip: kSkip, timeout: 30_000 }, async (t) => {
+	const views = [['by_branch', kByBranch], ['by_balance', kByBalance]];
+	const clients = await Promise.all(views.map(([view]) => subscriber(view)));
+	t.after(() => clients.forEach((client) => client.close()));
+	for (const client of clients) client.take();
+	// four branches of their own: the second transfer waits for nothing of the first
+	await writer.run('UPDATE account SET branch = 10 + id, balance = 1000000 * id WHERE id <= 4');
+	for (const client of clients) await changesOf(client);
+
+	const [early] = sessions;
+	await early.run('BEGIN; SELECT FROM transfer(1, 2, 7);');
+	await writer.run('SELECT FROM transfer(3, 4, 5);');
+	for (const client of clients) {
+		await changesOf(client);
+		client.line.cut();
+	}
+	await early.run('COMMIT;');
+	await writer.run("SELECT tailwater.sync('10s')");
+	for (const [i, client] of clients.entries()) {
+		client.line.mend();
+		await compare(writer, client, ...views[i]);
+		const [answer, ...deltas] = client.take();
+		assert.deepEqual([answer.type, answer.mode, answer.recovered], ['subscribed', 'resume', true]);
+		assert.deepEqual(deltas.map(({ type }) => type), ['delta']);
+	}
 });
