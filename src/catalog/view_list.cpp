@@ -79,7 +79,8 @@ remove_row(const char *table, const char *index, Oid view)
 	CommandCounterIncrement();
 }
 
-/* The OIDs in the first column of an internal table. */
+} // namespace
+
 List *
 first_column(const char *table)
 {
@@ -103,8 +104,6 @@ first_column(const char *table)
 	table_close(rel, AccessShareLock);
 	return oids;
 }
-
-} // namespace
 
 bool
 extension_present()
