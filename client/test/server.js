@@ -26,7 +26,7 @@ export async function until(what, condition, ms = 10_000) {
 /** A psql session. `run` gives the rows that a piece of SQL printed, as lists of strings. */
 export class Psql {
 	#child;
-	#output = '';
+	#heard = { stdout: '', stderr: '' }; // apart, since a piece of one may come within a line of the other
 	#waiting = null;
 	#marks = 0;
 
@@ -35,9 +35,9 @@ export class Psql {
 			env: { ...process.env, PGTZ: 'UTC', PGCLIENTENCODING: 'UTF8', ...environment },
 			stdio: 'pipe',
 		});
-		for (const stream of [this.#child.stdout, this.#child.stderr])
-			stream.setEncoding('utf8').on('data', (text) => this.#hear(text));
-		this.#child.on('close', () => this.#waiting?.reject(new Error(`psql ended: ${this.#output}`)));
+		for (const stream of ['stdout', 'stderr'])
+			this.#child[stream].setEncoding('utf8').on('data', (text) => this.#hear(stream, text));
+		this.#child.on('close', () => this.#waiting?.reject(new Error(`psql ended: ${this.#heard.stdout}${this.#heard.stderr}`)));
 	}
 
 	/** Runs SQL; rejects with what psql said where it failed. */
@@ -56,13 +56,14 @@ export class Psql {
 		this.#child.stdin.end();
 	}
 
-	#hear(text) {
-		this.#output += text;
+	#hear(stream, text) {
+		this.#heard[stream] += text;
 		if (!this.#waiting) return;
 		const { mark, resolve, reject, timer } = this.#waiting;
-		if (this.#output.split(`${mark}\n`).length < 3) return;
-		const lines = this.#output.split('\n').filter((line) => line !== '' && line !== mark);
-		this.#output = '';
+		const { stdout, stderr } = this.#heard;
+		if (![stdout, stderr].every((output) => `\n${output}`.endsWith(`\n${mark}\n`))) return;
+		const lines = `${stdout}${stderr}`.split('\n').filter((line) => line !== '' && line !== mark);
+		this.#heard = { stdout: '', stderr: '' };
 		this.#waiting = null;
 		clearTimeout(timer);
 		const error = lines.findIndex((line) => /^(\w+:)?.*(ERROR|FATAL):/.test(line));
