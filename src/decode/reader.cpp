@@ -31,12 +31,18 @@ int nnews = 0;
 bool all_news = false;
 
 const char *
-slot_name()
+slot_name_of(Oid database)
 {
 	static char name[NAMEDATALEN];
 
-	snprintf(name, sizeof(name), "tailwater_%u", MyDatabaseId);
+	snprintf(name, sizeof(name), "tailwater_%u", database);
 	return name;
+}
+
+const char *
+slot_name()
+{
+	return slot_name_of(MyDatabaseId);
 }
 
 void
@@ -189,13 +195,30 @@ drop_slot()
 		ReplicationSlotDrop(slot_name(), false);
 }
 
-void
-drop_idle_slot()
+bool
+drop_idle_slot(Oid database)
 {
-	ReplicationSlot *slot = SearchNamedReplicationSlot(slot_name(), true);
+	ReplicationSlot *slot = SearchNamedReplicationSlot(slot_name_of(database), true);
 
-	if (slot && slot->active_pid == 0 && slot->data.database == MyDatabaseId)
-		ReplicationSlotDrop(slot_name(), true);
+	if (!slot || slot->active_pid != 0 || slot->data.database != database)
+		return false;
+	ReplicationSlotDrop(slot_name_of(database), true);
+	return true;
+}
+
+XLogRecPtr
+slot_position(Oid database)
+{
+	ReplicationSlot *slot = SearchNamedReplicationSlot(slot_name_of(database), true);
+
+	if (!slot)
+		return InvalidXLogRecPtr;
+	SpinLockAcquire(&slot->mutex);
+	ReplicationSlotPersistentData data = slot->data;
+	SpinLockRelease(&slot->mutex);
+	if (pg::slot_is_invalidated(&data) || XLogRecPtrIsInvalid(data.confirmed_flush))
+		return data.restart_lsn;
+	return data.confirmed_flush;
 }
 
 XLogRecPtr

@@ -38,8 +38,15 @@ void open_reader();
 /* Drops the slot of this database where there is one; nothing may be open in another process. */
 void drop_slot();
 
-/* The same, if no process uses it. */
-void drop_idle_slot();
+/* Drops the slot of a database if no process uses it; returns whether it did. From any process. */
+bool drop_idle_slot(Oid database);
+
+/*
+ * Position up to which the database's slot is confirmed, or while it is being
+ * made, where it begins; invalid where there is none that holds back log. From
+ * any process.
+ */
+XLogRecPtr slot_position(Oid database);
 
 /* Position up to which WAL is written now, and after flush_to(), is durable. */
 XLogRecPtr insert_position();

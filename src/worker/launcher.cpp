@@ -15,7 +15,9 @@
  * the new launcher starts from nothing. A launcher that ended by itself leaves
  * workers behind; its successor ends and replaces them.
  */
+#include "worker/lag.hpp"
 #include "worker/shared_state.hpp"
+#include "decode/reader.hpp"
 #include "settings.hpp"
 
 #include <sys/stat.h>
@@ -52,6 +54,8 @@ struct Entry
 	Child sequencer;
 	Child gateway;
 	Child maintainer;
+	XLogRecPtr
+		late_at; /* where its running maintainer was found too far behind; invalid: it is not */
 	int gateway_port; /* tailwater.port when the gateway was started */
 	bool eligible;    /* exists and accepts connections */
 	bool unwanted;    /* no extension in it */
@@ -127,7 +131,7 @@ reserve_slot(Oid database)
 			slot->sequencer_latch = nullptr;
 			slot->maintainer_pid = 0;
 			slot->maintainer_latch = nullptr;
-			slot->maintainer_wanted = slot->maintainer_left = false;
+			slot->maintainer_wanted = slot->maintainer_left = slot->log_lost = false;
 			pg_atomic_write_u64(&slot->writes, 0);
 			pg_atomic_write_u64(&slot->writes_done, 0);
 			pg_atomic_write_u64(&slot->rounds, 0);
@@ -399,9 +403,45 @@ reap_maintainer(Entry *entry)
 	LWLockRelease(shared->lock);
 }
 
+/*
+ * Beyond tailwater.max_lag_bytes the slot goes, whether the maintainer is stuck,
+ * too slow, or not there. The next one computes the views anew. One that runs
+ * may catch up while a quarter more is written: it may have been a single
+ * transaction that it could not read before.
+ */
+void
+bound_lag(Entry *entry)
+{
+	XLogRecPtr now = GetXLogInsertRecPtr();
+
+	if (!lags_too_far(held_position(entry->database)))
+	{
+		entry->late_at = InvalidXLogRecPtr;
+		return;
+	}
+	if (XLogRecPtrIsInvalid(entry->late_at))
+		entry->late_at = now;
+	if (entry->maintainer.handle && now - entry->late_at < (lag_limit(0) - 1) / 4)
+		return;
+	terminate(&entry->maintainer);
+	if (entry->maintainer.handle || !decode::drop_idle_slot(entry->database))
+		return;
+	ereport(LOG,
+			errmsg("dropped the replication slot of the deferred views of database %u",
+				   entry->database),
+			errdetail("It held back more write-ahead log than tailwater.max_lag_bytes."));
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	DatabaseSlot *slot = find_slot(entry->database);
+	if (slot)
+		slot->log_lost = true;
+	LWLockRelease(shared->lock);
+	request_check(entry->database);
+}
+
 void
 supervise_maintainer(Entry *entry, const DatabaseSlot *slot)
 {
+	bound_lag(entry);
 	/* The sequencer is started first: it knows whether the extension is there. */
 	if (entry->sequencer.handle && !entry->sequencer.terminating &&
 		slot->state == SequencerState::kRunning && slot->maintainer_wanted &&
@@ -485,6 +525,31 @@ supervise_all()
 		entries = foreach_delete_current (entries, lc);
 		pfree(entry);
 	}
+}
+
+/* From which position of the log on some slot may hold back too much. */
+void
+set_lag_alarm()
+{
+	XLogRecPtr now = GetXLogInsertRecPtr();
+	XLogRecPtr alarm = PG_UINT64_MAX;
+	ListCell *lc;
+
+	foreach (lc, entries)
+	{
+		Entry *entry = static_cast<Entry *>(lfirst(lc));
+		XLogRecPtr held = held_position(entry->database);
+
+		/* The slot that a maintainer may be about to make begins here, or later. */
+		if (XLogRecPtrIsInvalid(held) && entry->maintainer.handle)
+			held = now;
+		if (!XLogRecPtrIsInvalid(held))
+			alarm = Min(alarm, lag_limit(held));
+	}
+	/* Where a maintainer does not end, commits are not to come here one by one. */
+	if (alarm <= now)
+		alarm = now + (lag_limit(0) - 1) / 16;
+	pg_atomic_write_u64(&shared->lag_alarm, alarm);
 }
 
 /* Milliseconds until a pause ends; -1: there is none. */
@@ -582,6 +647,7 @@ launcher_main()
 	{
 		take_requests();
 		supervise_all();
+		set_lag_alarm();
 
 		long timeout = time_to_retry();
 		(void) WaitLatch(MyLatch,

@@ -21,6 +21,7 @@
  * without a timeout, unless a view waits to be tried again or a transaction was
  * decoded that its snapshot did not see yet.
  */
+#include "worker/lag.hpp"
 #include "worker/shared_state.hpp"
 #include "worker/shmem.hpp"
 #include "catalog/inner_relation.hpp"
@@ -46,7 +47,7 @@ constexpr int kMaxPauseMs = 60000;
 constexpr int kMaxConflicts = 5;
 /* Where a decoded transaction had not left the list of running ones. */
 constexpr int kKeptPauseMs = 20;
-/* The frontier is stored, also if nothing concerned a view, after so much log. */
+/* The frontier is stored, also if nothing concerned a view, after so much log at most. */
 constexpr uint64 kLazyBytes = 4 * 1024 * 1024;
 
 /* A view that could not be maintained, and when to try again. */
@@ -60,8 +61,9 @@ struct Failure
 DatabaseSlot *slot = nullptr;
 feed::StoredSnapshot *frontier = nullptr; /* as stored; in TopMemoryContext */
 XLogRecPtr frontier_lsn = InvalidXLogRecPtr;
-List *failures = NIL; /* Failure *, in TopMemoryContext */
-int conflicts = 0;    /* rounds in a row that lost against others */
+List *failures = NIL;        /* Failure *, in TopMemoryContext */
+int conflicts = 0;           /* rounds in a row that lost against others */
+bool inherits_errors = true; /* no batch of this process has been committed yet */
 
 /* Confirmed when the commit that stored it is on disk. */
 XLogRecPtr unconfirmed = InvalidXLogRecPtr;
@@ -201,6 +203,16 @@ forgive(List *views)
 	}
 }
 
+/* The same for what a former process, or another one, noted. */
+void
+forgive_former(List *views)
+{
+	ListCell *lc;
+
+	foreach (lc, views)
+		catalog::clear_error(catalog::view_of(lfirst_oid(lc)));
+}
+
 void
 forget_dropped_failures(List *attached)
 {
@@ -256,18 +268,13 @@ start_anew()
 		LockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock);
 		decode::mark_for_rebuild(lfirst_oid(lc));
 	}
+	if (slot->log_lost)
+		tell_lost_log(slot);
 	decode::store_frontier(DirectFunctionCall1(pg_current_snapshot, (Datum) 0), start);
 	ForceSyncCommit();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	decode::persist_slot();
-}
-
-bool
-lags_too_far(XLogRecPtr position)
-{
-	return settings::max_lag > 0 &&
-		   GetXLogInsertRecPtr() - position > (uint64) settings::max_lag * 1024 * 1024;
 }
 
 /* Opens the slot, or makes a new one where there is none, or none that can be used. */
@@ -292,7 +299,10 @@ open_slot()
 
 	decode::SlotState state = decode::inspect_slot(lsn);
 	if (state == decode::SlotState::kUsable && lags_too_far(lsn))
+	{
 		state = decode::SlotState::kUnusable;
+		slot->log_lost = true;
+	}
 	if (state != decode::SlotState::kUsable)
 	{
 		if (state == decode::SlotState::kUnusable || known)
@@ -355,6 +365,8 @@ store_progress(Round *round)
 	foreach (lc, round->batch.what.rebuild)
 		decode::unmark_rebuild(lfirst_oid(lc));
 	forgive(round->batch.what.views);
+	if (inherits_errors)
+		forgive_former(round->batch.what.views);
 	decode::store_frontier(PointerGetDatum(round->seen), covered_position(round));
 }
 
@@ -486,13 +498,19 @@ publish_progress(const Round *round)
 	wake_waiting(MyDatabaseId);
 }
 
+uint64
+lazy_bytes()
+{
+	return settings::max_lag > 0 ? Min(kLazyBytes, (lag_limit(0) - 1) / 4) : kLazyBytes;
+}
+
 /* Ends a round in which nothing concerned a view. */
 void
 end_idle_round(const Round *round)
 {
 	XLogRecPtr covered = covered_position(round);
 
-	if (covered > frontier_lsn && covered - frontier_lsn > kLazyBytes)
+	if (covered > frontier_lsn && covered - frontier_lsn > lazy_bytes())
 	{
 		decode::store_frontier(PointerGetDatum(round->seen), covered);
 		remember_frontier(round->seen, covered);
@@ -533,6 +551,7 @@ run_round()
 		if (succeeded)
 		{
 			conflicts = 0;
+			inherits_errors = false;
 			remember_frontier(round.seen, covered_position(&round));
 			unconfirmed = frontier_lsn;
 			unconfirmed_commit = XactLastCommitEnd;

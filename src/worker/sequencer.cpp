@@ -20,6 +20,7 @@
  * good what was left undone. While idle the process sleeps without a timeout,
  * except that it looks after retention as long as there is something to prune.
  */
+#include "worker/lag.hpp"
 #include "worker/shared_state.hpp"
 #include "worker/retention.hpp"
 #include "feed/version.hpp"
@@ -124,7 +125,7 @@ leave_as_absent()
 {
 	publish_state(SequencerState::kAbsent);
 	/* A maintainer that runs does it itself. */
-	decode::drop_idle_slot();
+	(void) decode::drop_idle_slot(MyDatabaseId);
 	proc_exit(0);
 }
 
@@ -258,6 +259,8 @@ sequence()
 	}
 	if (present && checks != checks_done)
 		look_for_deferred_views();
+	if (present && slot->log_lost)
+		tell_lost_log(slot);
 	bool needed = present && (commits != commits_done || exists_unversioned());
 	if (needed)
 	{

@@ -35,6 +35,7 @@ struct DatabaseSlot
 	Latch *maintainer_latch;
 	bool maintainer_wanted;   /* there are deferred views */
 	bool maintainer_left;     /* it ended because there were none */
+	bool log_lost;            /* the slot held back too much log; no view says so yet */
 	int port;                 /* tailwater.port as it is in that database */
 	pg_atomic_uint64 commits; /* commits that wrote a log, since the slot was reserved */
 	pg_atomic_uint64 checks;  /* requests to look for commits that no version covers */
@@ -63,6 +64,7 @@ struct SharedState
 {
 	LWLock *lock;
 	Latch *launcher_latch;
+	pg_atomic_uint64 lag_alarm; /* a commit beyond this position wakes the launcher; see lag.hpp */
 	int num_requests;
 	bool review_all; /* more requests than fit, or the launcher has just started */
 	ReviewRequest requests[kMaxRequests];

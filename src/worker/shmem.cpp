@@ -8,6 +8,7 @@
  * starts, by looking into the logs.
  */
 #include "worker/shmem.hpp"
+#include "worker/lag.hpp"
 #include "worker/shared_state.hpp"
 
 namespace tw::worker
@@ -84,6 +85,7 @@ startup_shmem()
 		memset(base, 0, shared_size());
 		shared->lock = &GetNamedLWLockTranche("tailwater")->lock;
 		shared->review_all = true;
+		pg_atomic_init_u64(&shared->lag_alarm, PG_UINT64_MAX);
 		ConditionVariableInit(&shared->slot_released);
 		shared->num_slots = max_worker_processes;
 		shared->num_procs = pg::max_backends();
@@ -185,7 +187,10 @@ at_xact_end(XactEvent event, void *)
 			if (wants_maintainer)
 				request_maintainer();
 			if (has_written)
+			{
 				wake_maintainer();
+				watch_lag();
+			}
 			break;
 		case XACT_EVENT_PREPARE:
 		case XACT_EVENT_ABORT:
