@@ -95,6 +95,19 @@ EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off)
 SELECT view, attached FROM tailwater.views;
 DROP MATERIALIZED VIEW d;
 
+-- how a change is brought to each, which follows the definition
+CREATE TABLE kind (id int PRIMARY KEY, name text);
+CREATE MATERIALIZED VIEW plain_rows WITH (tailwater.maintain = immediate) AS SELECT id FROM item;
+CREATE MATERIALIZED VIEW with_kinds WITH (tailwater.maintain = immediate) AS SELECT i.id, k.name FROM item i LEFT JOIN kind k ON k.id = i.id;
+CREATE MATERIALIZED VIEW ranks WITH (tailwater.maintain = immediate) AS SELECT id, rank() OVER (ORDER BY id) FROM item;
+CREATE VIEW listed AS SELECT id FROM item;
+CREATE MATERIALIZED VIEW redefined WITH (tailwater.maintain = immediate) AS SELECT id FROM listed;
+SELECT view, strategy FROM tailwater.views ORDER BY view::text COLLATE "C";
+CREATE OR REPLACE VIEW listed AS SELECT id FROM item i WHERE NOT EXISTS (SELECT FROM kind k WHERE k.id = i.id);
+SELECT view, strategy FROM tailwater.views ORDER BY view::text COLLATE "C";
+DROP TABLE kind CASCADE;
+DROP MATERIALIZED VIEW plain_rows, ranks;
+
 -- without the extension
 DROP EXTENSION tailwater;
 CREATE MATERIALIZED VIEW d WITH (tailwater.maintain = immediate) AS SELECT id FROM item;

@@ -26,7 +26,7 @@ export async function until(what, condition, ms = 10_000) {
 /** A psql session. `run` gives the rows that a piece of SQL printed, as lists of strings. */
 export class Psql {
 	#child;
-	#heard = ['', '']; // of stdout and stderr, apart: psql writes a mark and the end of its line one by one
+	#heard = { stdout: '', stderr: '' }; // apart, since a piece of one may come within a line of the other
 	#waiting = null;
 	#marks = 0;
 
@@ -35,9 +35,9 @@ export class Psql {
 			env: { ...process.env, PGTZ: 'UTC', PGCLIENTENCODING: 'UTF8', ...environment },
 			stdio: 'pipe',
 		});
-		for (const [i, stream] of [this.#child.stdout, this.#child.stderr].entries())
-			stream.setEncoding('utf8').on('data', (text) => this.#hear(i, text));
-		this.#child.on('close', () => this.#waiting?.reject(new Error(`psql ended: ${this.#heard.join('')}`)));
+		for (const stream of ['stdout', 'stderr'])
+			this.#child[stream].setEncoding('utf8').on('data', (text) => this.#hear(stream, text));
+		this.#child.on('close', () => this.#waiting?.reject(new Error(`psql ended: ${this.#heard.stdout}${this.#heard.stderr}`)));
 	}
 
 	/** Runs SQL; rejects with what psql said where it failed. */
@@ -60,9 +60,10 @@ export class Psql {
 		this.#heard[stream] += text;
 		if (!this.#waiting) return;
 		const { mark, resolve, reject, timer } = this.#waiting;
-		if (!this.#heard.every((one) => one.includes(`${mark}\n`))) return;
-		const lines = this.#heard.join('').split('\n').filter((line) => line !== '' && line !== mark);
-		this.#heard = ['', ''];
+		const { stdout, stderr } = this.#heard;
+		if (![stdout, stderr].every((output) => `\n${output}`.endsWith(`\n${mark}\n`))) return;
+		const lines = `${stdout}${stderr}`.split('\n').filter((line) => line !== '' && line !== mark);
+		this.#heard = { stdout: '', stderr: '' };
 		this.#waiting = null;
 		clearTimeout(timer);
 		const error = lines.findIndex((line) => /^(\w+:)?.*(ERROR|FATAL):/.test(line));

@@ -385,4 +385,21 @@ explain(Oid view)
 	return list_concat(lines, describe_deltas(plan, ""));
 }
 
+const char *
+strategy_name(const ViewPlan *plan)
+{
+	Node_ *root = describe_plan(plan);
+	Class cls = Class::kIncremental;
+
+	pg::call_pure(
+		[&]()
+		{
+			circuit::Operator op{Kind::kScan, Class::kIncremental, "", "", {}};
+
+			convert(root, &op);
+			cls = circuit::costliest(op);
+		});
+	return circuit::class_name(cls);
+}
+
 } // namespace tw::analyze

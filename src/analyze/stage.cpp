@@ -433,17 +433,26 @@ split_distinct(Query *query)
 	return top;
 }
 
+/* A query that shows, in its order, the shown columns of the query, over all of its columns. */
+Query *
+show_over_all(Query *query)
+{
+	List *targets = same_targets(query);
+
+	show_all(query);
+
+	Query *top = select_from(from_item(query, "stage"));
+	top->targetList = targets;
+	top->sortClause = query->sortClause;
+	return top;
+}
+
 /* ORDER BY ... LIMIT over what the query is without it. */
 Query *
 split_limit(Query *query)
 {
-	List *targets = same_targets(query);
-	Query *top;
+	Query *top = show_over_all(query);
 
-	show_all(query);
-	top = select_from(from_item(query, "stage"));
-	top->targetList = targets;
-	top->sortClause = query->sortClause;
 	top->limitCount = query->limitCount;
 	top->limitOffset = query->limitOffset;
 	top->limitOption = query->limitOption;
@@ -458,13 +467,8 @@ split_limit(Query *query)
 Query *
 split_projection(Query *query)
 {
-	List *targets = same_targets(query);
-	Query *top;
+	Query *top = show_over_all(query);
 
-	show_all(query);
-	top = select_from(from_item(query, "stage"));
-	top->targetList = targets;
-	top->sortClause = query->sortClause;
 	query->sortClause = NIL;
 	return top;
 }

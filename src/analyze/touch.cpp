@@ -510,6 +510,17 @@ varnos_of(Node *node)
 	return vars.varnos;
 }
 
+/* Forgets what full joins show by items that were left out since. */
+void
+forget_absent(Level *level)
+{
+	ListCell *lc;
+
+	foreach (lc, level->merged)
+		if (bms_overlap(varnos_of(((const Merged *) lfirst(lc))->value), level->absent))
+			level->merged = foreach_delete_current (level->merged, lc);
+}
+
 /* Relations that conditions and lateral references connect with the change. */
 Bitmapset *
 connected_with(int on_path, Query *query, List *conditions)
@@ -871,6 +882,7 @@ touch(Query *query, List *path, int position, Level *outer, Building *building, 
 		ref->rtindex = lfirst_int(lc);
 		refs = lappend(refs, ref);
 	}
+	forget_absent(&level);
 	foreach (lc, conditions)
 		if (bms_is_subset(varnos_of((Node *) lfirst(lc)), connected))
 			kept = lappend(kept, lfirst(lc));

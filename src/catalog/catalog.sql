@@ -35,7 +35,8 @@ CREATE TABLE tailwater_internal.attachment (
 	attached_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	-- The attaching transaction: positions whose snapshot does not see it are not valid for this view.
 	attached_xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
-	key_columns int2vector NOT NULL);  -- columns that identify a row, empty: its image does
+	key_columns int2vector NOT NULL,   -- columns that identify a row, empty: its image does
+	strategy text NOT NULL);           -- incremental, keyed or recompute: its costliest operator's
 
 -- The cluster in which the attachments were made: pg_upgrade copies them, but not what they rely on.
 CREATE TABLE tailwater_internal.cluster (

@@ -22,7 +22,7 @@ internal_relation(const char *name)
 LiveView
 live_view_from_tuple(HeapTuple tup, TupleDesc desc)
 {
-	constexpr int kColumns = 8;
+	constexpr int kColumns = 9;
 	Datum values[kColumns];
 	bool nulls[kColumns];
 	LiveView view;

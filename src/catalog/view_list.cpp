@@ -20,8 +20,10 @@ namespace
 
 constexpr int kListColumns = 3;
 constexpr int kErrorColumns = 3;
-constexpr int kAttachmentKeyIndex = 5; /* attribute number of attachment.key_index */
+/* Attribute numbers of attachment. */
+constexpr AttrNumber kAttachmentKeyIndex = 5;
 constexpr AttrNumber kAttachmentKeyColumns = 8;
+constexpr AttrNumber kAttachmentStrategy = 9;
 
 /*
  * Opens an internal table and starts a scan for rows whose first column is the
@@ -77,7 +79,8 @@ remove_row(const char *table, const char *index, Oid view)
 	CommandCounterIncrement();
 }
 
-/* The OIDs in the first column of an internal table. */
+} // namespace
+
 List *
 first_column(const char *table)
 {
@@ -101,8 +104,6 @@ first_column(const char *table)
 	table_close(rel, AccessShareLock);
 	return oids;
 }
-
-} // namespace
 
 bool
 extension_present()
@@ -292,18 +293,10 @@ any_build()
 namespace
 {
 
-/* Changes the key index of an attachment, and its key columns unless they are null. */
+/* Sets columns of the view's attachment, numbered from 1. */
 void
-change_key(Oid view, Oid index, int2vector *columns)
+change_attachment(Oid view, int ncolumns, const AttrNumber *columns, const Datum *now)
 {
-	InnerRelation inner;
-
-	if (find_inner_relation(view, &inner))
-	{
-		set_inner_key(view, index, inner.key);
-		return;
-	}
-
 	Relation rel = table_open(internal_relation("attachment"), RowExclusiveLock);
 	ScanKeyData key;
 	SysScanDesc scan = begin_scan(rel, "attachment_pkey", &key, view);
@@ -316,17 +309,42 @@ change_key(Oid view, Oid index, int2vector *columns)
 		bool *nulls = static_cast<bool *>(palloc0(desc->natts * sizeof(bool)));
 		bool *replace = static_cast<bool *>(palloc0(desc->natts * sizeof(bool)));
 
-		values[kAttachmentKeyIndex - 1] = ObjectIdGetDatum(index);
-		replace[kAttachmentKeyIndex - 1] = true;
-		values[kAttachmentKeyColumns - 1] = PointerGetDatum(columns);
-		replace[kAttachmentKeyColumns - 1] = columns != nullptr;
+		for (int i = 0; i < ncolumns; i++)
+		{
+			values[columns[i] - 1] = now[i];
+			replace[columns[i] - 1] = true;
+		}
 		CatalogTupleUpdate(rel, &old->t_self, heap_modify_tuple(old, desc, values, nulls, replace));
 	}
 	systable_endscan(scan);
 	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/* Changes the key index of an attachment, and its key columns unless they are null. */
+void
+change_key(Oid view, Oid index, int2vector *key)
+{
+	const AttrNumber columns[] = {kAttachmentKeyIndex, kAttachmentKeyColumns};
+	const Datum now[] = {ObjectIdGetDatum(index), PointerGetDatum(key)};
+	InnerRelation inner;
+
+	if (find_inner_relation(view, &inner))
+		set_inner_key(view, index, inner.key);
+	else
+		change_attachment(view, key ? 2 : 1, columns, now);
 }
 
 } // namespace
+
+void
+set_strategy(Oid view, const char *strategy)
+{
+	const AttrNumber column = kAttachmentStrategy;
+	const Datum now = CStringGetTextDatum(strategy);
+
+	change_attachment(view, 1, &column, &now);
+}
 
 void
 set_key_index(Oid view, Oid index)

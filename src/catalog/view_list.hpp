@@ -63,6 +63,12 @@ void clear_error(Oid view);
  */
 bool is_base(Oid relation);
 
+/* The OIDs in the first column of an internal table; none without the extension. */
+List *first_column(const char *table);
+
+/* The class of the attached view's costliest operator, by name. */
+void set_strategy(Oid view, const char *strategy);
+
 /* The attached view from now on finds its rows by another index with the same definition. */
 void set_key_index(Oid view, Oid index);
 

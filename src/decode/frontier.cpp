@@ -5,7 +5,7 @@
  * alter what a view stands for; a lock on the view keeps the two apart.
  */
 #include "decode/frontier.hpp"
-#include "catalog/live_view.hpp"
+#include "catalog/view_list.hpp"
 
 namespace tw::decode
 {
@@ -98,21 +98,7 @@ mark_for_rebuild(Oid view)
 List *
 marked_views()
 {
-	Relation rel = open_internal("rebuild", AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
-	List *views = NIL;
-	HeapTuple tup;
-
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-	{
-		bool isnull;
-
-		views = lappend_oid(views,
-							DatumGetObjectId(heap_getattr(tup, 1, RelationGetDescr(rel), &isnull)));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return views;
+	return catalog::first_column("rebuild");
 }
 
 } // namespace tw::decode

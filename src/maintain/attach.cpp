@@ -17,6 +17,7 @@
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
 #include "analyze/decompose.hpp"
+#include "analyze/explain.hpp"
 #include "analyze/determinism.hpp"
 #include "analyze/stage.hpp"
 #include "catalog/inner_relation.hpp"
@@ -238,11 +239,27 @@ record_bases(Oid view, List *tables)
 	CommandCounterIncrement();
 }
 
+namespace
+{
+
+/* How the view is maintained, in a word. */
+const char *
+strategy_of(const ViewPlan *plan)
+{
+	Environment environment = enter_environment(plan->owner, Settings::kPinned);
+	const char *name = analyze::strategy_name(plan);
+
+	leave_environment(&environment);
+	return name;
+}
+
+} // namespace
+
 void
 record_attachment(const ViewPlan *plan, catalog::Mode mode, Oid log, Oid key_index)
 {
-	bool nulls[8] = {};
-	Datum values[8];
+	bool nulls[9] = {};
+	Datum values[9];
 	int16 *columns = (int16 *) palloc(sizeof(int16) * Max(plan->nkey, 1));
 
 	for (int i = 0; i < plan->nkey; i++)
@@ -255,6 +272,7 @@ record_attachment(const ViewPlan *plan, catalog::Mode mode, Oid log, Oid key_ind
 	values[5] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	values[6] = FullTransactionIdGetDatum(GetTopFullTransactionId());
 	values[7] = PointerGetDatum(buildint2vector(columns, plan->nkey));
+	values[8] = CStringGetTextDatum(strategy_of(plan));
 	insert_internal("attachment", values, nulls);
 	CommandCounterIncrement();
 	invalidate(plan->view);
@@ -802,6 +820,7 @@ query_altered(Oid view)
 	List *tables = tables_of(plan, base_lock(info.mode));
 	create_state(plan);
 	bool other_key = follow_key(plan, &info);
+	catalog::set_strategy(view, strategy_of(plan));
 	ensure_touch_index(plan);
 	invalidate(view);
 	CommandCounterIncrement();

@@ -32,6 +32,7 @@ SELECT v.view,
 	pg_catalog.pg_get_userbyid(c.relowner) AS owner,
 	v.mode,
 	v.feed,
+	a.strategy,
 	a.view IS NOT NULL AS attached,
 	a.epoch,
 	CASE WHEN a.log <> 0 THEN n.version END AS version,
@@ -63,6 +64,7 @@ COMMENT ON COLUMN tailwater.views.view IS 'the materialized view';
 COMMENT ON COLUMN tailwater.views.owner IS 'its owner, as whom it is kept up to date';
 COMMENT ON COLUMN tailwater.views.mode IS 'immediate: inside the writing transaction; deferred: by a worker, from the write-ahead log';
 COMMENT ON COLUMN tailwater.views.feed IS 'whether its changes are logged for TAIL and for WebSocket clients';
+COMMENT ON COLUMN tailwater.views.strategy IS 'how a change is brought to it, by its costliest operator: incremental, keyed or recompute; tailwater.explain() shows each';
 COMMENT ON COLUMN tailwater.views.attached IS 'false from CREATE ... WITH NO DATA, REFRESH ... WITH NO DATA or a restored dump until the next REFRESH MATERIALIZED VIEW';
 COMMENT ON COLUMN tailwater.views.epoch IS 'changes when positions in its feed lose their meaning';
 COMMENT ON COLUMN tailwater.views.version IS 'newest version of the feed, null where the feed is off';
