@@ -162,7 +162,9 @@ def make_table(rng, number, parents, options):
         deferred = rng.choice(["", "", "", " DEFERRABLE INITIALLY DEFERRED"])
         parts.append("FOREIGN KEY (p) REFERENCES %s (id) %s%s" % (table.parent[1].name, rng.choice(actions), deferred))
     partition = table.key and not table.parent and rng.random() < options.partitioned
-    unlogged = "UNLOGGED " if not table.key and not table.parent and rng.random() < 0.1 and options.mode != "deferred" else ""
+    unlogged = "UNLOGGED " if not table.key and not table.parent and rng.random() < 0.1 else ""
+    if options.mode == "deferred":
+        unlogged = ""       # its changes are not in the log: such a view is refused
     table.ddl.append("CREATE %sTABLE %s (%s)%s" % (unlogged, table.name, ", ".join(parts),
                                                    " PARTITION BY RANGE (id)" if partition else ""))
     if dropped:
