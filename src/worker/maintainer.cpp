@@ -21,8 +21,8 @@
  * without a timeout, unless a view waits to be tried again or a transaction was
  * decoded that its snapshot did not see yet.
  */
+#include "worker/database_worker.hpp"
 #include "worker/lag.hpp"
-#include "worker/shared_state.hpp"
 #include "worker/shmem.hpp"
 #include "catalog/inner_relation.hpp"
 #include "catalog/view_list.hpp"
@@ -69,46 +69,6 @@ bool inherits_errors = true; /* no batch of this process has been committed yet 
 XLogRecPtr unconfirmed = InvalidXLogRecPtr;
 XLogRecPtr unconfirmed_commit = InvalidXLogRecPtr;
 
-void
-release_slot(int, Datum)
-{
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	slot->maintainer_pid = 0;
-	slot->maintainer_latch = nullptr;
-	if (shared->launcher_latch)
-		SetLatch(shared->launcher_latch);
-	LWLockRelease(shared->lock);
-}
-
-void
-claim_slot(Oid database)
-{
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	slot = find_slot(database);
-	bool claimed = slot && slot->maintainer_pid == 0;
-	if (claimed)
-	{
-		slot->maintainer_pid = MyProcPid;
-		slot->maintainer_latch = MyLatch;
-	}
-	LWLockRelease(shared->lock);
-	if (!claimed)
-		proc_exit(1);
-	before_shmem_exit(release_slot, (Datum) 0);
-}
-
-/* Starts a transaction; returns whether the extension is there, and keeps it. */
-bool
-begin()
-{
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	Oid extension = get_extension_oid("tailwater", true);
-	if (OidIsValid(extension))
-		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-	return OidIsValid(extension) && get_extension_oid("tailwater", true) == extension;
-}
-
 /* Ends the process where there is nothing to maintain: the slot goes, too. */
 void
 leave()
@@ -118,11 +78,13 @@ leave()
 	slot->maintainer_wanted = false;
 	slot->maintainer_left = true;
 	LWLockRelease(shared->lock);
+
 	/* A view that was attached meanwhile is seen by whoever looks next. */
-	bool again = begin() && maintain::deferred_views() != NIL;
+	bool again = begin_with_extension() && maintain::deferred_views() != NIL;
 	CommitTransactionCommand();
-	if (again)
-		slot->maintainer_wanted = true;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot->maintainer_wanted |= again;
+	LWLockRelease(shared->lock);
 	proc_exit(0);
 }
 
@@ -219,8 +181,14 @@ forget_dropped_failures(List *attached)
 	ListCell *lc;
 
 	foreach (lc, failures)
-		if (!list_member_oid(attached, ((Failure *) lfirst(lc))->view))
-			failures = foreach_delete_current (failures, lc);
+	{
+		Failure *failure = (Failure *) lfirst(lc);
+
+		if (list_member_oid(attached, failure->view))
+			continue;
+		failures = foreach_delete_current (failures, lc);
+		pfree(failure);
+	}
 }
 
 /* Remembers why the view could not be maintained, in a transaction of its own. */
@@ -229,7 +197,7 @@ note_failure(Oid view, const char *message)
 {
 	ListCell *lc;
 
-	if (!begin())
+	if (!begin_with_extension())
 	{
 		CommitTransactionCommand();
 		return;
@@ -260,7 +228,7 @@ start_anew()
 	decode::drop_slot();
 	XLogRecPtr start = decode::create_slot();
 
-	if (!begin())
+	if (!begin_with_extension())
 		proc_exit(0);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	foreach (lc, maintain::deferred_views())
@@ -283,7 +251,7 @@ open_slot()
 {
 	decode::Frontier stored = {};
 
-	if (!begin())
+	if (!begin_with_extension())
 	{
 		CommitTransactionCommand();
 		leave();
@@ -312,10 +280,8 @@ open_slot()
 		start_anew();
 	}
 
-	(void) begin();
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	(void) begin_with_extension();
 	(void) decode::read_frontier(&stored);
-	MemoryContextSwitchTo(old);
 	remember_frontier(stored.snapshot, stored.lsn);
 	CommitTransactionCommand();
 	decode::open_reader();
@@ -381,7 +347,7 @@ begin_round(Round *round)
 
 	for (;;)
 	{
-		bool present = begin();
+		bool present = begin_with_extension();
 
 		MemoryContextSwitchTo(context);
 		List *attached = present ? maintain::deferred_views() : NIL;
@@ -597,20 +563,6 @@ sleep()
 					 timeout, pg::wait_event("TailwaterMaintainerMain"));
 }
 
-void
-look_around()
-{
-	ResetLatch(MyLatch);
-	if (ProcDiePending)
-		proc_exit(0);
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
-}
-
 /* Without the log there is nothing to do until the server is started with another wal_level. */
 void
 wait_for_restart()
@@ -621,7 +573,7 @@ wait_for_restart()
 			errmsg("deferred views are not kept up to date"),
 			errdetail("wal_level is lower than \"logical\"."),
 			errhint("Set wal_level = logical and restart the server."));
-	if (begin())
+	if (begin_with_extension())
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		foreach (lc, maintain::deferred_views())
@@ -634,7 +586,7 @@ wait_for_restart()
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, 0,
 						 pg::wait_event("TailwaterMaintainerMain"));
-		look_around();
+		(void) look_around();
 	}
 }
 
@@ -655,13 +607,7 @@ allow_own_plugin()
 void
 maintainer_main(Oid database)
 {
-	pqsignal(SIGTERM, die);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGINT, SIG_IGN); /* a statement cancel must not end it */
-	BackgroundWorkerUnblockSignals();
-
-	claim_slot(database);
-	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	slot = begin_worker(database, {&DatabaseSlot::maintainer_pid, &DatabaseSlot::maintainer_latch});
 	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
@@ -673,7 +619,7 @@ maintainer_main(Oid database)
 	open_slot();
 	for (;;)
 	{
-		look_around();
+		(void) look_around();
 		if (run_round())
 			sleep();
 	}

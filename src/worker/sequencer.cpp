@@ -21,7 +21,7 @@
  * except that it looks after retention as long as there is something to prune.
  */
 #include "worker/lag.hpp"
-#include "worker/shared_state.hpp"
+#include "worker/database_worker.hpp"
 #include "worker/retention.hpp"
 #include "feed/version.hpp"
 #include "catalog/live_view.hpp"
@@ -56,34 +56,6 @@ constexpr int kBusyVersions = 16;     /* so many in a row are a load, no burst *
 constexpr int64 kBusyDistance = 4000; /* µs between versions under load */
 
 void
-release_slot(int, Datum)
-{
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	slot->sequencer_pid = 0;
-	slot->sequencer_latch = nullptr;
-	if (shared->launcher_latch)
-		SetLatch(shared->launcher_latch);
-	LWLockRelease(shared->lock);
-}
-
-void
-claim_slot(Oid database)
-{
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	slot = find_slot(database);
-	bool claimed = slot && slot->sequencer_pid == 0;
-	if (claimed)
-	{
-		slot->sequencer_pid = MyProcPid;
-		slot->sequencer_latch = MyLatch;
-	}
-	LWLockRelease(shared->lock);
-	if (!claimed)
-		proc_exit(1); /* another one runs still, or the launcher has changed its mind */
-	before_shmem_exit(release_slot, (Datum) 0);
-}
-
-void
 publish_state(SequencerState state)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
@@ -94,20 +66,12 @@ publish_state(SequencerState state)
 	LWLockRelease(shared->lock);
 }
 
-/*
- * Starts a transaction; returns whether the extension is still there. Its lock
- * keeps DROP EXTENSION out until commit, so that no table vanishes under us
- * and no deadlock with the drop is possible.
- */
+/* Starts a transaction with a snapshot; returns whether the extension is still there. */
 bool
 begin()
 {
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	Oid extension = get_extension_oid("tailwater", true);
-	if (OidIsValid(extension))
-		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-	bool present = OidIsValid(extension) && get_extension_oid("tailwater", true) == extension;
+	bool present = begin_with_extension();
+
 	PushActiveSnapshot(GetTransactionSnapshot());
 	return present;
 }
@@ -340,14 +304,8 @@ run()
 			(void) WaitLatch(MyLatch,
 							 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout > 0 ? WL_TIMEOUT : 0),
 							 timeout, event);
-		ResetLatch(MyLatch);
-		if (ProcDiePending)
-			proc_exit(0);
-		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
+		if (look_around())
 		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
 			publish_state(SequencerState::kRunning);
 			next_pruning = next_pruning ? GetCurrentTimestamp() : 0;
 		}
@@ -364,13 +322,7 @@ run()
 void
 sequencer_main(Oid database)
 {
-	pqsignal(SIGTERM, die);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGINT, SIG_IGN); /* a statement cancel must not end it */
-	BackgroundWorkerUnblockSignals();
-
-	claim_slot(database);
-	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	slot = begin_worker(database, {&DatabaseSlot::sequencer_pid, &DatabaseSlot::sequencer_latch});
 	bool present = begin();
 	commit();
 	if (!present)
