@@ -124,7 +124,17 @@ class Oracle:
                 self.run(connection, "ROLLBACK")
             return e
 
-    # ---- views ----
+    # ---- tables and views ----
+
+    def create_tables(self, case):
+        """Creates and fills the tables in both schemas."""
+        for ddl in case.ddl:
+            for sql in ddl:
+                self.run(self.mirror, sql)
+                self.run(self.live, sql)
+        for statement in case.initial:
+            self.statement(self.mirror, statement)
+            self.statement(self.live, statement)
 
     def create_views(self, case):
         """Creates the views in both schemas; drops from the case those whose query is not valid or raises."""
@@ -285,13 +295,7 @@ class Oracle:
         """Runs a case; raises Failure or Abandoned."""
         started = time.time()
         self.prepare()
-        for ddl in case.ddl:
-            for sql in ddl:
-                self.run(self.mirror, sql)
-                self.run(self.live, sql)
-        for statement in case.initial:
-            self.statement(self.mirror, statement)
-            self.statement(self.live, statement)
+        self.create_tables(case)
         self.create_views(case)
         self.check(case, None)
         for at, statement in enumerate(case.statements):
