@@ -360,17 +360,23 @@ deferred_below(Oid view)
 	return found;
 }
 
+/* Looks at the lists alone: there is no snapshot yet with which an immediate view could be analyzed. */
 bool
 deferred_views_feed_themselves()
 {
+	List *pending = deferred_views();
 	ListCell *lc;
 
-	foreach (lc, affected_views(deferred_views()))
+	/* The list grows, by the immediate views above, while it is read. */
+	foreach (lc, pending)
 	{
+		bool immediate = is_live(lfirst_oid(lc), Mode::kImmediate);
 		ListCell *lv;
 
 		foreach (lv, views_of_base(lfirst_oid(lc)))
-			if (is_live(lfirst_oid(lv), Mode::kDeferred))
+			if (is_live(lfirst_oid(lv), Mode::kImmediate))
+				pending = list_append_unique_oid(pending, lfirst_oid(lv));
+			else if (immediate && is_live(lfirst_oid(lv), Mode::kDeferred))
 				return true;
 	}
 	return false;
