@@ -18,6 +18,7 @@
  */
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
+#include "analyze/build.hpp"
 #include "analyze/determinism.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
@@ -193,22 +194,6 @@ ignores_duplicates(AggregateKind kind)
 	}
 }
 
-AttrNumber
-input_column(Split *split, Node *expr)
-{
-	AttrNumber i = 0;
-	ListCell *lc;
-
-	foreach (lc, split->columns)
-	{
-		i++;
-		if (equal(lfirst(lc), expr))
-			return i;
-	}
-	split->columns = lappend(split->columns, copyObject(expr));
-	return i + 1;
-}
-
 int
 find_aggregate(Split *split, Aggref *agg)
 {
@@ -253,15 +238,16 @@ add_aggregate(Split *split, Aggref *agg)
 	{
 		Node *arg = (Node *) linitial_node(TargetEntry, agg->args)->expr;
 
-		spec->argument = input_column(split, arg);
+		spec->argument = number_of(&split->columns, arg);
 		spec->argtype = exprType(arg);
 		spec->collation = agg->inputcollid;
 		get_typlenbyval(spec->argtype, &spec->typlen, &spec->typbyval);
 	}
 	if (list_length(agg->aggargtypes) > 1)
-		spec->second = input_column(split, (Node *) lsecond_node(TargetEntry, agg->args)->expr);
+		spec->second = number_of(&split->columns,
+								 (Node *) lsecond_node(TargetEntry, agg->args)->expr);
 	if (agg->aggfilter)
-		spec->filter = input_column(split, (Node *) agg->aggfilter);
+		spec->filter = number_of(&split->columns, (Node *) agg->aggfilter);
 	split->aggregates = lappend(split->aggregates, spec);
 }
 
@@ -338,9 +324,8 @@ collect_groups(Query *query, Split *split)
 		split->groups = lappend(split->groups, get_sortgroupclause_expr(clause, query->targetList));
 		split->operators = lappend_oid(split->operators, clause->eqop);
 	}
-	foreach (lc, query->targetList)
-		if (!lfirst_node(TargetEntry, lc)->resjunk)
-			(void) collect_walker((Node *) lfirst_node(TargetEntry, lc)->expr, split);
+	foreach (lc, shown_targets(query))
+		(void) collect_walker((Node *) lfirst_node(TargetEntry, lc)->expr, split);
 	(void) collect_walker(query->havingQual, split);
 	if (split->reason)
 		return split->reason;
@@ -437,7 +422,7 @@ add_distinct_inputs(ViewPlan *plan, const Query *input)
 } // namespace
 
 bool
-is_order_sensitive(Aggref *agg)
+aggregate_sees_order(Aggref *agg)
 {
 	AggregateSpec spec = {};
 
@@ -516,13 +501,8 @@ plan_groups(ViewPlan *plan, Query *query, Node *multiplicity)
 	add_distinct_inputs(plan, input);
 
 	List *targets = NIL;
-	foreach (lc, query->targetList)
-	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-
-		if (!tle->resjunk)
-			targets = lappend(targets, flatCopyTargetEntry(tle));
-	}
+	foreach (lc, shown_targets(query))
+		targets = lappend(targets, flatCopyTargetEntry(lfirst_node(TargetEntry, lc)));
 	plan->finalize = (List *) finalize_mutator((Node *) targets, &split);
 	plan->having = finalize_mutator(query->havingQual, &split);
 	plan->multiplicity = finalize_mutator(multiplicity, &split);

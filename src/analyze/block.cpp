@@ -13,6 +13,7 @@
  * that appear here.
  */
 #include "analyze/block.hpp"
+#include "analyze/build.hpp"
 #include "analyze/join_keys.hpp"
 
 namespace tw::analyze
@@ -481,14 +482,8 @@ become_tuplestore(RangeTblEntry *rte, const char *name, TupleDesc desc)
 Query *
 union_arm(RangeTblEntry *rte, TupleDesc desc, Node *weight)
 {
-	Query *arm = makeNode(Query);
-	RangeTblRef *ref = makeNode(RangeTblRef);
+	Query *arm = select_from(rte);
 
-	ref->rtindex = 1;
-	arm->commandType = CMD_SELECT;
-	arm->canSetTag = true;
-	arm->rtable = list_make1(rte);
-	arm->jointree = makeFromExpr(list_make1(ref), nullptr);
 	for (int i = 1; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i - 1);
@@ -502,31 +497,6 @@ union_arm(RangeTblEntry *rte, TupleDesc desc, Node *weight)
 	arm->targetList = lappend(arm->targetList, makeTargetEntry((Expr *) weight, desc->natts,
 															   pstrdup(kWeightName), false));
 	return arm;
-}
-
-RangeTblEntry *
-subquery_entry(Query *query, List *colnames)
-{
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-
-	rte->rtekind = RTE_SUBQUERY;
-	rte->subquery = query;
-	rte->eref = makeAlias("arm", colnames);
-	rte->inFromCl = false;
-	return rte;
-}
-
-List *
-target_names(Query *query)
-{
-	List *names = NIL;
-	ListCell *lc;
-
-	foreach (lc, query->targetList)
-		names = lappend(names, makeString(pstrdup(lfirst_node(TargetEntry, lc)->resname
-													  ? lfirst_node(TargetEntry, lc)->resname
-													  : "?column?")));
-	return names;
 }
 
 /* Turns an entry for a table into the signed union of the table and its negated delta, of that name. */
@@ -560,8 +530,7 @@ become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
 	 * not to a tuplestore.
 	 */
 	negated->limitOffset = weight_const(0);
-	both->rtable = list_make2(subquery_entry(arm, target_names(arm)),
-							  subquery_entry(negated, target_names(arm)));
+	both->rtable = list_make2(from_item(arm, "arm"), from_item(negated, "arm"));
 	left->rtindex = 1;
 	right->rtindex = 2;
 	setop->op = SETOP_UNION;
@@ -595,7 +564,7 @@ become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
 	rte->rellockmode = 0;
 	rte->inh = false;
 	rte->relid = InvalidOid;
-	rte->eref = makeAlias(rte->eref->aliasname, target_names(both));
+	rte->eref = from_item(both, rte->eref->aliasname)->eref;
 	pg::clear_permissions(rte);
 }
 

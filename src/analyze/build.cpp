@@ -14,6 +14,34 @@ column_name(const TargetEntry *tle)
 	return tle->resname ? tle->resname : "?column?";
 }
 
+List *
+shown_targets(Query *query)
+{
+	List *shown = NIL;
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+		if (!lfirst_node(TargetEntry, lc)->resjunk)
+			shown = lappend(shown, lfirst(lc));
+	return shown;
+}
+
+AttrNumber
+number_of(List **exprs, Node *expr)
+{
+	AttrNumber number = 0;
+	ListCell *lc;
+
+	foreach (lc, *exprs)
+	{
+		number++;
+		if (equal(lfirst(lc), expr))
+			return number;
+	}
+	*exprs = lappend(*exprs, copyObject(expr));
+	return number + 1;
+}
+
 RangeTblEntry *
 from_item(Query *query, const char *alias)
 {
@@ -21,9 +49,8 @@ from_item(Query *query, const char *alias)
 	List *names = NIL;
 	ListCell *lc;
 
-	foreach (lc, query->targetList)
-		if (!lfirst_node(TargetEntry, lc)->resjunk)
-			names = lappend(names, makeString(pstrdup(column_name(lfirst_node(TargetEntry, lc)))));
+	foreach (lc, shown_targets(query))
+		names = lappend(names, makeString(pstrdup(column_name(lfirst_node(TargetEntry, lc)))));
 	rte->rtekind = RTE_SUBQUERY;
 	rte->subquery = query;
 	rte->eref = makeAlias(alias, names);

@@ -177,7 +177,7 @@ may_cut(Query *item, int place, Cutting *cutting)
 void
 cut_items(Query *query, Chain *chain)
 {
-	bool ordered = is_order_sensitive(query);
+	bool ordered = query_sees_order(query);
 	bool top_k = is_top_k(query);
 	ListCell *lc;
 
@@ -222,7 +222,7 @@ take_recursion_apart(Query *query, Chain *chain)
 
 		if (refers_to_recursion(arm->subquery))
 		{
-			if (!is_order_sensitive(arm->subquery))
+			if (!query_sees_order(arm->subquery))
 				unnest(arm->subquery);
 			cut_items(arm->subquery, chain);
 			continue;
@@ -246,7 +246,7 @@ take_apart(Query *query, Chain *chain)
 	}
 
 	Query *top = split_stages(query);
-	if (!top->setOperations && !is_order_sensitive(top))
+	if (!top->setOperations && !query_sees_order(top))
 		unnest(top);
 	cut_items(top, chain);
 	return top;

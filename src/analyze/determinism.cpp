@@ -9,6 +9,7 @@
 #include "analyze/determinism.hpp"
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
+#include "analyze/build.hpp"
 #include "analyze/key.hpp"
 
 namespace tw::analyze
@@ -70,9 +71,8 @@ is_total_order(Query *query, List *exprs)
 	List *shown = NIL;
 	ListCell *lc;
 
-	foreach (lc, query->targetList)
-		if (!lfirst_node(TargetEntry, lc)->resjunk)
-			shown = lappend(shown, lfirst_node(TargetEntry, lc)->expr);
+	foreach (lc, shown_targets(query))
+		shown = lappend(shown, lfirst_node(TargetEntry, lc)->expr);
 	if (list_difference(shown, exprs) == NIL && have_one_image(query, shown))
 		return true;
 	return tell_rows(query, exprs);
@@ -128,7 +128,7 @@ aggregate_depends(Aggref *agg, Query *query)
 	List *args = NIL;
 	ListCell *lc;
 
-	if (!is_order_sensitive(agg))
+	if (!aggregate_sees_order(agg))
 		return false;
 	foreach (lc, agg->args)
 		if (!lfirst_node(TargetEntry, lc)->resjunk &&
@@ -177,7 +177,7 @@ window_depends(WindowFunc *function, Query *query)
 								makeTargetEntry((Expr *) lfirst(lc), ++resno, nullptr, false));
 			agg->aggargtypes = lappend_oid(agg->aggargtypes, exprType((Node *) lfirst(lc)));
 		}
-		if (is_order_sensitive(agg))
+		if (aggregate_sees_order(agg))
 			return true;
 		/* A running sum of floats rounds in the order of the rows. */
 		if ((window->frameOptions & FRAMEOPTION_ROWS) == 0 && !sums_floats(function->winfnoid))

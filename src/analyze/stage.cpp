@@ -78,22 +78,8 @@ struct GroupStage
 Node *
 stage_column(GroupStage *stage, Node *expr)
 {
-	int i = 0;
-	ListCell *lc;
-
-	foreach (lc, stage->columns)
-	{
-		i++;
-		if (equal(lfirst(lc), expr))
-			break;
-	}
-	if (lc == nullptr)
-	{
-		stage->columns = lappend(stage->columns, copyObject(expr));
-		i++;
-	}
-	return (Node *) makeVar(1, i, exprType(expr), exprTypmod(expr), exprCollation(expr),
-							stage->depth);
+	return (Node *) makeVar(1, number_of(&stage->columns, expr), exprType(expr), exprTypmod(expr),
+							exprCollation(expr), stage->depth);
 }
 
 Node *
@@ -296,15 +282,13 @@ select_all_from(Query *query)
 	Query *top = select_from(from_item(query, "stage"));
 	ListCell *lc;
 
-	foreach (lc, query->targetList)
+	foreach (lc, shown_targets(query))
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
-		if (!tle->resjunk)
-			top->targetList = lappend(top->targetList,
-									  makeTargetEntry((Expr *) column_of(1, tle),
-													  list_length(top->targetList) + 1,
-													  tle->resname, false));
+		top->targetList = lappend(top->targetList, makeTargetEntry((Expr *) column_of(1, tle),
+																   list_length(top->targetList) + 1,
+																   tle->resname, false));
 	}
 	return top;
 }
@@ -366,7 +350,7 @@ other_aggregate_walker(Node *node, void *unused)
 	{
 		Aggref *agg = (Aggref *) node;
 
-		return agg->aggorder != NIL || agg->aggdistinct != NIL || is_order_sensitive(agg);
+		return agg->aggorder != NIL || agg->aggdistinct != NIL || aggregate_sees_order(agg);
 	}
 	return pg::walk_expression(node, other_aggregate_walker, unused);
 }
@@ -540,7 +524,7 @@ order_walker(Node *node, void *unused)
 	{
 		Aggref *agg = (Aggref *) node;
 
-		if (agg->aggorder == NIL && agg->aggdistinct == NIL && is_order_sensitive(agg))
+		if (agg->aggorder == NIL && agg->aggdistinct == NIL && aggregate_sees_order(agg))
 			return true;
 	}
 	return pg::walk_expression(node, order_walker, unused);
@@ -556,7 +540,7 @@ has_sublink_over_groups(Query *query)
 }
 
 bool
-is_order_sensitive(Query *query)
+query_sees_order(Query *query)
 {
 	ListCell *lc;
 
