@@ -173,6 +173,18 @@ may_cut(Query *item, int place, Cutting *cutting)
 	return true;
 }
 
+/*
+ * True if the query groups rows of the item as they are. Its rows are followed one by one then, by
+ * the keys of what it reads (keyed.cpp), and need not be kept.
+ */
+bool
+groups_plain_rows(Query *query, Query *item)
+{
+	return is_grouped(query) && !is_grouped(item) && !item->setOperations &&
+		   !item->hasWindowFuncs && !item->hasTargetSRFs && item->distinctClause == NIL &&
+		   !item->limitCount && !item->limitOffset && item->cteList == NIL;
+}
+
 /* Takes the items of FROM apart, and cuts out those that are not linear. */
 void
 cut_items(Query *query, Chain *chain)
@@ -191,8 +203,8 @@ cut_items(Query *query, Chain *chain)
 			!may_cut(rte->subquery, chain->place++, chain->cutting))
 			continue;
 		rte->subquery = take_apart(rte->subquery, chain);
-		if (!(top_k || not_linear(rte->subquery)) || !is_storable(rte->subquery) ||
-			uses_whole_rows(query, rti))
+		if (!(top_k || not_linear(rte->subquery)) || groups_plain_rows(query, rte->subquery) ||
+			!is_storable(rte->subquery) || uses_whole_rows(query, rti))
 			continue;
 		if (query->setOperations)
 		{

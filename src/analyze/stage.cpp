@@ -313,15 +313,15 @@ make_distinct(Query *query)
 	}
 }
 
-namespace
-{
-
 bool
 is_grouped(Query *query)
 {
 	return query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
 		   query->havingQual;
 }
+
+namespace
+{
 
 /* A subquery above the groups, not in the argument of an aggregate or in a group column. */
 bool

@@ -25,6 +25,9 @@ void make_distinct(Query *query);
  */
 Query *split_stages(Query *query);
 
+/* True if the query has groups, be it one. */
+bool is_grouped(Query *query);
+
 /* True if the query is grouped and its result has subqueries that may look at groups. */
 bool has_sublink_over_groups(Query *query);
 
