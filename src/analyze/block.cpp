@@ -505,10 +505,6 @@ become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
 {
 	RangeTblEntry *table = (RangeTblEntry *) copyObject(rte);
 	RangeTblEntry *delta = (RangeTblEntry *) copyObject(rte);
-	Query *both = makeNode(Query);
-	SetOperationStmt *setop = makeNode(SetOperationStmt);
-	RangeTblRef *left = makeNode(RangeTblRef);
-	RangeTblRef *right = makeNode(RangeTblRef);
 	Query *arm;
 	Query *negated;
 
@@ -530,33 +526,7 @@ become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
 	 * not to a tuplestore.
 	 */
 	negated->limitOffset = weight_const(0);
-	both->rtable = list_make2(from_item(arm, "arm"), from_item(negated, "arm"));
-	left->rtindex = 1;
-	right->rtindex = 2;
-	setop->op = SETOP_UNION;
-	setop->all = true;
-	setop->larg = (Node *) left;
-	setop->rarg = (Node *) right;
-
-	ListCell *lc;
-	foreach (lc, arm->targetList)
-	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-		Node *expr = (Node *) tle->expr;
-
-		setop->colTypes = lappend_oid(setop->colTypes, exprType(expr));
-		setop->colTypmods = lappend_int(setop->colTypmods, exprTypmod(expr));
-		setop->colCollations = lappend_oid(setop->colCollations, exprCollation(expr));
-		both->targetList = lappend(both->targetList,
-								   makeTargetEntry((Expr *) makeVar(1, tle->resno, exprType(expr),
-																	exprTypmod(expr),
-																	exprCollation(expr), 0),
-												   tle->resno, pstrdup(tle->resname), false));
-	}
-	both->commandType = CMD_SELECT;
-	both->canSetTag = true;
-	both->jointree = makeFromExpr(NIL, nullptr);
-	both->setOperations = (Node *) setop;
+	Query *both = union_all(list_make2(arm, negated));
 
 	rte->rtekind = RTE_SUBQUERY;
 	rte->subquery = both;

@@ -72,6 +72,68 @@ select_from(RangeTblEntry *rte)
 	return query;
 }
 
+namespace
+{
+
+/* left UNION ALL right, of columns as the targets show them. */
+SetOperationStmt *
+union_of(Node *left, Node *right, List *targets)
+{
+	SetOperationStmt *setop = makeNode(SetOperationStmt);
+	ListCell *lc;
+
+	setop->op = SETOP_UNION;
+	setop->all = true;
+	setop->larg = left;
+	setop->rarg = right;
+	foreach (lc, targets)
+	{
+		Node *expr = (Node *) lfirst_node(TargetEntry, lc)->expr;
+
+		setop->colTypes = lappend_oid(setop->colTypes, exprType(expr));
+		setop->colTypmods = lappend_int(setop->colTypmods, exprTypmod(expr));
+		setop->colCollations = lappend_oid(setop->colCollations, exprCollation(expr));
+	}
+	return setop;
+}
+
+} // namespace
+
+Query *
+union_all(List *queries)
+{
+	Query *query = makeNode(Query);
+	Node *tree = nullptr;
+	ListCell *lc;
+
+	if (list_length(queries) == 1)
+		return linitial_node(Query, queries);
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->jointree = makeFromExpr(NIL, nullptr);
+	foreach (lc, shown_targets(linitial_node(Query, queries)))
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		Node *expr = (Node *) tle->expr;
+		Var *var = makeVar(1, tle->resno, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
+
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry((Expr *) var,
+													list_length(query->targetList) + 1,
+													pstrdup(column_name(tle)), false));
+	}
+	foreach (lc, queries)
+	{
+		RangeTblRef *ref = makeNode(RangeTblRef);
+
+		query->rtable = lappend(query->rtable, from_item(lfirst_node(Query, lc), "arm"));
+		ref->rtindex = list_length(query->rtable);
+		tree = tree ? (Node *) union_of(tree, (Node *) ref, query->targetList) : (Node *) ref;
+	}
+	query->setOperations = tree;
+	return query;
+}
+
 Query *
 select_columns(Query *inner, List *order, List *types, List *typmods)
 {

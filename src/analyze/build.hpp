@@ -23,6 +23,9 @@ RangeTblEntry *from_item(Query *query, const char *alias);
 /* SELECT (nothing yet) FROM rte. */
 Query *select_from(RangeTblEntry *rte);
 
+/* The rows of all queries, whose shown columns have the same types; of one query, that itself. */
+Query *union_all(List *queries);
+
 /*
  * SELECT columns of inner, in the given order (a list of attribute numbers) and
  * coerced to the types, FROM inner. Takes inner over, which comes to stand one

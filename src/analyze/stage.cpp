@@ -463,56 +463,14 @@ split_grouping_sets(Query *query)
 {
 	constexpr int kMostSets = 64;
 	List *sets = expand_grouping_sets(query->groupingSets, query->groupDistinct, kMostSets + 1);
-	SetOperationStmt *setop = nullptr;
-	Query *both = makeNode(Query);
-	Node *left = nullptr;
+	List *arms = NIL;
 	ListCell *lc;
 
 	if (sets == NIL || list_length(sets) > kMostSets)
 		return query;
-	both->commandType = CMD_SELECT;
-	both->canSetTag = true;
-	both->jointree = makeFromExpr(NIL, nullptr);
-	foreach (lc, same_targets(query))
-	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-
-		tle->ressortgroupref = 0;
-		if (!tle->resjunk)
-			both->targetList = lappend(both->targetList, tle);
-	}
 	foreach (lc, sets)
-	{
-		RangeTblRef *ref = makeNode(RangeTblRef);
-		Query *arm = grouping_set_arm(query, (List *) lfirst(lc));
-		ListCell *lt;
-
-		both->rtable = lappend(both->rtable, from_item(arm, "stage"));
-		ref->rtindex = list_length(both->rtable);
-		if (!left)
-		{
-			left = (Node *) ref;
-			continue;
-		}
-		setop = makeNode(SetOperationStmt);
-		setop->op = SETOP_UNION;
-		setop->all = true;
-		setop->larg = left;
-		setop->rarg = (Node *) ref;
-		foreach (lt, both->targetList)
-		{
-			Node *expr = (Node *) lfirst_node(TargetEntry, lt)->expr;
-
-			setop->colTypes = lappend_oid(setop->colTypes, exprType(expr));
-			setop->colTypmods = lappend_int(setop->colTypmods, exprTypmod(expr));
-			setop->colCollations = lappend_oid(setop->colCollations, exprCollation(expr));
-		}
-		left = (Node *) setop;
-	}
-	if (!setop)
-		return ((RangeTblEntry *) linitial(both->rtable))->subquery;
-	both->setOperations = (Node *) setop;
-	return both;
+		arms = lappend(arms, grouping_set_arm(query, (List *) lfirst(lc)));
+	return union_all(arms);
 }
 
 bool
