@@ -11,6 +11,7 @@
 #include "analyze/block.hpp"
 #include "analyze/build.hpp"
 #include "analyze/key.hpp"
+#include "analyze/stage.hpp"
 
 namespace tw::analyze
 {
@@ -42,16 +43,18 @@ have_one_image(Query *query, List *exprs)
 
 /* True if no two rows of the query's FROM agree in the expressions. */
 bool
-tell_rows(Query *query, List *exprs)
+tell_input_rows(Query *query, List *exprs)
 {
 	Query *rows = (Query *) copyObject(query);
 	AttrNumber resno = 0;
 	bool exists = false;
 	ListCell *lc;
 
-	if (query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
-		query->havingQual || query->setOperations)
+	if (query->setOperations)
 		return false;
+	rows->groupClause = rows->groupingSets = NIL;
+	rows->hasAggs = false;
+	rows->havingQual = nullptr;
 	rows->targetList = NIL;
 	foreach (lc, exprs)
 		rows->targetList = lappend(rows->targetList,
@@ -62,6 +65,13 @@ tell_rows(Query *query, List *exprs)
 	rows->limitCount = rows->limitOffset = nullptr;
 	(void) derive_key(rows, &exists);
 	return exists;
+}
+
+/* The same of the rows that the query sorts, or numbers by windows. */
+bool
+tell_rows(Query *query, List *exprs)
+{
+	return !is_grouped(query) && tell_input_rows(query, exprs);
 }
 
 /* True if rows that agree in the sort expressions look the same as well, or cannot be two. */
@@ -135,8 +145,10 @@ aggregate_depends(Aggref *agg, Query *query)
 			!IsA(lfirst_node(TargetEntry, lc)->expr, Const))
 			args = lappend(args, lfirst_node(TargetEntry, lc)->expr);
 
-	/* It has a list of its own where its inputs that tie look the same. */
+	/* It has a list of its own where its inputs do not tie, or look the same where they do. */
 	List *sorted = sort_exprs(agg->aggorder, agg->args);
+	if (agg->aggorder != NIL && agg->agglevelsup == 0 && tell_input_rows(query, sorted))
+		return false;
 	return agg->aggorder == NIL || list_difference(args, sorted) != NIL ||
 		   !have_one_image(query, args) ||
 		   agg->aggfnoid >= FirstNormalObjectId; /* may do more than list them */

@@ -27,7 +27,10 @@ namespace tw::analyze
 namespace
 {
 
-/* Columns of the result by which rows can be matched: there is an equality that can be hashed. */
+/*
+ * Columns of the result by which rows can be told: there is an equality that can be hashed, and they
+ * are not the same in all rows (a grouping set shows null for what it does not group by).
+ */
 Bitmapset *
 matchable_columns(Query *query)
 {
@@ -40,7 +43,7 @@ matchable_columns(Query *query)
 		TypeCacheEntry *type = lookup_type_cache(exprType((Node *) tle->expr),
 												 TYPECACHE_EQ_OPR | TYPECACHE_HASH_PROC);
 
-		if (OidIsValid(type->eq_opr) && OidIsValid(type->hash_proc))
+		if (OidIsValid(type->eq_opr) && OidIsValid(type->hash_proc) && !IsA(tle->expr, Const))
 			columns = bms_add_member(columns, tle->resno);
 	}
 	return columns;

@@ -410,7 +410,13 @@ rank_of(const ViewPlan *plan)
 	const Query *query = plan->query;
 
 	if (plan->strategy == Strategy::kRecompute)
-		return plan->top_k ? 1 : reads_groups_only(plan) ? 3 : 4;
+	{
+		/* One group over everything: there is no other way, and it need not take the rest along. */
+		bool one_group = query->hasAggs && query->groupClause == NIL &&
+						 not_linear_from(plan->query) == nullptr;
+
+		return plan->top_k ? 1 : one_group || reads_groups_only(plan) ? 3 : 4;
+	}
 	if (!keyed)
 		return 0;
 	if (count_unfollowed(keyed) > 0)
