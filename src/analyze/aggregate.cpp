@@ -194,6 +194,58 @@ ignores_duplicates(AggregateKind kind)
 	}
 }
 
+Node *
+call(Oid function, Oid result, Node *left, Node *right)
+{
+	return (Node *) makeFuncExpr(function, result,
+								 right ? list_make2(left, right) : list_make1(left), InvalidOid,
+								 InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+/* CASE WHEN value = NaN THEN NaN ELSE value + 0 END: -0 becomes 0, and all NaN the same one. */
+Node *
+canonical_float(Node *expr, Oid type, Oid equals, Oid plus)
+{
+	bool is_double = type == FLOAT8OID;
+	Const *nan = makeConst(type, -1, InvalidOid, is_double ? sizeof(float8) : sizeof(float4),
+						   is_double ? Float8GetDatum(get_float8_nan())
+									 : Float4GetDatum(get_float4_nan()),
+						   false, is_double ? FLOAT8PASSBYVAL : true);
+	Const *zero = makeConst(type, -1, InvalidOid, is_double ? sizeof(float8) : sizeof(float4),
+							is_double ? Float8GetDatum(0) : Float4GetDatum(0), false,
+							is_double ? FLOAT8PASSBYVAL : true);
+	CaseExpr *result = makeNode(CaseExpr);
+	CaseWhen *when = makeNode(CaseWhen);
+
+	when->expr = (Expr *) call(equals, BOOLOID, expr, (Node *) nan);
+	when->result = (Expr *) nan;
+	when->location = -1;
+	result->casetype = type;
+	result->args = list_make1(when);
+	result->defresult = (Expr *) call(plus, type, (Node *) copyObject(expr), (Node *) zero);
+	result->location = -1;
+	return (Node *) result;
+}
+
+/* An expression that is the same, also in its looks, for equal values; null where none is known. */
+Node *
+canonical_value(Node *expr)
+{
+	if (equality_is_image(expr))
+		return expr;
+	switch (exprType(expr))
+	{
+		case NUMERICOID:
+			return call(F_TRIM_SCALE, NUMERICOID, expr, nullptr);
+		case FLOAT8OID:
+			return canonical_float(expr, FLOAT8OID, F_FLOAT8EQ, F_FLOAT8PL);
+		case FLOAT4OID:
+			return canonical_float(expr, FLOAT4OID, F_FLOAT4EQ, F_FLOAT4PL);
+		default:
+			return nullptr;
+	}
+}
+
 int
 find_aggregate(Split *split, Aggref *agg)
 {
@@ -223,10 +275,15 @@ add_aggregate(Split *split, Aggref *agg)
 		split->reason = psprintf("aggregate %s()", get_func_name(agg->aggfnoid));
 		return;
 	}
+	Node *arg = agg->args == NIL ? nullptr : (Node *) linitial_node(TargetEntry, agg->args)->expr;
 	if (agg->aggdistinct && !ignores_duplicates(spec->kind))
 	{
-		if (list_length(agg->aggargtypes) != 1 ||
-			!equality_is_image((Node *) linitial_node(TargetEntry, agg->args)->expr))
+		/* What is only counted may be replaced by what equals it. */
+		if (spec->kind == AggregateKind::kCount && list_length(agg->aggargtypes) == 1)
+			arg = canonical_value(arg);
+		else if (list_length(agg->aggargtypes) != 1 || !equality_is_image(arg))
+			arg = nullptr;
+		if (!arg)
 		{
 			split->reason = "DISTINCT over values that may be equal and look different";
 			return;
@@ -234,10 +291,8 @@ add_aggregate(Split *split, Aggref *agg)
 		spec->distinct = 1; /* see add_distinct_inputs() */
 	}
 	spec->aggref = agg;
-	if (agg->args != NIL)
+	if (arg)
 	{
-		Node *arg = (Node *) linitial_node(TargetEntry, agg->args)->expr;
-
 		spec->argument = number_of(&split->columns, arg);
 		spec->argtype = exprType(arg);
 		spec->collation = agg->inputcollid;

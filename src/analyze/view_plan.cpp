@@ -206,6 +206,32 @@ rewritten_query(Relation view)
 namespace
 {
 
+bool
+owner_walker(Node *node, void *unused)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+		return ((Query *) node)->hasRowSecurity ||
+			   pg::walk_query((Query *) node, owner_walker, unused, 0);
+	return IsA(node, SQLValueFunction) || pg::walk_expression(node, owner_walker, unused);
+}
+
+} // namespace
+
+bool
+depends_on_owner(Oid view)
+{
+	Relation rel = table_open(view, AccessShareLock);
+	bool result = owner_walker((Node *) rewritten_query(rel), nullptr);
+
+	table_close(rel, NoLock);
+	return result;
+}
+
+namespace
+{
+
 /* The table that holds a part of the view's query; there must be one. */
 Oid
 find_part(void *arg, int number, Query *query)

@@ -15,6 +15,7 @@
  */
 #include "ddl/aftermath.hpp"
 
+#include "analyze/view_plan.hpp"
 #include "catalog/inner_relation.hpp"
 #include "catalog/view_list.hpp"
 #include "ddl/conduct.hpp"
@@ -461,7 +462,7 @@ settle_owners(List *notes)
 		catalog::LiveView live;
 
 		if (relation_exists(note->view) && owner_of(note->view) != note->owner &&
-			catalog::find_live_view(note->view, &live))
+			catalog::find_live_view(note->view, &live) && analyze::depends_on_owner(note->view))
 			query_altered(note->view);
 	}
 }
