@@ -13,7 +13,7 @@ namespace tw::decode
 namespace
 {
 
-constexpr int kFrontierColumns = 3;
+constexpr int kFrontierColumns = 4;
 
 Relation
 open_internal(const char *name, LOCKMODE lock)
@@ -39,6 +39,7 @@ read_frontier(Frontier *out)
 		heap_deform_tuple(tup, RelationGetDescr(rel), values, nulls);
 		out->snapshot = (feed::StoredSnapshot *) PG_DETOAST_DATUM_COPY(values[0]);
 		out->lsn = DatumGetLSN(values[1]);
+		out->timeline = DatumGetInt64(values[3]);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -52,7 +53,8 @@ store_frontier(Datum snapshot, XLogRecPtr lsn)
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
 	HeapTuple old = systable_getnext(scan);
 	Datum values[kFrontierColumns] = {snapshot, LSNGetDatum(lsn),
-									  TimestampTzGetDatum(GetCurrentTimestamp())};
+									  TimestampTzGetDatum(GetCurrentTimestamp()),
+									  Int64GetDatum(pg::timeline())};
 	bool nulls[kFrontierColumns] = {};
 	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 

@@ -93,6 +93,17 @@ wait_event(const char *name)
 #endif
 }
 
+/* The timeline to which this server writes its log; not during recovery. */
+inline TimeLineID
+timeline()
+{
+#if PG_VERSION_NUM >= 150000
+	return GetWALInsertionTimeLine();
+#else
+	return ThisTimeLineID;
+#endif
+}
+
 inline bool
 owns_database(Oid database, Oid role)
 {

@@ -262,7 +262,9 @@ open_slot()
 		leave();
 	}
 	bool known = decode::read_frontier(&stored);
-	XLogRecPtr lsn = known ? stored.lsn : InvalidXLogRecPtr;
+	/* During recovery nothing kept back for a slot what decoding needs: one from before is of no use. */
+	bool own_timeline = known && stored.timeline == pg::timeline();
+	XLogRecPtr lsn = own_timeline ? stored.lsn : InvalidXLogRecPtr;
 	CommitTransactionCommand();
 
 	decode::SlotState state = decode::inspect_slot(lsn);

@@ -16,6 +16,13 @@
  * tells (COMMIT PREPARED), is found by a check: is there a log row, or an
  * attached view, that the newest version's snapshot does not see?
  *
+ * Where the write-ahead log goes on in another timeline (a standby was promoted,
+ * or a backup recovered to a point in time), versions of the former one may be
+ * lost that somebody has seen. Their numbers are not used again: the first
+ * version of a timeline leaves a gap that no server can have filled. A position
+ * from before the switch goes on; one in the gap is refused as any that is not
+ * retained.
+ *
  * An error ends the process; the launcher starts another, and the check makes
  * good what was left undone. While idle the process sleeps without a timeout,
  * except that it looks after retention as long as there is something to prune.
@@ -40,6 +47,7 @@ namespace
 
 DatabaseSlot *slot = nullptr;
 int64 newest = 0;
+int64 newest_timeline = 0; /* of the version `newest`, 0 where there is none */
 /* Newest committed versions were read from the table: `newest` is valid. */
 bool newest_known = false;
 /* Values of the counters up to which this process has done its work. */
@@ -156,20 +164,44 @@ look_for_deferred_views()
 	}
 }
 
-/* Writes the next version with the active snapshot. */
-void
+/* Numbers of versions of one timeline; each begins at a multiple, and somewhere in its first part. */
+constexpr int64 kTimelineNumbers = INT64CONST(1) << 40;
+
+/*
+ * The first version of a timeline. Servers that were made from the same one
+ * without a common archive may have timelines of the same number: so chance
+ * has a part in it.
+ */
+int64
+first_of_timeline()
+{
+	uint32 chance = 0;
+
+	if (!pg_strong_random(&chance, sizeof(chance)))
+		ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
+				errmsg("could not generate a random number"));
+	return Max(newest / kTimelineNumbers + 1, (int64) pg::timeline() - 1) * kTimelineNumbers +
+		   chance + 1;
+}
+
+/* Writes the next version with the active snapshot; returns its number. */
+int64
 insert_version()
 {
+	bool same_timeline = newest_timeline == 0 || newest_timeline == pg::timeline();
+	int64 number = same_timeline ? newest + 1 : first_of_timeline();
 	Relation rel = table_open(catalog::internal_relation("version"), RowExclusiveLock);
 	Datum values[feed::kVersionColumns];
 	bool nulls[feed::kVersionColumns] = {};
 
-	values[0] = Int64GetDatum(newest + 1);
+	values[0] = Int64GetDatum(number);
 	values[1] = DirectFunctionCall1(pg_current_snapshot, (Datum) 0);
 	values[2] = LSNGetDatum(GetXLogInsertRecPtr());
 	values[3] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[4] = Int64GetDatum(pg::timeline());
 	CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls));
 	table_close(rel, RowExclusiveLock);
+	return number;
 }
 
 void
@@ -218,6 +250,7 @@ sequence()
 
 		feed::find_newest(GetActiveSnapshot(), &version);
 		newest = version.number;
+		newest_timeline = version.number == 0 ? 0 : version.timeline;
 		newest_known = true;
 		pg_atomic_write_u64(&slot->newest, newest);
 	}
@@ -226,16 +259,21 @@ sequence()
 	if (present && slot->log_lost)
 		tell_lost_log(slot);
 	bool needed = present && (commits != commits_done || exists_unversioned());
+	int64 next = newest;
 	if (needed)
 	{
-		insert_version();
+		next = insert_version();
 		ForceSyncCommit();
 	}
 	commit();
 	pgstat_report_stat(false);
 
 	if (needed)
-		pg_atomic_write_u64(&slot->newest, ++newest);
+	{
+		newest = next;
+		newest_timeline = pg::timeline();
+		pg_atomic_write_u64(&slot->newest, newest);
+	}
 	bool checked = checks != checks_done;
 	commits_done = commits;
 	checks_done = checks;
