@@ -55,9 +55,18 @@ class Session(threading.Thread):
             # it is not told why; tools/fuzz looks for crashes in the server's log
             if not self.killed:
                 raise
-            self.connection = self.oracle.connect("live")
-            self.set_isolation()
+            self.begin_again()
             return e if isinstance(e, psycopg2.Error) else None
+
+    def begin_again(self):
+        """Ends the old connection, which may have a transaction open still."""
+        while True:
+            try:
+                self.connection.close()
+                self.connection = self.oracle.connect("live")
+                return self.set_isolation()
+            except (psycopg2.OperationalError, psycopg2.InterfaceError):
+                pass        # killed already; connect() gives up where there is no server
 
     def run(self):
         try:
@@ -235,6 +244,14 @@ def play(oracle, case, tables, seed, options, log):
         follower.check(case)
 
 
+def who_waits(oracle):
+    """What all processes do, for a case that hangs."""
+    with oracle.connect("mirror") as connection, connection.cursor() as c:
+        c.execute("SELECT pid, backend_type, state, wait_event, pg_blocking_pids(pid), left(query, 80) FROM pg_stat_activity "
+                  "WHERE backend_type ~ 'tailwater|client' OR wait_event_type = 'Lock'")
+        return "\n".join(map(str, c.fetchall()))
+
+
 def write_down(case, failure, log, seed, options):
     os.makedirs(options.out, exist_ok=True)
     path = os.path.join(options.out, "sessions-%d.sql" % seed)
@@ -268,7 +285,7 @@ def run_concurrent(options):
         except Abandoned:
             oracle.counts["abandoned"] += 1
         except psycopg2.Error as e:
-            failure = Failure("unexpected error", "%s %s" % (e.pgcode, str(e).strip()))
+            failure = Failure("unexpected error", "%s %s\n%s" % (e.pgcode, str(e).strip(), who_waits(oracle)))
         oracle.counts["cases"] += 1
         if failure:
             failures += 1
