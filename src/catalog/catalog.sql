@@ -102,6 +102,12 @@ CREATE TABLE tailwater_internal.frontier (
 	advanced_at timestamptz NOT NULL,
 	timeline bigint NOT NULL);         -- of the write-ahead log: a slot that was made on another one is of no use
 
+-- What the replica identity of tables was before it was set to FULL for deferred views.
+CREATE TABLE tailwater_internal.replica_identity (
+	relation oid PRIMARY KEY,
+	identity "char" NOT NULL,          -- as in pg_class.relreplident
+	index oid NOT NULL);               -- of REPLICA IDENTITY USING INDEX
+
 -- Deferred views that the maintainer is to compute as a whole.
 CREATE TABLE tailwater_internal.rebuild (
 	view oid PRIMARY KEY,

@@ -6,7 +6,7 @@
  * the next row of tailwater_internal.version, commits with a WAL flush and
  * wakes the waiting readers. Commits that arrive meanwhile share the next
  * version. When they keep coming fast, versions are written at a distance
- * (pace()), since each costs a commit and a flush of WAL, and each wake-up
+ * (Pace), since each costs a commit and a flush of WAL, and each wake-up
  * costs the writer a system call. Because the version's commit record follows in WAL those of all the
  * transactions that its snapshot sees, a version that can be seen is durable
  * with all it covers, and a standby that sees the version sees them too.
@@ -56,11 +56,7 @@ uint64 checks_done = 0;
 TimestampTz next_pruning = 0; /* 0: nothing to prune, DT_NOEND: never */
 bool pruning = false;
 
-/* How fast commits come: when the last version was begun, and how many in a row were fast. */
-TimestampTz last_begun = 0;
-int fast_versions = 0;
-constexpr int64 kFastCommit = 1000;   /* µs for each commit, or less */
-constexpr int kBusyVersions = 16;     /* so many in a row are a load, no burst */
+Pace pace;
 constexpr int64 kBusyDistance = 4000; /* µs between versions under load */
 
 void
@@ -204,33 +200,6 @@ insert_version()
 	return number;
 }
 
-void
-note_speed(uint64 commits)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (commits == 0 || now - last_begun > (int64) commits * kFastCommit)
-		fast_versions = 0;
-	else if (fast_versions < kBusyVersions)
-		fast_versions++;
-	last_begun = now;
-}
-
-/*
- * Under load, lets commits gather for the next version. The latch is not
- * waited for: who commits meanwhile finds nobody to wake.
- */
-void
-pace()
-{
-	if (fast_versions < kBusyVersions)
-		return;
-
-	int64 left = last_begun + kBusyDistance - GetCurrentTimestamp();
-	if (left > 0)
-		pg_usleep(Min(left, kBusyDistance));
-}
-
 /*
  * Does what the counters ask for: one version for all commits up to now, or a
  * check whether one is needed.
@@ -241,7 +210,7 @@ sequence()
 	uint64 checks = pg_atomic_read_u64(&slot->checks);
 	uint64 commits = pg_atomic_read_u64(&slot->commits);
 
-	note_speed(commits - commits_done);
+	pace.note_round(commits - commits_done);
 	pgstat_report_activity(STATE_RUNNING, "writing a version");
 	bool present = begin();
 	if (present && !newest_known)
@@ -263,6 +232,7 @@ sequence()
 	if (needed)
 	{
 		next = insert_version();
+		leave_maintainer_asleep();
 		ForceSyncCommit();
 	}
 	commit();
@@ -350,7 +320,7 @@ run()
 		if (work_is_waiting())
 		{
 			sequence();
-			pace();
+			pace.wait(kBusyDistance);
 		}
 		else
 			prune();
