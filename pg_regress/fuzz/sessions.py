@@ -238,6 +238,8 @@ def play(oracle, case, tables, seed, options, log):
             oracle.close()
             oracle.open()
         oracle.forget_prepared(oracle.live)
+        if options.mode == "deferred":
+            settle(oracle, case)
         oracle.check(case, None)
         oracle.verify(case, None)
         oracle.run(oracle.live, "SELECT tailwater.sync()")
@@ -249,7 +251,22 @@ def who_waits(oracle):
     with oracle.connect("mirror") as connection, connection.cursor() as c:
         c.execute("SELECT pid, backend_type, state, wait_event, pg_blocking_pids(pid), left(query, 80) FROM pg_stat_activity "
                   "WHERE backend_type ~ 'tailwater|client' OR wait_event_type = 'Lock'")
-        return "\n".join(map(str, c.fetchall()))
+        lines = c.fetchall()
+        c.execute("SELECT view, last_error FROM tailwater.views WHERE last_error IS NOT NULL")
+        return "\n".join(map(str, lines + c.fetchall()))
+
+
+def settle(oracle, case):
+    """Waits for deferred views; one whose query raises never gets there."""
+    try:
+        oracle.run(oracle.live, "SELECT tailwater.sync()")
+    except psycopg2.errors.QueryCanceled:
+        for view in case.views:
+            try:
+                oracle.run(oracle.live, "SELECT count(x::text) FROM (%s) AS x" % view.sql(exact=True))
+            except psycopg2.Error:
+                raise Abandoned("a view's query raises")
+        raise
 
 
 def write_down(case, failure, log, seed, options):
