@@ -4,6 +4,10 @@
  * Deferred views need the whole row. tailwater_internal.replica_identity keeps
  * what a table's replica identity was when it was set to FULL for them; a table
  * that is not listed there was FULL before, or is meant to be.
+ *
+ * Who relies on FULL and who takes it back exclude each other by a lock of its
+ * own for each table, held to the end of the transaction: of a view that is
+ * being attached by somebody else nothing else is seen yet.
  */
 #include "maintain/replica_identity.hpp"
 #include "catalog/inner_relation.hpp"
@@ -21,6 +25,9 @@ struct Identity
 	char kind; /* REPLICA_IDENTITY_... */
 	Oid index; /* of REPLICA_IDENTITY_INDEX */
 };
+
+/* The object whose lock it is: the table's class and OID, with a number that no column has. */
+constexpr uint16 kIdentityLock = PG_UINT16_MAX;
 
 constexpr Identity kFull = {REPLICA_IDENTITY_FULL, InvalidOid};
 
@@ -164,10 +171,17 @@ log_whole_rows(List *tables)
 					errhint("Use tailwater.maintain = immediate."));
 		if ((relkind != RELKIND_RELATION && relkind != RELKIND_MATVIEW &&
 			 relkind != RELKIND_PARTITIONED_TABLE) ||
-			catalog::view_of(table) != table || identity_of(table).kind == REPLICA_IDENTITY_FULL)
+			catalog::view_of(table) != table)
+			continue;
+		LockDatabaseObject(RelationRelationId, table, kIdentityLock, ShareLock);
+		if (identity_of(table).kind == REPLICA_IDENTITY_FULL)
 			continue;
 		LockRelationOid(table, ShareRowExclusiveLock);
-		remember(table, identity_of(table));
+		/* Somebody else may have been first. */
+		Identity before = identity_of(table);
+		if (before.kind == REPLICA_IDENTITY_FULL)
+			continue;
+		remember(table, before);
 		set_identity(table, kFull);
 		ereport(NOTICE,
 				errmsg("replica identity of %s \"%s\" is set to FULL",
@@ -183,6 +197,10 @@ log_rows_as_before(Oid table)
 	bool exists = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table));
 	Identity before;
 
+	if (read_internal("replica_identity", 1, table, 1) == NIL)
+		return;
+	if (exists)
+		LockDatabaseObject(RelationRelationId, table, kIdentityLock, ExclusiveLock);
 	if (exists && is_read_from_log(table))
 		return;
 	if (!recall(table, &before))
