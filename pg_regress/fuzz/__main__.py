@@ -33,7 +33,8 @@ def arguments():
     parser.add_argument("--transactions", type=float, default=0.2)
     parser.add_argument("--risky", type=float, default=0.02, help="probability of expressions that may raise")
     parser.add_argument("--sessions", type=int, default=0, help="concurrent sessions instead of one")
-    parser.add_argument("--kill", action="store_true", help="cancel and terminate the concurrent sessions at random")
+    parser.add_argument("--kill", action="store_true", help="cancel and terminate the concurrent sessions (3) at random; with --mode deferred also the "
+                        "maintainer, and kill -9 of it, of others and of the server")
     parser.add_argument("--isolation", default="read committed", help="of the concurrent sessions")
     parser.add_argument("--shrink", type=float, default=60, help="seconds for making a failing case small")
     parser.add_argument("--keep-going", type=int, default=1, help="stop after so many failures")
@@ -43,6 +44,8 @@ def arguments():
     if options.only:
         from query import WEIGHTS
         options.weights = {k: (WEIGHTS[k] if k in options.only.split(",") else 0) for k in WEIGHTS}
+    if options.kill and not options.sessions:
+        options.sessions = 3
     if options.mode == "deferred":
         options.risky = 0       # a deferred view cannot make a writer fail
     if options.seed is None:

@@ -58,16 +58,18 @@ class Oracle:
         while True:
             try:
                 connection = psycopg2.connect(application_name="fuzz " + schema)
-                break
-            except psycopg2.OperationalError:
+                connection.autocommit = True
+                with connection.cursor() as c:
+                    c.execute("SET search_path = %s, public; SET timezone = 'UTC'; SET client_min_messages = error; "
+                              "SET statement_timeout = '%s'" % (schema, LIMIT[schema]))
+                return connection
+            except (psycopg2.OperationalError, psycopg2.InterfaceError):
                 if time.time() > until:
                     raise
                 time.sleep(0.3)
-        connection.autocommit = True
-        with connection.cursor() as c:
-            c.execute("SET search_path = %s, public; SET timezone = 'UTC'; SET client_min_messages = error; "
-                      "SET statement_timeout = '%s'" % (schema, LIMIT[schema]))
-        return connection
+
+    def open(self):
+        self.live, self.mirror = self.connect("live"), self.connect("mirror")
 
     def close(self):
         for connection in (self.live, self.mirror):
@@ -82,7 +84,7 @@ class Oracle:
         """Two empty schemas, and two sessions that know nothing of the last case."""
         if self.live is None or self.live.closed or self.mirror is None or self.mirror.closed:
             self.close()
-            self.live, self.mirror = self.connect("live"), self.connect("mirror")
+            self.open()
         for connection, schema in ((self.live, "live"), (self.mirror, "mirror")):
             if connection.info.transaction_status != IDLE:
                 self.run(connection, "ROLLBACK")

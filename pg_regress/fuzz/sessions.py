@@ -2,11 +2,14 @@
 
 There is no mirror here (its order of events would differ), and no shrinking: a
 race does not repeat on demand. What is written down is the case and what every
-session did, in the order of the statements' ends.
+session did, in the order of the statements' ends. A follower of the feed checks
+that the changes since the case began lead to what the views hold now.
 """
 import collections
 import os
 import random
+import signal
+import subprocess
 import threading
 import time
 
@@ -52,9 +55,18 @@ class Session(threading.Thread):
             # it is not told why; tools/fuzz looks for crashes in the server's log
             if not self.killed:
                 raise
-            self.connection = self.oracle.connect("live")
-            self.set_isolation()
+            self.begin_again()
             return e if isinstance(e, psycopg2.Error) else None
+
+    def begin_again(self):
+        """Ends the old connection, which may have a transaction open still."""
+        while True:
+            try:
+                self.connection.close()
+                self.connection = self.oracle.connect("live")
+                return self.set_isolation()
+            except (psycopg2.OperationalError, psycopg2.InterfaceError):
+                pass        # killed already; connect() gives up where there is no server
 
     def run(self):
         try:
@@ -63,7 +75,8 @@ class Session(threading.Thread):
                 code = error.pgcode if error is not None else None
                 self.log.append((self.number, statement_script(statement), code))
                 self.oracle.counts["error " + code if code else "statements"] += 1
-                if code and code not in self.expected and "cannot truncate" not in str(error) and "rewritten" not in str(error):
+                if code and code not in self.expected and not any(
+                        text in str(error) for text in ("cannot truncate", "rewritten", "rules")):
                     self.problem = Failure("unexpected error", "%s %s" % (code, str(error).strip()), sqlstate=code)
                     break
             if self.connection.info.transaction_status != IDLE:
@@ -73,22 +86,65 @@ class Session(threading.Thread):
 
 
 class Killer(threading.Thread):
-    """Cancels and terminates writers in the middle of what they do."""
+    """Cancels and terminates writers in the middle of what they do.
 
-    def __init__(self, oracle, rng):
+    With `crash` the maintainer too, and now and then a process is killed with
+    signal 9, which makes the server start its recovery, or the whole server is.
+    """
+    GENTLE = ["cancel", "cancel", "terminate"]
+    HARSH = GENTLE + ["cancel maintainer", "terminate maintainer"]
+    CRASHES = ["kill -9 maintainer", "kill -9 maintainer", "kill -9 writer", "kill -9 sequencer", "kill -9 server"]
+    WHO = {"maintainer": "backend_type = 'tailwater maintainer'", "sequencer": "backend_type = 'tailwater sequencer'"}
+    WRITER = "application_name = 'fuzz live'"
+
+    def __init__(self, oracle, rng, crash):
         super().__init__(name="killer", daemon=True)
-        self.oracle, self.rng = oracle, rng
+        self.oracle, self.rng, self.crash = oracle, rng, crash
         self.connection = oracle.connect("mirror")
         self.over = threading.Event()
 
     def run(self):
+        if self.crash and self.rng.random() < 0.6:
+            self.over.wait(self.rng.random() * 0.6)
+            self.strike(self.rng.choice(self.CRASHES))
         while not self.over.wait(self.rng.random() * 0.1):
-            how = self.rng.choice(["cancel", "cancel", "terminate"])
-            with self.connection.cursor() as c:
-                c.execute("SELECT pg_%s_backend(pid) FROM pg_stat_activity WHERE application_name = 'fuzz live' "
-                          "AND state <> 'idle' ORDER BY random() LIMIT 1" % how)
-                if c.rowcount:
-                    self.oracle.counts[how] += 1
+            self.strike(self.rng.choice(self.HARSH if self.crash else self.GENTLE))
+
+    def strike(self, how):
+        try:
+            if how == "kill -9 server":
+                server("kill")
+                server("start")
+                done = True
+            else:
+                done = self.strike_process(*how.rsplit(" ", 1) if " " in how else (how, "writer"))
+            self.oracle.counts[how] += bool(done)
+        except psycopg2.Error:
+            self.connection = self.oracle.connect("mirror")
+
+    def strike_process(self, how, whom):
+        busy = "true" if how == "kill -9" else "state <> 'idle'"
+        where = "FROM pg_stat_activity WHERE %s AND %s ORDER BY random() LIMIT 1" % (self.WHO.get(whom, self.WRITER), busy)
+        with self.connection.cursor() as c:
+            if how != "kill -9":
+                c.execute("SELECT pg_%s_backend(pid) %s" % (how, where))
+                return c.rowcount
+            c.execute("SELECT pid " + where)
+            for pid, in c.fetchall():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    return False
+                self.oracle.counts["kill -9 " + whom] += 1
+                self.wait_for_crash(c)
+        return False
+
+    def wait_for_crash(self, cursor):
+        """The server ends all sessions, this one too: raises when it has."""
+        until = time.time() + 30
+        while time.time() < until:
+            cursor.execute("SELECT 1")
+            time.sleep(0.01)
 
     def stop(self):
         self.over.set()
@@ -96,20 +152,71 @@ class Killer(threading.Thread):
         self.connection.close()
 
 
+def server(command):
+    """Kills or starts the server that tools/fuzz made."""
+    subprocess.run(["tools/private_cluster", command, os.environ["FUZZ_CLUSTER"]], check=True)
+
+
+class Follower:
+    """Holds each view as of a version, and applies the changes since then."""
+
+    def __init__(self, oracle, case):
+        self.oracle = oracle
+        self.held = {}          # by the view's name: epoch, version, rows
+        for view in case.views:
+            self.begin(view)
+
+    def ask(self, sql):
+        with self.oracle.live.cursor() as c:
+            c.execute(sql)
+            return c.fetchall()
+
+    def rows(self, view):
+        return collections.Counter(row for row, in self.ask("SELECT to_jsonb(v)::text FROM %s AS v" % view.name))
+
+    def place(self, view):
+        return self.ask("SELECT epoch, tailwater.version() FROM tailwater.views WHERE view = '%s'::regclass" % view.name)[0]
+
+    def begin(self, view):
+        self.held[view.name] = self.place(view) + (self.rows(view),)
+
+    def check(self, case):
+        """When all writers rest and sync() has returned; raises Failure."""
+        for view in case.views:
+            epoch, version, rows = self.held[view.name]
+            if self.place(view)[0] != epoch:        # announced: the view was altered
+                self.begin(view)
+                self.oracle.counts["new epochs"] += 1
+                continue
+            got = collections.Counter(rows)
+            for row, diff in self.ask("SELECT row::text, tw_diff FROM tailwater.changes('%s', %d)" % (view.name, version)):
+                got[row] += diff
+            want = self.rows(view)
+            if {r: n for r, n in got.items() if n} != dict(want):
+                raise Failure("gap in the feed", "after version %d: only in feed: %s; only in view: %s"
+                              % (version, str(got - want)[:300], str(want - got)[:300]), view, view.columns)
+            self.oracle.counts["feeds"] += 1
+            self.begin(view)
+
+
 def play(oracle, case, tables, seed, options, log):
     """Rounds of concurrent writing; raises Failure."""
     oracle.prepare()
     oracle.create_tables(case)
     oracle.create_views(case)
+    oracle.run(oracle.live, "SELECT tailwater.sync()")
+    follower = Follower(oracle, case)
+    crash = options.kill and options.mode == "deferred"
     for turn in range(4):
         sessions = []
         for number in range(options.sessions):
             rng = random.Random("%d/%d/%d" % (seed, turn, number))
             writer = Writer(rng, tables, options.transactions)
             writer.prepared = turn * 1000
-            sessions.append(Session(number, oracle, writer.statements(10), log, options.isolation,
+            count = 25 if crash else 10
+            sessions.append(Session(number, oracle, writer.statements(count), log, options.isolation,
                                     options.kill))
-        killer = Killer(oracle, random.Random("%d/%d" % (seed, turn))) if options.kill else None
+        killer = Killer(oracle, random.Random("%d/%d" % (seed, turn)), crash) if options.kill else None
         for thread in sessions + ([killer] if killer else []):
             thread.start()
         for session in sessions:
@@ -122,9 +229,39 @@ def play(oracle, case, tables, seed, options, log):
             if session.problem:
                 raise session.problem
         log.append((None, "-- all sessions rest", None))
+        if crash:
+            oracle.close()
+            oracle.open()
         oracle.forget_prepared(oracle.live)
+        if options.mode == "deferred":
+            settle(oracle, case)
         oracle.check(case, None)
         oracle.verify(case, None)
+        oracle.run(oracle.live, "SELECT tailwater.sync()")
+        follower.check(case)
+
+
+def who_waits(oracle):
+    """What all processes do, for a case that hangs."""
+    with oracle.connect("mirror") as connection, connection.cursor() as c:
+        c.execute("SELECT pid, backend_type, state, wait_event, pg_blocking_pids(pid), left(query, 80) FROM pg_stat_activity "
+                  "WHERE backend_type ~ 'tailwater|client' OR wait_event_type = 'Lock'")
+        lines = c.fetchall()
+        c.execute("SELECT view, last_error FROM tailwater.views WHERE last_error IS NOT NULL")
+        return "\n".join(map(str, lines + c.fetchall()))
+
+
+def settle(oracle, case):
+    """Waits for deferred views; one whose query raises never gets there."""
+    try:
+        oracle.run(oracle.live, "SELECT tailwater.sync()")
+    except psycopg2.errors.QueryCanceled:
+        for view in case.views:
+            try:
+                oracle.run(oracle.live, "SELECT count(x::text) FROM (%s) AS x" % view.sql(exact=True))
+            except psycopg2.Error:
+                raise Abandoned("a view's query raises")
+        raise
 
 
 def write_down(case, failure, log, seed, options):
@@ -160,7 +297,7 @@ def run_concurrent(options):
         except Abandoned:
             oracle.counts["abandoned"] += 1
         except psycopg2.Error as e:
-            failure = Failure("unexpected error", "%s %s" % (e.pgcode, str(e).strip()))
+            failure = Failure("unexpected error", "%s %s\n%s" % (e.pgcode, str(e).strip(), who_waits(oracle)))
         oracle.counts["cases"] += 1
         if failure:
             failures += 1

@@ -91,14 +91,22 @@ CREATE TABLE tailwater_internal.version (
 	version bigint PRIMARY KEY,
 	snapshot pg_catalog.pg_snapshot NOT NULL,
 	lsn pg_catalog.pg_lsn NOT NULL,
-	committed_at timestamptz NOT NULL);
+	committed_at timestamptz NOT NULL,
+	timeline bigint NOT NULL);         -- of the write-ahead log: another one leaves a gap in the numbers
 
 -- How far the deferred views are: they are as the snapshot sees the database,
 -- and the write-ahead log was decoded up to the position. One row.
 CREATE TABLE tailwater_internal.frontier (
 	snapshot pg_catalog.pg_snapshot NOT NULL,
 	lsn pg_catalog.pg_lsn NOT NULL,
-	advanced_at timestamptz NOT NULL);
+	advanced_at timestamptz NOT NULL,
+	timeline bigint NOT NULL);         -- of the write-ahead log: a slot that was made on another one is of no use
+
+-- What the replica identity of tables was before it was set to FULL for deferred views.
+CREATE TABLE tailwater_internal.replica_identity (
+	relation oid PRIMARY KEY,
+	identity "char" NOT NULL,          -- as in pg_class.relreplident
+	index oid NOT NULL);               -- of REPLICA IDENTITY USING INDEX
 
 -- Deferred views that the maintainer is to compute as a whole.
 CREATE TABLE tailwater_internal.rebuild (

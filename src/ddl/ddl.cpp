@@ -16,6 +16,7 @@
 #include "ddl/aside.hpp"
 #include "ddl/conduct.hpp"
 #include "ddl/options.hpp"
+#include "maintain/replica_identity.hpp"
 #include "tail/lexer.hpp"
 #include "analyze/refusal.hpp"
 
@@ -316,6 +317,24 @@ refuse_concurrent_detach(AlterTableStmt *alter, Oid relation)
 	}
 }
 
+/* What somebody sets himself is not taken back when deferred views need it no more. */
+void
+note_identity(AlterTableStmt *alter, Oid relation)
+{
+	ListCell *lc;
+
+	if (!catalog::extension_present())
+		return;
+	foreach (lc, alter->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_ReplicaIdentity &&
+			castNode(ReplicaIdentityStmt, cmd->def)->identity_type == REPLICA_IDENTITY_FULL)
+			maintain::keep_whole_rows(relation);
+	}
+}
+
 /* ALTER TABLE, ALTER MATERIALIZED VIEW and their like. */
 void
 alter_relation(const Command &c)
@@ -330,7 +349,10 @@ alter_relation(const Command &c)
 		run(c);
 		/* Not every subcommand tells the object-access hook. */
 		if (OidIsValid(relation))
+		{
+			note_identity(alter, relation);
 			note_altered(relation);
+		}
 		return;
 	}
 

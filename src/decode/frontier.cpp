@@ -21,6 +21,7 @@ read_frontier(Frontier *out)
 	{
 		out->snapshot = (feed::StoredSnapshot *) PG_DETOAST_DATUM_COPY(rows.value(1));
 		out->lsn = DatumGetLSN(rows.value(2));
+		out->timeline = DatumGetInt64(rows.value(4));
 	}
 	rows.close();
 	return found;
@@ -29,7 +30,8 @@ read_frontier(Frontier *out)
 void
 store_frontier(Datum snapshot, XLogRecPtr lsn)
 {
-	Datum values[] = {snapshot, LSNGetDatum(lsn), TimestampTzGetDatum(GetCurrentTimestamp())};
+	Datum values[] = {snapshot, LSNGetDatum(lsn), TimestampTzGetDatum(GetCurrentTimestamp()),
+					  Int64GetDatum(pg::timeline())};
 
 	catalog::put_internal("frontier", InvalidOid, values);
 }

@@ -14,6 +14,7 @@ struct Frontier
 {
 	feed::StoredSnapshot *snapshot; /* palloc'd; all deferred views are as it sees the database */
 	XLogRecPtr lsn;                 /* the log was decoded up to here */
+	int64 timeline;                 /* of the log */
 };
 
 /* False where none is stored yet. */

@@ -5,6 +5,10 @@
  * transaction, because the server otherwise takes the process for one that
  * reads historic catalogs only, and lets vacuum remove rows its snapshots see.
  *
+ * What is written is read, flushed or not: whatever comes of it is committed
+ * behind it in the same log, so a crash that takes the one takes the other. The
+ * exception is what decoding itself puts on disk (see read_record()).
+ *
  * Decoding loads entries of the relation cache as they were at that point of
  * the log, maintenance those of today. They are the same unless a definition
  * changed in between. So the relations of which the server told a change since
@@ -82,12 +86,28 @@ write_nothing(LogicalDecodingContext *unused, XLogRecPtr lsn, TransactionId xid,
 {
 }
 
+/* As read_local_xlog_page(), also where the page is written but not flushed. */
+int
+read_written_page(XLogReaderState *state, XLogRecPtr page, int required, XLogRecPtr record,
+				  char *buffer)
+{
+	XLogRecPtr end = page + required;
+	XLogRecPtr written = GetXLogWriteRecPtr();
+	WALReadError error;
+
+	if (end <= GetFlushRecPtr(nullptr) || end > written)
+		return read_local_xlog_page(state, page, required, record, buffer);
+	if (!WALRead(state, buffer, page, XLOG_BLCKSZ, pg::timeline(), &error))
+		WALReadRaiseError(&error);
+	return (int) Min((XLogRecPtr) XLOG_BLCKSZ, written - page);
+}
+
 XLogReaderRoutine
-reader_routine()
+reader_routine(XLogPageReadCB read_page)
 {
 	XLogReaderRoutine routine = {};
 
-	routine.page_read = read_local_xlog_page;
+	routine.page_read = read_page;
 	routine.segment_open = wal_segment_open;
 	routine.segment_close = wal_segment_close;
 	return routine;
@@ -106,8 +126,12 @@ read_record()
 	if (error)
 		ereport(ERROR, errcode_for_file_access(),
 				errmsg("could not read the write-ahead log: %s", error));
-	if (record)
-		LogicalDecodingProcessRecord(context, context->reader);
+	if (!record)
+		return;
+	/* Of these the server keeps a file, named after the position: that must not outlive the record. */
+	if (XLogRecGetRmid(context->reader) == RM_STANDBY_ID)
+		XLogFlush(context->reader->EndRecPtr);
+	LogicalDecodingProcessRecord(context, context->reader);
 }
 
 } // namespace
@@ -139,7 +163,7 @@ inspect_slot(XLogRecPtr stored)
 XLogRecPtr
 create_slot()
 {
-	XLogReaderRoutine routine = reader_routine();
+	XLogReaderRoutine routine = reader_routine(read_local_xlog_page);
 
 	reading = true;
 	CheckLogicalDecodingRequirements();
@@ -168,7 +192,7 @@ persist_slot()
 void
 open_reader()
 {
-	XLogReaderRoutine routine = reader_routine();
+	XLogReaderRoutine routine = reader_routine(read_written_page);
 
 	reading = true;
 	forget_gathered();
@@ -232,6 +256,17 @@ insert_position()
 	if (position % wal_segment_size > XLOG_BLCKSZ && position % XLOG_BLCKSZ == SizeOfXLogShortPHD)
 		return position - SizeOfXLogShortPHD;
 	return position;
+}
+
+void
+write_log(XLogRecPtr upto)
+{
+	if (GetXLogWriteRecPtr() >= upto)
+		return;
+	/* What the walwriter does: it writes what is committed, and flushes now and then only. */
+	(void) XLogBackgroundFlush();
+	if (GetXLogWriteRecPtr() < upto)
+		XLogFlush(upto);
 }
 
 void

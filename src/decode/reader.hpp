@@ -48,11 +48,14 @@ bool drop_idle_slot(Oid database);
  */
 XLogRecPtr slot_position(Oid database);
 
-/* Position up to which WAL is written now, and after flush_to(), is durable. */
+/* Position up to which records are inserted in the log now. */
 XLogRecPtr insert_position();
 
+/* Has the log written up to the position, so that it can be read; not necessarily flushed. */
+void write_log(XLogRecPtr upto);
+
 /*
- * Decodes up to the position, which must be flushed. In a transaction, with
+ * Decodes up to the position, which must be written. In a transaction, with
  * its snapshot taken before the position.
  */
 void decode_up_to(XLogRecPtr upto);

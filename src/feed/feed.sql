@@ -34,6 +34,6 @@ COMMENT ON FUNCTION tailwater.version() IS
 	'the newest version that this statement sees; 0 where there is none';
 
 CREATE VIEW tailwater.versions AS
-	SELECT version, snapshot, lsn, committed_at FROM tailwater_internal.version;
+	SELECT version, snapshot, lsn, committed_at, timeline FROM tailwater_internal.version;
 GRANT SELECT ON tailwater.versions TO PUBLIC;
 COMMENT ON VIEW tailwater.versions IS 'the retained versions';

@@ -273,14 +273,17 @@ oldest_position(const catalog::LiveView &view)
 	{
 		int64 middle = first + (last - first) / 2;
 
-		if (!find_version(middle, GetActiveSnapshot(), &low))
-			elog(ERROR, "version " INT64_FORMAT " is missing", middle);
-		if (low.snapshot->sees(view.attached_xid))
+		if (!find_version_from(middle, GetActiveSnapshot(), &low))
+			elog(ERROR, "version " INT64_FORMAT " is missing", high.number);
+		if (low.number > last || low.snapshot->sees(view.attached_xid))
 			last = middle;
 		else
-			first = middle + 1;
+			first = low.number + 1;
 	}
-	return Max(first, log_floor(view.log));
+	/* It may lie in a gap. */
+	if (!find_version_from(first, GetActiveSnapshot(), &low))
+		return 0;
+	return Max(low.number, log_floor(view.log));
 }
 
 int64

@@ -61,6 +61,7 @@ VersionScan::next(ScanDirection direction, Version *out)
 	out->number = DatumGetInt64(values[0]);
 	out->snapshot = reinterpret_cast<StoredSnapshot *>(PG_DETOAST_DATUM_COPY(values[1]));
 	out->committed_at = DatumGetTimestampTz(values[3]);
+	out->timeline = DatumGetInt64(values[4]);
 	out->tid = tup->t_self;
 	return true;
 }
@@ -106,7 +107,13 @@ find_oldest(Snapshot snapshot, Version *out)
 bool
 find_version(int64 number, Snapshot snapshot, Version *out)
 {
-	return first_in_order(number, ForwardScanDirection, snapshot, out) && out->number == number;
+	return find_version_from(number, snapshot, out) && out->number == number;
+}
+
+bool
+find_version_from(int64 number, Snapshot snapshot, Version *out)
+{
+	return first_in_order(number, ForwardScanDirection, snapshot, out);
 }
 
 void

@@ -28,12 +28,13 @@ struct Version
 {
 	int64 number; /* 0: none */
 	TimestampTz committed_at;
+	int64 timeline;           /* of the write-ahead log in which it was committed */
 	StoredSnapshot *snapshot; /* palloc'd */
 	ItemPointerData tid;
 };
 
 /* Columns of tailwater_internal.version. */
-constexpr AttrNumber kVersionColumns = 4;
+constexpr AttrNumber kVersionColumns = 5;
 
 /* Reads versions in ascending or descending order. */
 struct VersionScan
@@ -55,6 +56,9 @@ struct VersionScan
 bool find_newest(Snapshot snapshot, Version *out);
 bool find_oldest(Snapshot snapshot, Version *out);
 bool find_version(int64 number, Snapshot snapshot, Version *out);
+
+/* The first version from the number on: there are gaps where a timeline ended. */
+bool find_version_from(int64 number, Snapshot snapshot, Version *out);
 
 /*
  * Scan of the log rows of an index range first <= xid < end that the snapshot

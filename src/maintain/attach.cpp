@@ -16,6 +16,7 @@
 #include "maintain/deferred.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
+#include "maintain/replica_identity.hpp"
 #include "analyze/decompose.hpp"
 #include "analyze/explain.hpp"
 #include "analyze/determinism.hpp"
@@ -393,7 +394,7 @@ base_lock(catalog::Mode mode)
 } // namespace
 
 void
-drop_unused_triggers(List *tables)
+stop_unused_capture(List *tables)
 {
 	ListCell *lc;
 
@@ -401,6 +402,7 @@ drop_unused_triggers(List *tables)
 	{
 		Oid table = lfirst_oid(lc);
 
+		log_rows_as_before(table);
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
 			continue;
 		if (!needs_triggers(table) && read_internal("recording", 1, table, 2) == NIL &&
@@ -462,7 +464,7 @@ remove_attachment(Oid view)
 		if (OidIsValid(lfirst_oid(lc)))
 			feed::drop_log(lfirst_oid(lc));
 	CommandCounterIncrement();
-	drop_unused_triggers(tables);
+	stop_unused_capture(tables);
 	invalidate(view);
 	CommandCounterIncrement();
 }
@@ -703,6 +705,9 @@ sweep()
 	foreach (lc, read_internal("base", 1, InvalidOid, 1))
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lc))))
 			delete_internal("base", 1, lfirst_oid(lc));
+	foreach (lc, read_internal("replica_identity", 1, InvalidOid, 1))
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lc))))
+			log_rows_as_before(lfirst_oid(lc));
 }
 
 int64
@@ -775,7 +780,7 @@ query_altered(Oid view)
 	rebuild_key_index(runtime);
 	record_bases(view, tables);
 	capture_changes(tables, info.mode);
-	drop_unused_triggers(list_difference_oid(before, tables));
+	stop_unused_capture(list_difference_oid(before, tables));
 	invalidate(view);
 	CommandCounterIncrement();
 	if (deferred)

@@ -21,7 +21,9 @@ List *with_tables_below(List *tables);
 
 /* From now on changes of the tables are captured: by triggers, or in the write-ahead log. */
 void capture_changes(List *tables, catalog::Mode mode);
-void drop_unused_triggers(List *tables);
+
+/* No view may read the tables any more: triggers go, and the log gets what it got before. */
+void stop_unused_capture(List *tables);
 
 /* True if parts of the view's query are kept in relations of their own. */
 bool needs_inner_relations(Oid view);

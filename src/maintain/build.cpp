@@ -481,7 +481,7 @@ remove_unfinished(Oid view, const List *tables)
 	Oid log = catalog::internal_relation(psprintf("log_%u", view));
 
 	drop_recording(view);
-	drop_unused_triggers((List *) tables);
+	stop_unused_capture((List *) tables);
 	if (attached)
 		return;
 	(void) remove_parts(view);

@@ -237,52 +237,6 @@ run_immediate(DeferredBatch *batch, List *view_deltas)
 	return view_deltas;
 }
 
-bool
-logs_whole_rows(Oid table)
-{
-	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	bool whole = HeapTupleIsValid(tup) &&
-				 ((Form_pg_class) GETSTRUCT(tup))->relreplident == REPLICA_IDENTITY_FULL;
-
-	if (HeapTupleIsValid(tup))
-		ReleaseSysCache(tup);
-	return whole;
-}
-
-/* As ALTER TABLE ... REPLICA IDENTITY FULL, under the caller's lock, which excludes writers. */
-void
-set_identity_full(Oid table)
-{
-	Relation classes = table_open(RelationRelationId, RowExclusiveLock);
-	HeapTuple tup = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(table));
-
-	if (!HeapTupleIsValid(tup))
-		elog(ERROR, "cache lookup failed for relation %u", table);
-	((Form_pg_class) GETSTRUCT(tup))->relreplident = REPLICA_IDENTITY_FULL;
-	CatalogTupleUpdate(classes, &tup->t_self, tup);
-	heap_freetuple(tup);
-	table_close(classes, RowExclusiveLock);
-
-	/* The index that was the identity is it no longer. */
-	Relation indexes = table_open(IndexRelationId, RowExclusiveLock);
-	Relation rel = table_open(table, NoLock);
-	ListCell *lc;
-
-	foreach (lc, RelationGetIndexList(rel))
-	{
-		HeapTuple index = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
-
-		if (!HeapTupleIsValid(index) || !((Form_pg_index) GETSTRUCT(index))->indisreplident)
-			continue;
-		((Form_pg_index) GETSTRUCT(index))->indisreplident = false;
-		CatalogTupleUpdate(indexes, &index->t_self, index);
-	}
-	CacheInvalidateRelcache(rel);
-	table_close(rel, NoLock);
-	table_close(indexes, RowExclusiveLock);
-	CommandCounterIncrement();
-}
-
 } // namespace
 
 List *
@@ -380,37 +334,6 @@ deferred_views_feed_themselves()
 				return true;
 	}
 	return false;
-}
-
-void
-log_whole_rows(List *tables)
-{
-	ListCell *lc;
-
-	foreach (lc, tables)
-	{
-		Oid table = lfirst_oid(lc);
-		char relkind = get_rel_relkind(table);
-
-		if (get_rel_persistence(table) == RELPERSISTENCE_UNLOGGED)
-			ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("cannot keep a query with unlogged table \"%s\" up to date in deferred "
-						   "mode",
-						   get_rel_name(table)),
-					errdetail("Changes of an unlogged table are not in the write-ahead log."),
-					errhint("Use tailwater.maintain = immediate."));
-		if ((relkind != RELKIND_RELATION && relkind != RELKIND_MATVIEW &&
-			 relkind != RELKIND_PARTITIONED_TABLE) ||
-			logs_whole_rows(table) || catalog::view_of(table) != table)
-			continue;
-		LockRelationOid(table, ShareRowExclusiveLock);
-		set_identity_full(table);
-		ereport(NOTICE,
-				errmsg("replica identity of %s \"%s\" is set to FULL",
-					   relkind == RELKIND_MATVIEW ? "materialized view" : "table",
-					   get_rel_name(table)),
-				errdetail("Deferred maintenance reads old rows from the write-ahead log."));
-	}
 }
 
 void

@@ -57,13 +57,6 @@ List *deferred_below(Oid view);
 /* True if a deferred view reads an immediate one that reads a deferred one. */
 bool deferred_views_feed_themselves();
 
-/*
- * Makes sure that all that is needed to read changes of the tables from the log
- * is in the log from now on: REPLICA IDENTITY FULL, under a lock on the tables
- * that need it.
- */
-void log_whole_rows(List *tables);
-
 /* Raises 55000 where the server is not set up for what deferred views need. */
 void check_decoding();
 

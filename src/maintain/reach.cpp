@@ -78,10 +78,19 @@ find_views(List *relids)
 
 		foreach (lv, views_of_base(lfirst_oid(lc)))
 		{
-			const ViewRuntime *runtime = get_runtime(lfirst_oid(lv));
+			catalog::LiveView live;
 
-			/* Deferred views, and what is above them, follow in the maintainer. */
-			if (!runtime || runtime->info.mode != catalog::Mode::kImmediate)
+			/*
+			 * Deferred views, and what is above them, follow in the maintainer.
+			 * Their definitions may not even be looked at: nothing keeps them
+			 * from being altered at the same time.
+			 */
+			if (!catalog::find_live_view(lfirst_oid(lv), &live) ||
+				live.mode != catalog::Mode::kImmediate)
+				continue;
+
+			const ViewRuntime *runtime = get_runtime(lfirst_oid(lv));
+			if (!runtime)
 				continue;
 			views = add_view(views, runtime);
 			pending = list_append_unique_oid(pending, lfirst_oid(lv));

@@ -110,6 +110,17 @@ object_aclcheck(Oid class_id, Oid schema, Oid role, AclMode mode)
 }
 #endif
 
+/* The timeline to which this server writes its log; not during recovery. */
+inline TimeLineID
+timeline()
+{
+#if PG_VERSION_NUM >= 150000
+	return GetWALInsertionTimeLine();
+#else
+	return ThisTimeLineID;
+#endif
+}
+
 inline bool
 owns_database(Oid database, Oid role)
 {

@@ -9,6 +9,9 @@ namespace tw::worker
 namespace
 {
 
+constexpr int64 kFastCommit = 1000; /* µs for each commit, or less */
+constexpr int kBusyRounds = 16;     /* so many in a row are a load, no burst */
+
 DatabaseSlot *slot = nullptr;
 Place place = {};
 
@@ -65,6 +68,29 @@ begin_with_extension()
 	if (OidIsValid(extension))
 		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
 	return OidIsValid(extension) && get_extension_oid("tailwater", true) == extension;
+}
+
+void
+Pace::note_round(uint64 commits)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (commits == 0 || now - begun_ > (int64) commits * kFastCommit)
+		fast_rounds_ = 0;
+	else if (fast_rounds_ < kBusyRounds)
+		fast_rounds_++;
+	begun_ = now;
+}
+
+void
+Pace::wait(int64 distance) const
+{
+	if (fast_rounds_ < kBusyRounds)
+		return;
+
+	int64 left = begun_ + distance - GetCurrentTimestamp();
+	if (left > 0)
+		pg_usleep(Min(left, distance));
 }
 
 bool

@@ -29,6 +29,25 @@ DatabaseSlot *begin_worker(Oid database, Place place);
  */
 bool begin_with_extension();
 
+/*
+ * How fast commits come to a worker. Under load it pauses between its rounds:
+ * each round costs a commit, each wake-up costs the writer a system call. The
+ * latch is not waited for then: who commits meanwhile finds nobody to wake.
+ */
+class Pace
+{
+  public:
+	/* A round begins, for so many commits. */
+	void note_round(uint64 commits);
+
+	/* Under load, sleeps until the distance (µs) to the last round's begin is reached. */
+	void wait(int64 distance) const;
+
+  private:
+	TimestampTz begun_ = 0;
+	int fast_rounds_ = 0;
+};
+
 /* To be called when the latch was set; returns whether settings were read again. Ends the process if that is wanted. */
 bool look_around();
 

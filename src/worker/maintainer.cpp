@@ -50,6 +50,11 @@ constexpr int kKeptPauseMs = 20;
 /* The frontier is stored, also if nothing concerned a view, after so much log at most. */
 constexpr uint64 kLazyBytes = 4 * 1024 * 1024;
 
+/* Under load there are so many µs between rounds. */
+constexpr int64 kBusyDistance = 2000;
+/* When the commit of a batch that nobody waits for is on disk at the latest. */
+constexpr long kFlushedMs = 1000;
+
 /* A view that could not be maintained, and when to try again. */
 struct Failure
 {
@@ -64,6 +69,9 @@ XLogRecPtr frontier_lsn = InvalidXLogRecPtr;
 List *failures = NIL;        /* Failure *, in TopMemoryContext */
 int conflicts = 0;           /* rounds in a row that lost against others */
 bool inherits_errors = true; /* no batch of this process has been committed yet */
+
+Pace pace;
+uint64 writes_covered = 0; /* commits that earlier rounds of this process have covered */
 
 /* Confirmed when the commit that stored it is on disk. */
 XLogRecPtr unconfirmed = InvalidXLogRecPtr;
@@ -262,7 +270,9 @@ open_slot()
 		leave();
 	}
 	bool known = decode::read_frontier(&stored);
-	XLogRecPtr lsn = known ? stored.lsn : InvalidXLogRecPtr;
+	/* During recovery nothing kept back for a slot what decoding needs: one from before is of no use. */
+	bool own_timeline = known && stored.timeline == pg::timeline();
+	XLogRecPtr lsn = own_timeline ? stored.lsn : InvalidXLogRecPtr;
 	CommitTransactionCommand();
 
 	decode::SlotState state = decode::inspect_slot(lsn);
@@ -381,7 +391,7 @@ prepare_round(Round *round)
 		DirectFunctionCall1(pg_current_snapshot, (Datum) 0));
 	round->upto = decode::insert_position();
 	round->at = GetCurrentTimestamp();
-	XLogFlush(round->upto);
+	decode::write_log(round->upto);
 	decode::begin_gathering(frontier, round->seen, round->batch.what.relevant);
 	decode::decode_up_to(round->upto);
 	round->batch.changes = decode::gathered_changes();
@@ -501,6 +511,7 @@ run_round()
 	round.writes = pg_atomic_read_u64(&slot->writes);
 	round.rounds = pg_atomic_read_u64(&slot->rounds);
 	pg_read_barrier();
+	pace.note_round(round.writes - writes_covered);
 	pgstat_report_activity(STATE_RUNNING, "maintaining deferred views");
 	MemoryContextSwitchTo(context);
 	begin_round(&round);
@@ -526,7 +537,10 @@ run_round()
 	}
 	replorigin_session_origin = InvalidRepOriginId;
 	if (succeeded)
+	{
 		publish_progress(&round);
+		writes_covered = round.writes;
+	}
 	confirm_durable();
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, nullptr);
@@ -539,7 +553,7 @@ run_round()
 long
 sleep_time()
 {
-	long timeout = -1;
+	long timeout = XLogRecPtrIsInvalid(unconfirmed) ? -1 : kFlushedMs;
 	ListCell *lc;
 
 	if (!XLogRecPtrIsInvalid(decode::first_kept_commit()))
@@ -561,6 +575,7 @@ sleep()
 
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
 					 timeout, pg::wait_event("TailwaterMaintainerMain"));
+	confirm_durable();
 }
 
 /* Without the log there is nothing to do until the server is started with another wal_level. */
@@ -620,8 +635,10 @@ maintainer_main(Oid database)
 	for (;;)
 	{
 		(void) look_around();
-		if (run_round())
-			sleep();
+		if (!run_round())
+			continue;
+		pace.wait(kBusyDistance);
+		sleep();
 	}
 }
 

@@ -98,14 +98,14 @@ first_version_beyond(uint64 xid, int64 oldest, int64 newest, feed::Version *out)
 	{
 		int64 middle = oldest + (newest - oldest) / 2;
 
-		if (!feed::find_version(middle, GetActiveSnapshot(), out))
+		if (!feed::find_version_from(middle, GetActiveSnapshot(), out))
 			return false;
-		if (out->snapshot->xmax > xid)
+		if (out->number > newest || out->snapshot->xmax > xid)
 			newest = middle;
 		else
-			oldest = middle + 1;
+			oldest = out->number + 1;
 	}
-	return feed::find_version(newest, GetActiveSnapshot(), out);
+	return feed::find_version_from(newest, GetActiveSnapshot(), out);
 }
 
 /* Number of the oldest rows of a log that have to go for its size. */

@@ -6,7 +6,7 @@
  * the next row of tailwater_internal.version, commits with a WAL flush and
  * wakes the waiting readers. Commits that arrive meanwhile share the next
  * version. When they keep coming fast, versions are written at a distance
- * (pace()), since each costs a commit and a flush of WAL, and each wake-up
+ * (Pace), since each costs a commit and a flush of WAL, and each wake-up
  * costs the writer a system call. Because the version's commit record follows in WAL those of all the
  * transactions that its snapshot sees, a version that can be seen is durable
  * with all it covers, and a standby that sees the version sees them too.
@@ -15,6 +15,13 @@
  * it did not (a crash between a commit and its version), and what no counter
  * tells (COMMIT PREPARED), is found by a check: is there a log row, or an
  * attached view, that the newest version's snapshot does not see?
+ *
+ * Where the write-ahead log goes on in another timeline (a standby was promoted,
+ * or a backup recovered to a point in time), versions of the former one may be
+ * lost that somebody has seen. Their numbers are not used again: the first
+ * version of a timeline leaves a gap that no server can have filled. A position
+ * from before the switch goes on; one in the gap is refused as any that is not
+ * retained.
  *
  * An error ends the process; the launcher starts another, and the check makes
  * good what was left undone. While idle the process sleeps without a timeout,
@@ -40,6 +47,7 @@ namespace
 
 DatabaseSlot *slot = nullptr;
 int64 newest = 0;
+int64 newest_timeline = 0; /* of the version `newest`, 0 where there is none */
 /* Newest committed versions were read from the table: `newest` is valid. */
 bool newest_known = false;
 /* Values of the counters up to which this process has done its work. */
@@ -48,11 +56,7 @@ uint64 checks_done = 0;
 TimestampTz next_pruning = 0; /* 0: nothing to prune, DT_NOEND: never */
 bool pruning = false;
 
-/* How fast commits come: when the last version was begun, and how many in a row were fast. */
-TimestampTz last_begun = 0;
-int fast_versions = 0;
-constexpr int64 kFastCommit = 1000;   /* µs for each commit, or less */
-constexpr int kBusyVersions = 16;     /* so many in a row are a load, no burst */
+Pace pace;
 constexpr int64 kBusyDistance = 4000; /* µs between versions under load */
 
 void
@@ -154,47 +158,44 @@ look_for_deferred_views()
 	}
 }
 
-/* Writes the next version with the active snapshot. */
-void
+/* Numbers of versions of one timeline; each begins at a multiple, and somewhere in its first part. */
+constexpr int64 kTimelineNumbers = INT64CONST(1) << 40;
+
+/*
+ * The first version of a timeline. Servers that were made from the same one
+ * without a common archive may have timelines of the same number: so chance
+ * has a part in it.
+ */
+int64
+first_of_timeline()
+{
+	uint32 chance = 0;
+
+	if (!pg_strong_random(&chance, sizeof(chance)))
+		ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
+				errmsg("could not generate a random number"));
+	return Max(newest / kTimelineNumbers + 1, (int64) pg::timeline() - 1) * kTimelineNumbers +
+		   chance + 1;
+}
+
+/* Writes the next version with the active snapshot; returns its number. */
+int64
 insert_version()
 {
+	bool same_timeline = newest_timeline == 0 || newest_timeline == pg::timeline();
+	int64 number = same_timeline ? newest + 1 : first_of_timeline();
 	Relation rel = table_open(catalog::internal_relation("version"), RowExclusiveLock);
 	Datum values[feed::kVersionColumns];
 	bool nulls[feed::kVersionColumns] = {};
 
-	values[0] = Int64GetDatum(newest + 1);
+	values[0] = Int64GetDatum(number);
 	values[1] = DirectFunctionCall1(pg_current_snapshot, (Datum) 0);
 	values[2] = LSNGetDatum(GetXLogInsertRecPtr());
 	values[3] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[4] = Int64GetDatum(pg::timeline());
 	CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls));
 	table_close(rel, RowExclusiveLock);
-}
-
-void
-note_speed(uint64 commits)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (commits == 0 || now - last_begun > (int64) commits * kFastCommit)
-		fast_versions = 0;
-	else if (fast_versions < kBusyVersions)
-		fast_versions++;
-	last_begun = now;
-}
-
-/*
- * Under load, lets commits gather for the next version. The latch is not
- * waited for: who commits meanwhile finds nobody to wake.
- */
-void
-pace()
-{
-	if (fast_versions < kBusyVersions)
-		return;
-
-	int64 left = last_begun + kBusyDistance - GetCurrentTimestamp();
-	if (left > 0)
-		pg_usleep(Min(left, kBusyDistance));
+	return number;
 }
 
 /*
@@ -207,7 +208,7 @@ sequence()
 	uint64 checks = pg_atomic_read_u64(&slot->checks);
 	uint64 commits = pg_atomic_read_u64(&slot->commits);
 
-	note_speed(commits - commits_done);
+	pace.note_round(commits - commits_done);
 	pgstat_report_activity(STATE_RUNNING, "writing a version");
 	bool present = begin();
 	if (present && !newest_known)
@@ -216,6 +217,7 @@ sequence()
 
 		feed::find_newest(GetActiveSnapshot(), &version);
 		newest = version.number;
+		newest_timeline = version.number == 0 ? 0 : version.timeline;
 		newest_known = true;
 		pg_atomic_write_u64(&slot->newest, newest);
 	}
@@ -224,16 +226,22 @@ sequence()
 	if (present && slot->log_lost)
 		tell_lost_log(slot);
 	bool needed = present && (commits != commits_done || exists_unversioned());
+	int64 next = newest;
 	if (needed)
 	{
-		insert_version();
+		next = insert_version();
+		leave_maintainer_asleep();
 		ForceSyncCommit();
 	}
 	commit();
 	pgstat_report_stat(false);
 
 	if (needed)
-		pg_atomic_write_u64(&slot->newest, ++newest);
+	{
+		newest = next;
+		newest_timeline = pg::timeline();
+		pg_atomic_write_u64(&slot->newest, newest);
+	}
 	bool checked = checks != checks_done;
 	commits_done = commits;
 	checks_done = checks;
@@ -310,7 +318,7 @@ run()
 		if (work_is_waiting())
 		{
 			sequence();
-			pace();
+			pace.wait(kBusyDistance);
 		}
 		else
 			prune();

@@ -94,6 +94,9 @@ void check_at_commit();
 /* At commit of this transaction the maintainer looks for what was committed, if there is one. */
 void maintain_at_commit();
 
+/* This transaction does nothing that the maintainer has to read: its commit does not wake it. */
+void leave_maintainer_asleep();
+
 /* As review_at_commit(), but restarts the workers, whose settings changed. */
 void restart_at_commit(Oid database);
 

@@ -28,6 +28,7 @@ int noted_level = 0;
 bool check_pending = false;
 bool wants_maintainer = false;
 bool has_written = false; /* the maintainer may have something to read */
+bool concerns_maintainer = true;
 Oid review_pending = InvalidOid;
 bool review_is_restart = false;
 Oid suspended_here = InvalidOid;
@@ -188,7 +189,8 @@ at_xact_end(XactEvent event, void *)
 				request_maintainer();
 			if (has_written)
 			{
-				wake_maintainer();
+				if (concerns_maintainer)
+					wake_maintainer();
 				watch_lag();
 			}
 			break;
@@ -202,6 +204,7 @@ at_xact_end(XactEvent event, void *)
 	check_pending = false;
 	wants_maintainer = false;
 	has_written = false;
+	concerns_maintainer = true;
 	review_pending = InvalidOid;
 	review_is_restart = false;
 	if (OidIsValid(suspended_here))
@@ -363,6 +366,12 @@ void
 maintain_at_commit()
 {
 	has_written = true;
+}
+
+void
+leave_maintainer_asleep()
+{
+	concerns_maintainer = false;
 }
 
 void

@@ -213,10 +213,13 @@ Hub::queue_unit(Connection *connection, int64_t version, const std::string &ts, 
 void
 Hub::start_lagging(Connection *connection, int64_t version)
 {
+	auto stamp = stamps_.find(version);
+	int64_t before = stamp == stamps_.begin() ? version_ : std::prev(stamp)->first;
+
 	connection->lagging = true;
 	for (auto &item : connection->subscriptions)
-		if (item.second->state == Reader::State::kLive && item.second->at < version - 1)
-			item.second->at = version - 1;
+		if (item.second->state == Reader::State::kLive && item.second->at < before)
+			item.second->at = before;
 }
 
 } // namespace tw::gateway
