@@ -209,6 +209,29 @@ input_column(Split *split, Node *expr)
 	return i + 1;
 }
 
+/*
+ * Column of the input for an argument of the aggregate. Where FILTER leaves a row
+ * out the argument is not computed, since that might fail.
+ */
+AttrNumber
+argument_column(Split *split, Aggref *agg, Node *arg)
+{
+	if (!agg->aggfilter || IsA(arg, Var) || IsA(arg, Const))
+		return input_column(split, arg);
+
+	CaseWhen *when = makeNode(CaseWhen);
+	CaseExpr *guarded = makeNode(CaseExpr);
+
+	when->expr = agg->aggfilter;
+	when->result = (Expr *) arg;
+	when->location = guarded->location = -1;
+	guarded->casetype = exprType(arg);
+	guarded->casecollid = exprCollation(arg);
+	guarded->args = list_make1(when);
+	guarded->defresult = (Expr *) makeNullConst(exprType(arg), exprTypmod(arg), exprCollation(arg));
+	return input_column(split, (Node *) guarded);
+}
+
 int
 find_aggregate(Split *split, Aggref *agg)
 {
@@ -253,13 +276,14 @@ add_aggregate(Split *split, Aggref *agg)
 	{
 		Node *arg = (Node *) linitial_node(TargetEntry, agg->args)->expr;
 
-		spec->argument = input_column(split, arg);
+		spec->argument = argument_column(split, agg, arg);
 		spec->argtype = exprType(arg);
 		spec->collation = agg->inputcollid;
 		get_typlenbyval(spec->argtype, &spec->typlen, &spec->typbyval);
 	}
 	if (list_length(agg->aggargtypes) > 1)
-		spec->second = input_column(split, (Node *) lsecond_node(TargetEntry, agg->args)->expr);
+		spec->second = argument_column(split, agg,
+									   (Node *) lsecond_node(TargetEntry, agg->args)->expr);
 	if (agg->aggfilter)
 		spec->filter = input_column(split, (Node *) agg->aggfilter);
 	split->aggregates = lappend(split->aggregates, spec);
