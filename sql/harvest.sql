@@ -38,6 +38,11 @@ CREATE MATERIALIZED VIEW share WITH (tailwater.maintain = immediate) AS SELECT g
 CREATE MATERIALIZED VIEW quotients WITH (tailwater.maintain = immediate) AS SELECT t.id, 6 / (b.n - t.v) AS q FROM t JOIN bound b ON b.n > t.id;
 CREATE MATERIALIZED VIEW sum_of_quotients WITH (tailwater.maintain = immediate) AS SELECT sum(6 / (b.n - t.v)) AS q FROM t JOIN bound b ON b.n > t.id;
 
+-- groups by what a subquery says
+CREATE MATERIALIZED VIEW by_existence WITH (tailwater.maintain = immediate) AS SELECT EXISTS (SELECT FROM bound b WHERE b.n = t.v) AS known, count(*), sum(v) FROM t GROUP BY 1;
+CREATE MATERIALIZED VIEW by_all WITH (tailwater.maintain = immediate) AS SELECT t.v >= ALL (SELECT n FROM bound WHERE n IS NOT NULL) AS most, t.v = (SELECT max(n) FROM bound) AS equal, sum(v), (SELECT count(*) FROM bound) AS n FROM t GROUP BY most, equal HAVING count(*) > (SELECT min(n) - 2 FROM bound);
+CREATE MATERIALIZED VIEW by_existence_sets WITH (tailwater.maintain = immediate) AS SELECT EXISTS (SELECT FROM bound b WHERE b.n = t.v) AS known, g, count(*) FROM t GROUP BY GROUPING SETS (1, (1, 2), ());
+
 -- whole rows in what stands beside the table
 CREATE MATERIALIZED VIEW row_values WITH (tailwater.maintain = immediate) AS SELECT t.id, r.* FROM t, LATERAL (VALUES (t.*::t)) AS r (whole);
 CREATE MATERIALIZED VIEW row_documents WITH (tailwater.maintain = immediate) AS SELECT t.id, d.* FROM t, LATERAL (SELECT t AS whole) AS r, LATERAL to_jsonb(t) AS d;

@@ -424,12 +424,12 @@ sublink_walker(Node *node, Query *query)
 
 	if (node == nullptr || IsA(node, Aggref))
 		return false;
-	if (IsA(node, SubLink))
-		return true;
 	foreach (lc, query->groupClause)
 		if (equal(get_sortgroupclause_expr(lfirst_node(SortGroupClause, lc), query->targetList),
 				  node))
 			return false;
+	if (IsA(node, SubLink))
+		return true;
 	return pg::walk_expression(node, sublink_walker, query);
 }
 
