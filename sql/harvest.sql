@@ -27,6 +27,9 @@ CREATE MATERIALIZED VIEW up_to WITH (tailwater.maintain = immediate) AS SELECT g
 -- LIMIT by a query
 CREATE MATERIALIZED VIEW limited WITH (tailwater.maintain = immediate) AS SELECT id FROM t ORDER BY id OFFSET (SELECT min(n) FROM bound) LIMIT (SELECT max(n) FROM bound);
 
+-- an order that names a column twice
+CREATE MATERIALIZED VIEW sorted_twice WITH (tailwater.maintain = immediate) AS SELECT x, sum(y) FROM (SELECT id AS x, id AS y FROM (SELECT DISTINCT ON (g) g, id FROM t ORDER BY g, id) d ORDER BY 2, 1 DESC LIMIT 2) s GROUP BY x;
+
 -- arguments of aggregates are not computed where FILTER leaves the row out
 CREATE MATERIALIZED VIEW filtered WITH (tailwater.maintain = immediate) AS SELECT id % 2 AS k, sum(6 / g) FILTER (WHERE g > 0) AS s, count(DISTINCT 6 / g) FILTER (WHERE g > 0) AS c, regr_count(1 / g, v) FILTER (WHERE g <> 0) AS r FROM t GROUP BY id % 2;
 

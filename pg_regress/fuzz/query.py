@@ -246,8 +246,7 @@ class Generator:
         tree, scope = self.source(depth, kinds=kinds)
         keys = [e for e in (self.expression(scope) for _ in range(rng.choice([0, 1, 1, 1, 2, 3]))) if e[2]]
         if rng.random() < 0.08:
-            value, type_ = self.one_value(scope, 0)
-            keys += [(value, type_, True)] if type_ in SAFE else []
+            keys.append((["length(", self.one_value(scope, 0)[0], "::text)"], "int", True))
         chosen = [aggregates(scope) for _ in range(rng.randint(1, 4))]
         loose = self.pick([c for c in scope if not c.safe], *COMPARABLE)
         if loose and rng.random() < 0.3:
