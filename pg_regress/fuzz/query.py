@@ -9,7 +9,7 @@ from tree import Alt, Exact, Many, Opt
 
 WEIGHTS = {"simple": 14, "outer": 8, "aggregate": 16, "grouping_sets": 3, "distinct": 5, "distinct_on": 3,
            "set_operation": 8, "window": 6, "top": 5, "exists": 9, "scalar": 6, "lateral": 4, "cte": 5,
-           "ordered_aggregate": 6, "document": 4, "recursive": 2, "srf": 2,
+           "ordered_aggregate": 6, "document": 4, "recursive": 2, "srf": 4, "distinct_groups": 2,
            "nested": 6, "top_groups": 5, "compared": 6, "twice": 4, "full": 2}
 SUMMABLE = ("int", "bigint", "num2", "num", "small")
 FLOATS = ("float8", "drift", "float4")
@@ -206,7 +206,8 @@ class Generator:
             forms += [("%s(%s)::float8" % (rng.choice(["min", "max"]), c.ref), "float8", True)]
         c = self.pick(scope, "int", "small")
         if c:
-            forms += [("%s(%s)" % (rng.choice(["bit_and", "bit_or", "bit_xor"]), c.ref), c.type, True)]
+            forms += [("%s(%s)" % (rng.choice(["bit_and", "bit_or", "bit_xor"]), c.ref), c.type, True),
+                      ("sum(60 / %s) FILTER (WHERE %s <> 0)" % (c.ref, c.ref), "bigint", True)]
         c = self.pick(scope, *EXTREMES)
         if c:
             forms += [("min(%s)" % c.ref, c.type, True), ("max(%s)" % c.ref, c.type, True)]
@@ -219,7 +220,7 @@ class Generator:
         if c:
             forms.append(("count(DISTINCT %s)" % c.ref, "bigint", True))
         text, type_, safe = rng.choice(forms)
-        if rng.random() < 0.15 and "+ 0" not in text and "::" not in text and "extract" not in text:
+        if rng.random() < 0.15 and not any(x in text for x in ("+ 0", "::", "extract", "FILTER")):
             return [text, Opt(" FILTER (WHERE ", self.condition(scope), ")")], type_, safe
         return text, type_, safe
 
@@ -244,6 +245,8 @@ class Generator:
             kinds = ("LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "JOIN")
         tree, scope = self.source(depth, kinds=kinds)
         keys = [e for e in (self.expression(scope) for _ in range(rng.choice([0, 1, 1, 1, 2, 3]))) if e[2]]
+        if rng.random() < 0.08:
+            keys.append((["length(", self.one_value(scope, 0)[0], "::text)"], "int", True))
         chosen = [aggregates(scope) for _ in range(rng.randint(1, 4))]
         loose = self.pick([c for c in scope if not c.safe], *COMPARABLE)
         if loose and rng.random() < 0.3:
@@ -487,6 +490,10 @@ class Generator:
         items, columns = self.items([(c.ref, c.type, True) for c in safe])
         items.least = len(items.items)
         order = ", ".join(c.ref + rng.choice(["", " DESC", " NULLS FIRST", " DESC NULLS LAST"]) for c in safe)
+        if rng.random() < 0.2:
+            by = "(SELECT count(*) %% %d FROM %s)" % (rng.randint(2, 5), rng.choice(self.relations)[0])
+            limit = rng.choice([" LIMIT %s", " OFFSET %s", " LIMIT 3 OFFSET %s"]) % by
+            return Query(["SELECT ", items, " FROM (", inner.tree, ") AS ", alias, " ORDER BY ", order, limit], columns)
         limit = rng.choice([" LIMIT %d", " LIMIT %d OFFSET 1", " FETCH FIRST %d ROWS WITH TIES"]) % rng.randint(1, 5)
         return Query(["SELECT ", items, " FROM (", inner.tree, ") AS ", alias, " ORDER BY ", order, limit], columns)
 
@@ -600,17 +607,51 @@ class Generator:
         return Query([text], columns)
 
     def q_srf(self, depth):
+        rng = self.rng
         tree, scope = self.source(depth, most=2)
         n = self.pick(scope, "int")
         if not n:
             return self.q_simple(depth)
+        series = "generate_series(1, abs(%s) %% 4)" % n.ref
+        where = self.where(scope)
+        form = rng.choice(["list", "list", "from", "from", "lockstep", "group", "group", "over_groups", "order", "row"])
+        if form == "group":
+            key = [e for e in [self.expression(scope)] if e[2]]
+            by = rng.choice([series, series + " + 1", "unnest(ARRAY[%s, 2, NULL])" % n.ref])
+            chosen = [(by, "int", True)]
+            items, columns = self.items(chosen + key + [self.aggregate(scope) for _ in range(rng.randint(1, 2))])
+            items.least = len(items.items)
+            return Query(["SELECT ", items, tree, where, " GROUP BY ", ", ".join(str(i + 1) for i in range(1 + len(key)))],
+                         columns)
+        if form == "over_groups":
+            items, columns = self.items([(n.ref, "int", True), self.aggregate(scope),
+                                         ("generate_series(1, count(*) % 3)", "bigint", True)])
+            return Query(["SELECT ", items, tree, where, " GROUP BY ", n.ref], columns)
         chosen = self.some(scope, 3)
-        if self.rng.random() < 0.5:
-            items, columns = self.items(chosen + [("generate_series(1, abs(%s) %% 4)" % n.ref, "int", True)])
-            return Query(["SELECT ", items, tree, self.where(scope)], columns)
-        items, columns = self.items(chosen + [("g.i", "int", True)])
-        return Query(["SELECT ", items, tree, " CROSS JOIN LATERAL generate_series(1, abs(%s) %% 4) AS g(i)" % n.ref,
-                      self.where(scope)], columns)
+        if form == "order":
+            items, columns = self.items(chosen)
+            return Query(["SELECT ", items, tree, where, " ORDER BY ", series], columns)
+        if form == "from":
+            items, columns = self.items(chosen + [("g.i", "int", True)])
+            return Query(["SELECT ", items, tree, " CROSS JOIN LATERAL ", series, " AS g(i)", where], columns)
+        if form == "row":
+            items, columns = self.items(chosen + [("g.r", "text", True)])
+            return Query(["SELECT ", items, tree, " CROSS JOIN LATERAL (VALUES (%s::text)) AS g(r)" % n.ref.split(".")[0],
+                          where], columns)
+        sets = [(series, "int", True)]
+        if form == "lockstep":
+            sets.append((rng.choice(["unnest(ARRAY[%s, 7])", "abs(generate_series(-1, %s %% 3))"]) % n.ref, "int", True))
+        items, columns = self.items(chosen + sets)
+        return Query(["SELECT ", items, tree, where], columns)
+
+    def q_distinct_groups(self, depth):
+        """What the groups have in common, without the columns that tell them apart."""
+        tree, scope = self.source(depth, most=2)
+        keys = [e for e in (self.expression(scope) for _ in range(self.rng.randint(1, 2))) if e[2]]
+        chosen = [a for a in (self.aggregate(scope) for _ in range(4)) if a[2]][:2] or [("count(*)", "bigint", True)]
+        items, columns = self.items(chosen + [k for k in keys[:1] if self.rng.random() < 0.3])
+        group = [" GROUP BY ", Many([k[0] for k in keys])] if keys else ""
+        return Query(["SELECT ", Opt("DISTINCT "), items, tree, self.where(scope, 0.3), group], columns)
 
     def query(self, depth, but=()):
         kinds = [k for k in self.weights if k not in but and self.weights[k] > 0]

@@ -246,6 +246,29 @@ canonical_value(Node *expr)
 	}
 }
 
+/*
+ * Column of the input for an argument of the aggregate. Where FILTER leaves a row
+ * out the argument is not computed, since that might fail.
+ */
+AttrNumber
+argument_column(Split *split, Aggref *agg, Node *arg)
+{
+	if (!agg->aggfilter || IsA(arg, Var) || IsA(arg, Const))
+		return number_of(&split->columns, arg);
+
+	CaseWhen *when = makeNode(CaseWhen);
+	CaseExpr *guarded = makeNode(CaseExpr);
+
+	when->expr = agg->aggfilter;
+	when->result = (Expr *) arg;
+	when->location = guarded->location = -1;
+	guarded->casetype = exprType(arg);
+	guarded->casecollid = exprCollation(arg);
+	guarded->args = list_make1(when);
+	guarded->defresult = (Expr *) makeNullConst(exprType(arg), exprTypmod(arg), exprCollation(arg));
+	return number_of(&split->columns, (Node *) guarded);
+}
+
 int
 find_aggregate(Split *split, Aggref *agg)
 {
@@ -293,14 +316,14 @@ add_aggregate(Split *split, Aggref *agg)
 	spec->aggref = agg;
 	if (arg)
 	{
-		spec->argument = number_of(&split->columns, arg);
+		spec->argument = argument_column(split, agg, arg);
 		spec->argtype = exprType(arg);
 		spec->collation = agg->inputcollid;
 		get_typlenbyval(spec->argtype, &spec->typlen, &spec->typbyval);
 	}
 	if (list_length(agg->aggargtypes) > 1)
-		spec->second = number_of(&split->columns,
-								 (Node *) lsecond_node(TargetEntry, agg->args)->expr);
+		spec->second = argument_column(split, agg,
+									   (Node *) lsecond_node(TargetEntry, agg->args)->expr);
 	if (agg->aggfilter)
 		spec->filter = number_of(&split->columns, (Node *) agg->aggfilter);
 	split->aggregates = lappend(split->aggregates, spec);

@@ -266,6 +266,7 @@ collect_occurrences(Query *query, Occurrences *found)
 struct WholeRowContext
 {
 	Query *query;
+	int depth; /* of the expression below the query */
 };
 
 /* A delta has one column more than its table, so "t.*" as a value is spelled out. */
@@ -278,7 +279,7 @@ whole_row_mutator(Node *node, WholeRowContext *context)
 	{
 		Var *var = (Var *) node;
 
-		if (var->varattno != InvalidAttrNumber || var->varlevelsup != 0)
+		if (var->varattno != InvalidAttrNumber || (int) var->varlevelsup != context->depth)
 			return (Node *) copyObject(var);
 
 		RangeTblEntry *rte = rt_fetch(var->varno, context->query->rtable);
@@ -288,28 +289,45 @@ whole_row_mutator(Node *node, WholeRowContext *context)
 		RowExpr *row = makeNode(RowExpr);
 		List *names = NIL;
 
-		expandRTE(rte, var->varno, 0, var->location, var->vartype != RECORDOID, &names, &row->args);
+		expandRTE(rte, var->varno, var->varlevelsup, var->location, var->vartype != RECORDOID,
+				  &names, &row->args);
 		row->row_typeid = var->vartype;
 		row->row_format = COERCE_IMPLICIT_CAST;
 		row->colnames = var->vartype == RECORDOID ? names : NIL;
 		row->location = -1;
 		return (Node *) row;
 	}
+	if (IsA(node, Query))
+	{
+		context->depth++;
+		Node *result = (Node *) pg::mutate_query((Query *) node, whole_row_mutator, context, 0);
+		context->depth--;
+		return result;
+	}
 	return pg::mutate_expression(node, whole_row_mutator, context);
 }
 
+/* What stands in FROM may refer to items before it. */
 void
 expand_whole_rows(Query *query)
 {
-	WholeRowContext context = {query};
+	WholeRowContext context = {query, 0};
 	ListCell *lc;
 
-	foreach (lc, from_relations(query))
+	foreach (lc, query->rtable)
 	{
-		RangeTblEntry *rte = rt_fetch(lfirst_int(lc), query->rtable);
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
 		if (rte->rtekind == RTE_SUBQUERY)
+		{
 			expand_whole_rows(rte->subquery);
+			if (rte->lateral)
+				rte->subquery = castNode(Query,
+										 whole_row_mutator((Node *) rte->subquery, &context));
+		}
+		rte->functions = (List *) whole_row_mutator((Node *) rte->functions, &context);
+		rte->values_lists = (List *) whole_row_mutator((Node *) rte->values_lists, &context);
+		rte->tablefunc = (TableFunc *) whole_row_mutator((Node *) rte->tablefunc, &context);
 	}
 	query->targetList = (List *) whole_row_mutator((Node *) query->targetList, &context);
 	query->jointree = (FromExpr *) whole_row_mutator((Node *) query->jointree, &context);

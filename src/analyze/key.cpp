@@ -404,14 +404,10 @@ is_determined_expr(Node *expr, Dependencies *deps)
 {
 	ListCell *lc;
 
-	foreach (lc, pull_var_clause(expr, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
-										   PVC_RECURSE_PLACEHOLDERS))
-	{
-		Var *var = (Var *) lfirst(lc);
-
-		if (var->varlevelsup == 0 && !bms_is_member(var->varno, deps->determined))
+	/* Those in subqueries of the expression, too. */
+	foreach (lc, pull_vars_of_level(expr, 0))
+		if (!bms_is_member(((Var *) lfirst(lc))->varno, deps->determined))
 			return false;
-	}
 	return true;
 }
 

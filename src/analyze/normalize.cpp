@@ -7,6 +7,8 @@
 #include "analyze/block.hpp"
 #include "analyze/build.hpp"
 #include "analyze/recursion.hpp"
+#include "analyze/stage.hpp"
+#include "analyze/target_sets.hpp"
 
 namespace tw::analyze
 {
@@ -99,6 +101,38 @@ inline_cte_walker(Node *node, InlineContext *context)
 	return pg::walk_expression(node, inline_cte_walker, context);
 }
 
+/* True if the node, `depth` levels below a query, refers to a recursion that is under way around that query. */
+bool
+joins_recursion_walker(Node *node, int *depth)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		return rte->rtekind == RTE_CTE && rte->self_reference && (int) rte->ctelevelsup >= *depth;
+	}
+	if (IsA(node, Query))
+	{
+		(*depth)++;
+		bool found = pg::walk_query((Query *) node, joins_recursion_walker, depth,
+									QTW_EXAMINE_RTES_BEFORE);
+		(*depth)--;
+		return found;
+	}
+	return pg::walk_expression(node, joins_recursion_walker, depth);
+}
+
+/* The executor reads the last round of a recursion in one place only. */
+bool
+must_stay(CommonTableExpr *cte)
+{
+	int depth = 0;
+
+	return cte->cterefcount > 1 && joins_recursion_walker(cte->ctequery, &depth);
+}
+
 /*
  * A CTE's body counts its levels from the query that owns the CTE; nothing
  * volatile is in it. A recursive one becomes a subquery that owns it and gives
@@ -114,7 +148,7 @@ inline_ctes(Query *query)
 		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
 		InlineContext context = {cte, -1};
 
-		if (!cte->cterecursive)
+		if (!cte->cterecursive && !must_stay(cte))
 		{
 			(void) inline_cte_walker((Node *) query, &context);
 			query->cteList = foreach_delete_current (query->cteList, lc);
@@ -126,9 +160,12 @@ inline_ctes(Query *query)
 	{
 		InlineContext context = {lfirst_node(CommonTableExpr, lc), -1};
 
-		(void) inline_cte_walker((Node *) query, &context);
+		if (context.cte->cterecursive)
+		{
+			(void) inline_cte_walker((Node *) query, &context);
+			query->cteList = foreach_delete_current (query->cteList, lc);
+		}
 	}
-	query->cteList = NIL;
 	query->hasRecursive = false;
 }
 
@@ -148,6 +185,58 @@ forget_targets(Query *query)
 						1, pstrdup("one"), false));
 }
 
+/*
+ * HAVING without groups or aggregates decides about one row, whatever the tables
+ * hold: the server does not read them, and so doesn't meet their errors.
+ */
+void
+forget_input(Query *query)
+{
+	if (!query->havingQual || query->hasAggs || query->groupClause != NIL ||
+		query->groupingSets != NIL)
+		return;
+	query->jointree = makeFromExpr(NIL, query->havingQual);
+	query->havingQual = nullptr;
+	query->rtable = NIL;
+}
+
+/*
+ * A set-returning function makes rows where it only sorts them, too. It is
+ * computed by a subquery then, so that all that is not shown can be left out.
+ */
+void
+show_sorting_sets(Query *query)
+{
+	bool hidden = false;
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		hidden |= tle->resjunk && expression_returns_set((Node *) tle->expr);
+	}
+	if (!hidden || query->distinctClause != NIL || query->setOperations)
+		return;
+
+	Query *inner = makeNode(Query);
+
+	*inner = *query;
+	inner->limitCount = inner->limitOffset = nullptr;
+	inner->limitOption = LIMIT_OPTION_COUNT;
+
+	Query *outer = sorted_over(inner);
+
+	inner->sortClause = NIL;
+	IncrementVarSublevelsUp((Node *) inner, 1, 1);
+	outer->limitCount = query->limitCount;
+	outer->limitOffset = query->limitOffset;
+	outer->limitOption = query->limitOption;
+	outer->hasSubLinks = checkExprHasSubLink(outer->limitCount) ||
+						 checkExprHasSubLink(outer->limitOffset);
+	*query = *outer;
+}
+
 bool
 normalize_walker(Node *node, void *unused)
 {
@@ -162,6 +251,9 @@ normalize_walker(Node *node, void *unused)
 		ListCell *lc;
 
 		inline_ctes(query);
+		forget_input(query);
+		show_sorting_sets(query);
+		move_target_sets(query);
 		foreach (lc, query->rtable)
 			has_join |= lfirst_node(RangeTblEntry, lc)->rtekind == RTE_JOIN;
 		if (has_join)

@@ -82,8 +82,9 @@ depends_on_session(const char *name, int nargs)
 										"version",
 										"inet_client_addr"};
 
+	/* Of those without arguments only the ones that build an empty document depend on nothing. */
 	if (nargs == 0)
-		return true;
+		return strncmp(name, "json_build_", 11) != 0 && strncmp(name, "jsonb_build_", 12) != 0;
 	if (strcmp(name, "pg_typeof") == 0)
 		return false;
 	for (const char *prefix : prefixes)
@@ -205,6 +206,9 @@ relation_is_refused(Search *search, RangeTblEntry *rte)
 		return refuse(search, psprintf("foreign table \"%s\"", get_rel_name(rte->relid)), -1,
 					  "Changes of a foreign table cannot be seen here. Replicate it into a table, "
 					  "or use a plain materialized view with REFRESH.");
+	if (rte->relkind == RELKIND_SEQUENCE)
+		return refuse(search, psprintf("sequence \"%s\"", get_rel_name(rte->relid)), -1,
+					  "Changes of a sequence cannot be seen, and are not undone by a rollback.");
 	if (IsCatalogRelationOid(rte->relid))
 		return refuse(search, psprintf("system catalog \"%s\"", get_rel_name(rte->relid)), -1,
 					  "Changes of system catalogs cannot be seen.");

@@ -70,8 +70,9 @@ same_targets(Query *query)
 
 struct GroupStage
 {
-	List *columns; /* expressions: group columns, then whatever else is needed */
-	int depth;     /* of subqueries in expressions */
+	List *columns;        /* expressions: group columns, then whatever else is needed */
+	int depth;            /* of subqueries in expressions */
+	bool over_aggregates; /* the stage computes the aggregates */
 	bool failed;
 };
 
@@ -93,7 +94,8 @@ over_groups_mutator(Node *node, GroupStage *stage)
 		foreach (lc, stage->columns)
 			if (equal(lfirst(lc), node))
 				return stage_column(stage, node);
-	if (IsA(node, Aggref) && (int) ((Aggref *) node)->agglevelsup == stage->depth)
+	if (IsA(node, Aggref) && (int) ((Aggref *) node)->agglevelsup == stage->depth &&
+		stage->over_aggregates)
 	{
 		if (stage->depth > 0)
 			stage->failed = true;
@@ -101,6 +103,8 @@ over_groups_mutator(Node *node, GroupStage *stage)
 	}
 	if (IsA(node, GroupingFunc) && (int) ((GroupingFunc *) node)->agglevelsup == stage->depth)
 	{
+		if (!stage->over_aggregates)
+			return (Node *) copyObject(node);
 		if (stage->depth > 0)
 			stage->failed = true;
 		return stage->failed ? node : stage_column(stage, node);
@@ -159,7 +163,7 @@ grouping_of(Query *query, List *columns)
 Query *
 over_groups(Query *query)
 {
-	GroupStage stage = {NIL, 0, false};
+	GroupStage stage = {NIL, 0, true, false};
 	ListCell *lc;
 
 	foreach (lc, query->groupClause)
@@ -187,8 +191,68 @@ over_groups(Query *query)
 	top->distinctClause = query->distinctClause;
 	top->hasDistinctOn = query->hasDistinctOn;
 	top->sortClause = query->sortClause;
-	top->hasTargetSRFs = query->hasTargetSRFs;
-	top->hasSubLinks = checkExprHasSubLink((Node *) targets) || checkExprHasSubLink(having);
+	top->hasTargetSRFs = expression_returns_set((Node *) targets);
+	top->hasSubLinks = checkExprHasSubLink((Node *) targets) || checkExprHasSubLink(having) ||
+					   checkExprHasSubLink((Node *) windows);
+	return top;
+}
+
+/* True if a group column is what a set-returning function gives. */
+bool
+groups_by_sets(Query *query)
+{
+	ListCell *lc;
+
+	foreach (lc, query->groupClause)
+		if (expression_returns_set(
+				get_sortgroupclause_expr(lfirst_node(SortGroupClause, lc), query->targetList)))
+			return true;
+	return false;
+}
+
+/* Grouping over a subquery that computes the group columns, and with them the rows of their functions. */
+Query *
+over_group_columns(Query *query)
+{
+	GroupStage stage = {NIL, 0, false, false};
+	ListCell *lc;
+
+	foreach (lc, query->groupClause)
+		stage.columns = lappend(stage.columns,
+								copyObject(
+									get_sortgroupclause_expr(lfirst_node(SortGroupClause, lc),
+															 query->targetList)));
+
+	Query *top = (Query *) copyObject(query);
+	top->targetList = (List *) over_groups_mutator((Node *) query->targetList, &stage);
+	top->havingQual = over_groups_mutator(query->havingQual, &stage);
+	top->windowClause = (List *) over_groups_mutator((Node *) query->windowClause, &stage);
+	top->hasTargetSRFs = expression_returns_set((Node *) top->targetList);
+	top->hasSubLinks = checkExprHasSubLink((Node *) top->targetList) ||
+					   checkExprHasSubLink(top->havingQual) ||
+					   checkExprHasSubLink((Node *) top->windowClause);
+
+	Query *input = (Query *) copyObject(query);
+	input->targetList = NIL;
+	foreach (lc, stage.columns)
+		input->targetList = lappend(input->targetList,
+									makeTargetEntry((Expr *) lfirst(lc),
+													list_length(input->targetList) + 1,
+													psprintf("c%d",
+															 list_length(input->targetList) + 1),
+													false));
+	input->groupClause = input->groupingSets = NIL;
+	input->groupDistinct = false;
+	input->havingQual = nullptr;
+	input->hasAggs = input->hasWindowFuncs = input->hasDistinctOn = false;
+	input->windowClause = input->distinctClause = input->sortClause = NIL;
+	input->limitCount = input->limitOffset = nullptr;
+	input->hasSubLinks = checkExprHasSubLink((Node *) input->targetList) ||
+						 checkExprHasSubLink((Node *) input->jointree);
+
+	Query *shell = select_from(from_item(input, "stage"));
+	top->rtable = shell->rtable;
+	top->jointree = shell->jointree;
 	return top;
 }
 
@@ -293,6 +357,19 @@ select_all_from(Query *query)
 	return top;
 }
 
+Query *
+sorted_over(Query *query)
+{
+	List *targets = same_targets(query);
+
+	show_all(query);
+
+	Query *top = select_from(from_item(query, "stage"));
+	top->targetList = targets;
+	top->sortClause = query->sortClause;
+	return top;
+}
+
 void
 make_distinct(Query *query)
 {
@@ -331,12 +408,12 @@ sublink_walker(Node *node, Query *query)
 
 	if (node == nullptr || IsA(node, Aggref))
 		return false;
-	if (IsA(node, SubLink))
-		return true;
 	foreach (lc, query->groupClause)
 		if (equal(get_sortgroupclause_expr(lfirst_node(SortGroupClause, lc), query->targetList),
 				  node))
 			return false;
+	if (IsA(node, SubLink))
+		return true;
 	return pg::walk_expression(node, sublink_walker, query);
 }
 
@@ -399,35 +476,39 @@ hides_merged_key(Query *query)
 	return true;
 }
 
+/* Without the columns that neither are shown nor sorted or told apart by. */
+void
+drop_unreferenced(Query *query)
+{
+	List *targets = NIL;
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (tle->resjunk &&
+			!get_sortgroupref_clause_noerr(tle->ressortgroupref, query->distinctClause) &&
+			!get_sortgroupref_clause_noerr(tle->ressortgroupref, query->sortClause))
+			continue;
+		tle->resno = list_length(targets) + 1;
+		targets = lappend(targets, tle);
+	}
+	query->targetList = targets;
+}
+
 /* SELECT DISTINCT, with its order, over what the query is without it. */
 Query *
 split_distinct(Query *query)
 {
-	Query *top;
+	Query *top = sorted_over(query);
 
-	show_all(query);
-	top = select_from(from_item(query, "stage"));
-	top->targetList = same_targets(query);
 	top->distinctClause = query->distinctClause;
 	top->hasDistinctOn = query->hasDistinctOn;
-	top->sortClause = query->sortClause;
 	query->distinctClause = NIL;
 	query->hasDistinctOn = false;
 	query->sortClause = NIL;
-	return top;
-}
-
-/* A query that shows, in its order, the shown columns of the query, over all of its columns. */
-Query *
-show_over_all(Query *query)
-{
-	List *targets = same_targets(query);
-
-	show_all(query);
-
-	Query *top = select_from(from_item(query, "stage"));
-	top->targetList = targets;
-	top->sortClause = query->sortClause;
+	drop_unreferenced(top);
 	return top;
 }
 
@@ -435,11 +516,13 @@ show_over_all(Query *query)
 Query *
 split_limit(Query *query)
 {
-	Query *top = show_over_all(query);
+	Query *top = sorted_over(query);
 
 	top->limitCount = query->limitCount;
 	top->limitOffset = query->limitOffset;
 	top->limitOption = query->limitOption;
+	top->hasSubLinks = checkExprHasSubLink(top->limitCount) ||
+					   checkExprHasSubLink(top->limitOffset);
 	query->limitCount = query->limitOffset = nullptr;
 	query->limitOption = LIMIT_OPTION_COUNT;
 	if (!query->hasDistinctOn)
@@ -451,7 +534,7 @@ split_limit(Query *query)
 Query *
 split_projection(Query *query)
 {
-	Query *top = show_over_all(query);
+	Query *top = sorted_over(query);
 
 	query->sortClause = NIL;
 	return top;
@@ -524,6 +607,8 @@ split_stages(Query *query)
 {
 	if (query->cteList != NIL || query->hasForUpdate)
 		return query;
+	if (groups_by_sets(query))
+		query = over_group_columns(query);
 	if (query->limitCount || query->limitOffset)
 	{
 		bool split = is_top_k(query) && rt_fetch(1, query->rtable)->rtekind == RTE_SUBQUERY;

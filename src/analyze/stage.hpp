@@ -11,6 +11,9 @@ namespace tw::analyze
 /* SELECT the columns that the query shows FROM the query. */
 Query *select_all_from(Query *query);
 
+/* A query that shows, in its order, the shown columns of the query, over all of its columns. */
+Query *sorted_over(Query *query);
+
 /* Adds a relation to the range table and FROM of the query; returns its range table index. */
 int add_item(Query *query, RangeTblEntry *rte);
 

@@ -325,6 +325,9 @@ create_order_index(Oid table, const char *name, List *columns, List *operators, 
 		Oid opfamily, opcintype;
 		int16 strategy;
 
+		/* What is sorted by already adds nothing. */
+		if (list_member_int(taken, lfirst_int(lc)))
+			continue;
 		taken = lappend_int(taken, lfirst_int(lc));
 		if (!is_small_key(desc, taken) ||
 			!get_ordering_op_properties(lfirst_oid(lo), &opfamily, &opcintype, &strategy))

@@ -7,6 +7,7 @@
  * when first needed, keyed by which part of each occurrence it reads.
  */
 #include "exec/stream.hpp"
+#include "exec/data_error.hpp"
 #include "pg/guard.hpp"
 
 namespace tw::exec
@@ -23,6 +24,7 @@ struct Stream
 	const bool *stale;
 	List *terms; /* TermQuery */
 	CachedQuery *whole;
+	bool may_fail; /* its expressions can raise an error */
 
 	/* native tier */
 	bool compiled;
@@ -229,7 +231,19 @@ make_stream(const Block *block, MemoryContext context, const bool *stale)
 	stream->block = block;
 	stream->context = context;
 	stream->stale = stale;
+	stream->may_fail = block->noccurrences > 1 && can_fail((Node *) block->query);
 	return stream;
+}
+
+bool
+may_meet_errors(const Stream *stream, List *deltas)
+{
+	const Block *block = stream->block;
+	int changed = 0;
+
+	for (int i = 0; i < block->noccurrences; i++)
+		changed += find_delta(deltas, block->relids[i]) != nullptr;
+	return stream->may_fail && changed > 1;
 }
 
 void

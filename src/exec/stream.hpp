@@ -22,6 +22,12 @@ Stream *make_stream(const analyze::Block *block, MemoryContext context, const bo
  */
 void run_delta(Stream *stream, List *deltas, RowCallback callback, void *arg);
 
+/*
+ * True if the delta may fail where neither the old nor the new rows of the block
+ * would: where several inputs changed, new rows of one meet old rows of another.
+ */
+bool may_meet_errors(const Stream *stream, List *deltas);
+
 /* Calls back for each row of the block as it is now. */
 void run_whole(Stream *stream, RowCallback callback, void *arg);
 

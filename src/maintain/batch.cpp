@@ -9,6 +9,7 @@
  * the batch is done.
  */
 #include "maintain/batch.hpp"
+#include "exec/data_error.hpp"
 #include "maintain/content.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
@@ -72,8 +73,14 @@ probe(const ViewRuntime *view, List *deltas, ZSet *out)
 		return state::run_recursion(view->recursion, deltas, out) == exec::Touched::kSomeKeys;
 	if (view->keyed)
 		return exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kSomeKeys;
-	exec::run_delta(view->input, deltas, collect_weighted_row, out);
-	return true;
+	if (exec::survive_data_errors(exec::may_meet_errors(view->input, deltas),
+								  [&]() {
+									  exec::run_delta(view->input, deltas, collect_weighted_row,
+													  out);
+								  }))
+		return true;
+	capture::clear_zset(out);
+	return false;
 }
 
 TupleDesc
@@ -170,7 +177,7 @@ fold_input(const ViewRuntime *view, List *deltas, ZSet *out)
 {
 	state::Groups *groups = state::begin_groups(view->aggregate);
 
-	if (view->keyed || needs_netting(view, deltas))
+	if (view->keyed || needs_netting(view, deltas) || exec::may_meet_errors(view->input, deltas))
 	{
 		ZSet *input = capture::make_large_zset(ExecTypeFromTL(view->plan->input->query->targetList),
 											   CurrentMemoryContext);
@@ -211,7 +218,8 @@ compute_delta(const ViewRuntime *view, List *deltas, ZSet *out)
 	switch (view->plan->strategy)
 	{
 		case Strategy::kLinear:
-			exec::run_delta(view->input, deltas, collect_weighted_row, out);
+			if (!probe(view, deltas, out))
+				recompute_alone(view, out);
 			break;
 		case Strategy::kAggregate:
 			if (!fold_input(view, deltas, out))

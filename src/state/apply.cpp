@@ -34,9 +34,21 @@ struct Application
 	int64 nrows;
 };
 
+/*
+ * Under a fixed snapshot the row may be one that others put there since, as where
+ * DDL made the hidden relations of a view anew.
+ */
 [[noreturn]] void
 row_missing(Relation view)
 {
+	if (IsolationUsesXactSnapshot())
+	{
+		Snapshot fixed = GetActiveSnapshot();
+		Snapshot now = GetLatestSnapshot();
+
+		if (now->xmax != fixed->xmax || now->xcnt != fixed->xcnt)
+			serialization_failure();
+	}
 	ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
 			errmsg("materialized view \"%s\" lacks a row that is to be removed",
 				   RelationGetRelationName(view)),
