@@ -705,6 +705,7 @@ fold_one(Fold *fold, Groups *groups, int group, TupleTableSlot *keys)
 	MemoryContextSwitchTo(fold->batch);
 	MemoryContextReset(fold->group);
 	fold->groups = all;
+	capture::zset_offer(fold->out);
 }
 
 void
@@ -919,7 +920,7 @@ namespace
 {
 
 void
-store_group(Fold *fold, Groups *groups, int group, TupleTableSlot *keys, Packing packing)
+store_group(Fold *fold, Groups *groups, int group, TupleTableSlot *keys)
 {
 	Groups *all = fold->groups;
 
@@ -928,10 +929,17 @@ store_group(Fold *fold, Groups *groups, int group, TupleTableSlot *keys, Packing
 	slot_getallattrs(keys);
 	fold->groups = groups;
 	MemoryContextSwitchTo(fold->group);
-	insert_group(fold, group, keys->tts_values, keys->tts_isnull, packing);
+	insert_group(fold, group, keys->tts_values, keys->tts_isnull, Packing::kHalf);
 	MemoryContextSwitchTo(fold->batch);
 	MemoryContextReset(fold->group);
 	fold->groups = all;
+}
+
+void
+store_next_spilled(Fold *fold, SpilledGroups *spilled, TupleTableSlot *keys)
+{
+	store_group(fold, next_spilled(spilled), 0, keys);
+	leave_spilled(spilled);
 }
 
 } // namespace
@@ -950,16 +958,15 @@ store_groups(Groups *groups, ZSet *out)
 	/* Neighbours in the index become neighbours in state table and view: who changes many finds them together. */
 	int n;
 	OrderedGroup *ordered = order_groups(groups, Which::kAll, keys, &n);
-	Packing packing = groups->spill ? Packing::kFull : first_packing(n);
-	for (int i = 0; i < n; i++)
-		store_group(&fold, groups, ordered[i].group, keys, packing);
-
 	SpilledGroups spilled = begin_spilled(groups);
-	while (!spilled.done)
+	for (int i = 0; i < n; i++)
 	{
-		store_group(&fold, next_spilled(&spilled), 0, keys, packing);
-		leave_spilled(&spilled);
+		while (comes_first(&spilled, &ordered[i]))
+			store_next_spilled(&fold, &spilled, keys);
+		store_group(&fold, groups, ordered[i].group, keys);
 	}
+	while (!spilled.done)
+		store_next_spilled(&fold, &spilled, keys);
 	end_spilled(&spilled);
 	close_writer(fold.writer);
 	ExecDropSingleTupleTableSlot(keys);

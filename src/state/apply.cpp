@@ -234,12 +234,6 @@ count_single(const ZSet *delta, const int *partner, int64 weight)
 	return n;
 }
 
-bool
-is_keyed(const Writer *writer)
-{
-	return writer->index && writer->index->rd_index->indisunique;
-}
-
 /*
  * The usual case: what goes stands just before what comes for it. Rows with a
  * key are replaced at once: their base rows or their group are locked already,
@@ -377,7 +371,8 @@ apply_parts(Application *app, ZSet *delta)
 
 	while ((app->delta = capture::next_part(&parts)) != nullptr)
 	{
-		MemoryContext old = MemoryContextSwitchTo(app->delta->context);
+		MemoryContext old = MemoryContextSwitchTo(delta->spill ? app->delta->context
+															   : CurrentMemoryContext);
 		const int *partner = pair_entries(app);
 
 		remove_part(app, partner);
