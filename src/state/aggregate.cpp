@@ -27,6 +27,7 @@
 #include "state/groups.hpp"
 #include "state/row_hash.hpp"
 #include "exec/snapshot.hpp"
+#include "state/walk.hpp"
 #include "state/writer.hpp"
 
 namespace tw::state
@@ -301,36 +302,52 @@ new_group_tag(AggregateOperator *op, const Datum *values, const bool *nulls)
 	return tag;
 }
 
+/* True if the row that was found is the group's. */
+bool
+is_row_of(AggregateOperator *op, Writer *writer, const Datum *keys, const bool *nulls)
+{
+	AttrNumber natts = op->plan->ngroup;
+	bool same = true;
+
+	slot_getsomeattrs(writer->found, natts);
+	for (int i = 0; same && writer->form != IndexForm::kColumns && i < natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(op->keys, i);
+
+		same = nulls[i] == writer->found->tts_isnull[i] &&
+			   (nulls[i] || datum_image_eq(keys[i], writer->found->tts_values[i], att->attbyval,
+										   att->attlen));
+	}
+	return same;
+}
+
 /* Finds a group's state row by its keys, which head the arrays. */
 bool
 find_row(AggregateOperator *op, Writer *writer, Snapshot snapshot, const Datum *keys,
 		 const bool *nulls, StateRow *row)
 {
 	Search search = begin_search(writer, snapshot, keys, nulls);
-	AttrNumber natts = op->plan->ngroup;
 	bool found = false;
 
 	while (!found && next_row(writer, &search))
-	{
-		bool same = true;
-
-		slot_getsomeattrs(writer->found, natts);
-		for (int i = 0; same && writer->form != IndexForm::kColumns && i < natts; i++)
-		{
-			Form_pg_attribute att = TupleDescAttr(op->keys, i);
-
-			same = nulls[i] == writer->found->tts_isnull[i] &&
-				   (nulls[i] || datum_image_eq(keys[i], writer->found->tts_values[i], att->attbyval,
-											   att->attlen));
-		}
-		if (same)
+		if (is_row_of(op, writer, keys, nulls))
 		{
 			*row = read_row(writer->found, RelationGetDescr(writer->rel));
 			found = true;
 		}
-	}
 	end_search(&search);
 	return found;
+}
+
+/* The same, first along the index, where there is a walk. */
+bool
+find_next_row(AggregateOperator *op, Writer *writer, Walk *walk, const Datum *keys,
+			  const bool *nulls, StateRow *row)
+{
+	if (!walk || !walk_to(walk, keys, nulls))
+		return find_row(op, writer, GetActiveSnapshot(), keys, nulls, row);
+	*row = read_row(writer->found, RelationGetDescr(writer->rel));
+	return true;
 }
 
 bool
@@ -352,6 +369,7 @@ struct Fold
 	Groups *groups;
 	AggregateOperator *op;
 	Writer *writer;
+	Walk *walk; /* of the writer, or null */
 	ZSet *out;
 	List *rereads;
 	MemoryContext reread; /* of `rereads` */
@@ -365,7 +383,7 @@ begin_fold(Groups *groups, Writer *writer, ZSet *out)
 	MemoryContext group = AllocSetContextCreate(CurrentMemoryContext, "tailwater group",
 												ALLOCSET_DEFAULT_SIZES);
 
-	return {groups, groups->op, writer, out, NIL, nullptr, CurrentMemoryContext, group};
+	return {groups, groups->op, writer, nullptr, out, NIL, nullptr, CurrentMemoryContext, group};
 }
 
 /* Locks a group's row for reading its rows again; false where it is gone. */
@@ -494,16 +512,17 @@ fold_group(Fold *fold, int group, TupleTableSlot *keys)
 {
 	ZEntry *entry = &fold->groups->keys->entries[group];
 
+	Walk *walk = fold->walk;
+
 	ExecStoreMinimalTuple(entry->row, keys, false);
 	slot_getallattrs(keys);
-	for (;;)
+	for (;; walk = nullptr)
 	{
 		FoldResult done;
 		StateRow old;
 
 		CHECK_FOR_INTERRUPTS();
-		if (find_row(fold->op, fold->writer, GetActiveSnapshot(), keys->tts_values,
-					 keys->tts_isnull, &old))
+		if (find_next_row(fold->op, fold->writer, walk, keys->tts_values, keys->tts_isnull, &old))
 			done = fold_known_group(fold, group, &old);
 		else if (entry->weight == 0 && fold->op->plan->ngroup > 0)
 			return; /* rows that came and went within the batch */
@@ -894,6 +913,8 @@ fold_groups(Groups *groups, ZSet *out)
 
 	if (n > 0 || !spilled.done)
 		fold.writer = open_writer(op->writer);
+	if (n >= kManyKeys || !spilled.done)
+		fold.walk = begin_walk(fold.writer);
 	for (int i = 0; i < n; i++)
 	{
 		while (comes_first(&spilled, &ordered[i]))
@@ -911,6 +932,8 @@ fold_groups(Groups *groups, ZSet *out)
 	}
 	settle_rereads(&fold, keys, 0);
 	end_spilled(&spilled);
+	if (fold.walk)
+		end_walk(fold.walk);
 	if (fold.writer)
 		close_writer(fold.writer);
 	ExecDropSingleTupleTableSlot(keys);

@@ -11,6 +11,7 @@
 #include "state/apply.hpp"
 #include "capture/image.hpp"
 #include "exec/snapshot.hpp"
+#include "state/walk.hpp"
 
 namespace tw::state
 {
@@ -24,6 +25,7 @@ namespace
 struct Application
 {
 	Writer *writer;
+	Walk *walk;  /* of the writer, or null */
 	ZSet *delta; /* or a part of it */
 	bool in_parts;
 	Packing packing;
@@ -156,19 +158,40 @@ insert_rows(Application *app, const ZEntry *entry)
 	app->nrows += entry->weight;
 }
 
+} // namespace
+
+bool
+has_row(Writer *writer, TupleDesc desc, TupleTableSlot *row)
+{
+	Search search = begin_search(writer, GetActiveSnapshot(), row->tts_values, row->tts_isnull);
+	bool found = false;
+
+	while (!found && next_row(writer, &search))
+		found = found_image(writer, desc, row);
+	end_search(&search);
+	return found;
+}
+
+namespace
+{
+
+/* Finds a row that looks like the given one, first along the index, where there is a walk. */
+bool
+find_image(Application *app, Walk *walk, TupleTableSlot *row)
+{
+	TupleDesc desc = app->delta->desc;
+
+	return (walk && walk_to(walk, row->tts_values, row->tts_isnull) &&
+			found_image(app->writer, desc, row)) ||
+		   has_row(app->writer, desc, row);
+}
+
 void
 replace_row(Application *app, TupleTableSlot *old, TupleTableSlot *now)
 {
-	for (;;)
+	for (Walk *walk = app->walk;; walk = nullptr)
 	{
-		Search search = begin_search(app->writer, GetActiveSnapshot(), old->tts_values,
-									 old->tts_isnull);
-		bool found = false;
-
-		while (!found && next_row(app->writer, &search))
-			found = found_image(app->writer, app->delta->desc, old);
-		end_search(&search);
-		if (!found)
+		if (!find_image(app, walk, old))
 			row_missing(app->writer->rel);
 
 		ItemPointerData tid = app->writer->found->tts_tid;
@@ -394,22 +417,12 @@ apply_parts(Application *app, ZSet *delta)
 
 } // namespace
 
-bool
-has_row(Writer *writer, TupleDesc desc, TupleTableSlot *row)
-{
-	Search search = begin_search(writer, GetActiveSnapshot(), row->tts_values, row->tts_isnull);
-	bool found = false;
-
-	while (!found && next_row(writer, &search))
-		found = found_image(writer, desc, row);
-	end_search(&search);
-	return found;
-}
-
 int64
 apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed, void *arg)
 {
+	bool many = delta->spill || delta->nentries >= kManyKeys;
 	Application app = {writer,
+					   many && is_keyed(writer) ? begin_walk(writer) : nullptr,
 					   delta,
 					   delta->spill != nullptr,
 					   packing,
@@ -420,6 +433,8 @@ apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed
 					   0};
 
 	apply_parts(&app, delta);
+	if (app.walk)
+		end_walk(app.walk);
 	ExecDropSingleTupleTableSlot(app.entry);
 	ExecDropSingleTupleTableSlot(app.other);
 	return app.nrows;
