@@ -315,8 +315,8 @@ is_row_of(AggregateOperator *op, Writer *writer, const Datum *keys, const bool *
 		Form_pg_attribute att = TupleDescAttr(op->keys, i);
 
 		same = nulls[i] == writer->found->tts_isnull[i] &&
-			   (nulls[i] || datum_image_eq(keys[i], writer->found->tts_values[i], att->attbyval,
-										   att->attlen));
+			   (nulls[i] ||
+				datum_image_eq(keys[i], writer->found->tts_values[i], att->attbyval, att->attlen));
 	}
 	return same;
 }

@@ -47,7 +47,8 @@ compare_entry(Walk *walk, Datum key)
 	Datum value = index_getattr(walk->scan->xs_itup, 1, walk->scan->xs_itupdesc, &isnull);
 
 	/* Nulls come last. */
-	return isnull ? 1 : DatumGetInt32(FunctionCall2Coll(&walk->compare, walk->collation, value, key));
+	return isnull ? 1
+				  : DatumGetInt32(FunctionCall2Coll(&walk->compare, walk->collation, value, key));
 }
 
 void
