@@ -339,14 +339,20 @@ find_row(AggregateOperator *op, Writer *writer, Snapshot snapshot, const Datum *
 	return found;
 }
 
-/* The same, first along the index, where there is a walk. */
+/* The same, first along the index, where there is a walk, or where the session found it before. */
 bool
 find_next_row(AggregateOperator *op, Writer *writer, Walk *walk, const Datum *keys,
 			  const bool *nulls, StateRow *row)
 {
-	if (!walk || !walk_to(walk, keys, nulls))
-		return find_row(op, writer, GetActiveSnapshot(), keys, nulls, row);
-	*row = read_row(writer->found, RelationGetDescr(writer->rel));
+	if (walk ? walk_to(walk, keys, nulls) : find_again(writer, keys, nulls))
+	{
+		*row = read_row(writer->found, RelationGetDescr(writer->rel));
+		return true;
+	}
+	if (!find_row(op, writer, GetActiveSnapshot(), keys, nulls, row))
+		return false;
+	if (!walk)
+		remember_found(writer, keys, nulls);
 	return true;
 }
 

@@ -175,15 +175,23 @@ has_row(Writer *writer, TupleDesc desc, TupleTableSlot *row)
 namespace
 {
 
-/* Finds a row that looks like the given one, first along the index, where there is a walk. */
+/* Finds a row that looks like the given one, first along the index, where there is a walk, or where the session found it before. */
 bool
 find_image(Application *app, Walk *walk, TupleTableSlot *row)
 {
+	Writer *writer = app->writer;
 	TupleDesc desc = app->delta->desc;
+	const Datum *values = row->tts_values;
+	const bool *nulls = row->tts_isnull;
 
-	return (walk && walk_to(walk, row->tts_values, row->tts_isnull) &&
-			found_image(app->writer, desc, row)) ||
-		   has_row(app->writer, desc, row);
+	if ((walk ? walk_to(walk, values, nulls) : find_again(writer, values, nulls)) &&
+		found_image(writer, desc, row))
+		return true;
+	if (!has_row(writer, desc, row))
+		return false;
+	if (!walk)
+		remember_found(writer, values, nulls);
+	return true;
 }
 
 void

@@ -456,8 +456,22 @@ next_row(Writer *writer, Search *search)
 	{
 		/* The access method may allocate something that goes with the scan. */
 		MemoryContext old = MemoryContextSwitchTo(writer->batch);
-		bool found = index_getnext_slot(search->scan, ForwardScanDirection, writer->found);
+		IndexScanDesc scan = search->scan;
+		bool found = false;
 
+		/* As index_getnext_slot() does, but for noting the place. */
+		while (!found)
+		{
+			if (!scan->xs_heap_continue)
+			{
+				ItemPointer tid = index_getnext_tid(scan, ForwardScanDirection);
+
+				if (!tid)
+					break;
+				writer->root = *tid;
+			}
+			found = index_fetch_heap(scan, writer->found);
+		}
 		MemoryContextSwitchTo(old);
 		return found;
 	}

@@ -45,6 +45,8 @@ struct Writer
 	int nloose;          /* rows that were packed loosely */
 	IndexScanDesc scan;  /* of the last search, to be used again */
 	ScanKeyData *keys;
+	ItemPointerData root; /* where the index says that the found row is */
+	struct Place *places; /* see find_again(); null: none yet */
 };
 
 /* True if at most one row has a key. */
@@ -105,6 +107,15 @@ struct Search
 Search begin_search(Writer *writer, Snapshot snapshot, const Datum *values, const bool *nulls);
 bool next_row(Writer *writer, Search *search);
 void end_search(Search *search);
+
+/*
+ * Finds the row with this key where this session last found it, under the
+ * active snapshot, and leaves it in writer->found. False where it is not there:
+ * then it is to be searched, and remembered. Of use for keys that are written
+ * again and again; only where a key has one row, in columns of its own.
+ */
+bool find_again(Writer *writer, const Datum *values, const bool *nulls);
+void remember_found(Writer *writer, const Datum *values, const bool *nulls);
 
 /* Raises 40001: the transaction's snapshot is too old to maintain a view exactly. */
 [[noreturn]] void serialization_failure();
