@@ -50,22 +50,25 @@ nothing(DestReceiver *self)
 {
 }
 
+/* Locks the tables, which the planner expects of its caller, and sets the size of the stores. */
 bool
-set_rows_walker(Node *node, double *rows)
+prepare_walker(Node *node, double *rows)
 {
 	if (node == nullptr)
 		return false;
 	if (IsA(node, Query))
-		return pg::walk_query((Query *) node, set_rows_walker, rows, QTW_EXAMINE_RTES_BEFORE);
+		return pg::walk_query((Query *) node, prepare_walker, rows, QTW_EXAMINE_RTES_BEFORE);
 	if (IsA(node, RangeTblEntry))
 	{
 		RangeTblEntry *rte = (RangeTblEntry *) node;
 
+		if (rte->rtekind == RTE_RELATION)
+			LockRelationOid(rte->relid, rte->rellockmode);
 		if (rte->rtekind == RTE_NAMEDTUPLESTORE)
 			rte->enrtuples = *rows;
 		return false;
 	}
-	return pg::walk_expression(node, set_rows_walker, rows);
+	return pg::walk_expression(node, prepare_walker, rows);
 }
 
 PlannedStmt *
@@ -73,7 +76,7 @@ plan_query(CachedQuery *cached, double rows)
 {
 	Query *query = (Query *) copyObject(cached->query);
 
-	(void) set_rows_walker((Node *) query, &rows);
+	(void) prepare_walker((Node *) query, &rows);
 
 	PlannedStmt *plan = pg_plan_query(query, "", 0, nullptr);
 	plan->jitFlags = PGJIT_NONE;
