@@ -84,3 +84,36 @@ SELECT count(*) < 100 FROM pg_locks WHERE pid = pg_backend_pid();
 COMMIT;
 SELECT count(*) FROM ids;
 SELECT wrong_views();
+
+-- groups change where they are, and are found along the index, whatever their keys
+CREATE TABLE item (k int, d date, f float8, o oid, g char(3), v numeric);
+INSERT INTO item SELECT i - 6000, date '2020-01-01' + i, (i - 6000) * 0.5, i, 'g' || i % 90, i FROM generate_series(1, 12000) i;
+INSERT INTO item VALUES (NULL, NULL, NULL, NULL, NULL, 1);
+CREATE MATERIALIZED VIEW by_int WITH (tailwater.maintain = immediate) AS SELECT k, count(*) AS n, sum(v) AS s FROM item GROUP BY k;
+CREATE MATERIALIZED VIEW by_date WITH (tailwater.maintain = immediate) AS SELECT d, max(v) AS m FROM item GROUP BY d;
+CREATE MATERIALIZED VIEW by_float WITH (tailwater.maintain = immediate) AS SELECT f, count(*) AS n FROM item GROUP BY f HAVING count(*) < 3;
+CREATE MATERIALIZED VIEW by_oid WITH (tailwater.maintain = immediate) AS SELECT o, sum(v) AS s FROM item GROUP BY o;
+CREATE MATERIALIZED VIEW by_two WITH (tailwater.maintain = immediate) AS SELECT k, g, count(*) AS n FROM item GROUP BY k, g;
+CREATE MATERIALIZED VIEW downward WITH (tailwater.maintain = immediate) AS SELECT k, d, f, v FROM item WHERE k IS NOT NULL;
+BEGIN;
+INSERT INTO item SELECT k, d, f, o, g, 1 FROM item;
+SELECT r.relname, pg_stat_get_xact_tuples_updated(r.oid) AS updated,
+	pg_stat_get_xact_tuples_hot_updated(r.oid) > 0.98 * pg_stat_get_xact_tuples_updated(r.oid) AS in_place
+	FROM pg_class r WHERE r.oid = 'by_int'::regclass;
+SELECT bool_and(pg_stat_get_xact_tuples_hot_updated(r.oid) > 0.98 * pg_stat_get_xact_tuples_updated(r.oid)) AS states_in_place
+	FROM pg_class r WHERE r.relname IN ('state_' || 'by_int'::regclass::oid, 'state_' || 'by_date'::regclass::oid);
+COMMIT;
+SELECT wrong_views();
+UPDATE item SET v = v + 1 WHERE k % 50 = 0 OR k IS NULL;
+UPDATE item SET v = v * 2 WHERE k % 7 = 0;
+UPDATE item SET k = -k, f = -f, o = (12001 - o::int)::oid WHERE k % 3 = 0;
+SELECT wrong_views();
+DELETE FROM item WHERE k % 11 BETWEEN 1 AND 9;
+INSERT INTO item SELECT i, date '1999-01-01' + i, i * 1e10, (4294967295 - (i + 3000))::oid, 'x', i FROM generate_series(-3000, 9000, 2) i;
+SELECT wrong_views();
+-- versions without room on their page
+ALTER MATERIALIZED VIEW by_int SET (fillfactor = 100);
+VACUUM FULL by_int;
+UPDATE item SET v = v + 1;
+UPDATE item SET v = v + 1;
+SELECT wrong_views();

@@ -80,7 +80,22 @@ empty_table(ZSet *set)
 	memset(set->buckets, -1, sizeof(int32) * ((Size) set->mask + 1));
 }
 
-/* Where the row stands among the parts: a hash of the columns that cluster the set. */
+/* Grows with the value, strictly for small ones. */
+int32
+coarse_order(int64 value)
+{
+	float rounded = (float) value;
+	int32 bits;
+
+	memcpy(&bits, &rounded, sizeof(bits));
+	return bits >= 0 ? bits : bits ^ PG_INT32_MAX;
+}
+
+/*
+ * Where the row stands among the parts. Of columns that cluster the set their
+ * hash, after the first one where that is passed by value: what is written in
+ * this order is written from one end of an index to the other.
+ */
 int64
 rank_of(const ZSet *set, const ZEntry *entry, TupleTableSlot *slot, TupleDesc clustered)
 {
@@ -98,9 +113,11 @@ rank_of(const ZSet *set, const ZEntry *entry, TupleTableSlot *slot, TupleDesc cl
 	}
 
 	MinimalTuple key = form_image(clustered, values, nulls);
-	int64 rank = hash_tuple(key);
+	int64 rank = (int64) hash_tuple(key);
 
 	pfree(key);
+	if (!nulls[0] && TupleDescAttr(clustered, 0)->attbyval)
+		rank |= (int64) coarse_order((int64) values[0]) << 32;
 	return rank;
 }
 
@@ -428,6 +445,15 @@ zset_add_all(ZSet *set, ZSet *from, int64 factor)
 				(void) add_tuple(set, copy_tuple(part->entries[i].row),
 								 part->entries[i].weight * factor);
 	MemoryContextSwitchTo(old);
+}
+
+void
+zset_offer(ZSet *set)
+{
+	constexpr int kMany = 1024;
+
+	if (set->take && set->nentries >= kMany)
+		set->take(set->take_arg, set);
 }
 
 int64

@@ -49,6 +49,10 @@ struct ZSet
 	struct Spill *spill;       /* null: all is in memory */
 	int ncluster;              /* rows that agree in these columns are in one part; */
 	const AttrNumber *cluster; /* none: rows that agree in all */
+
+	/* who takes rows away while the set grows, see zset_offer(); null: nobody */
+	void (*take)(void *arg, ZSet *set);
+	void *take_arg;
 };
 
 /* Reads a set part by part; nothing may be added to the set any more. */
@@ -84,6 +88,13 @@ ZSet *next_part(ZParts *parts);
 
 /* Adds the rows of a set to another, their weights times `factor`. */
 void zset_add_all(ZSet *set, ZSet *from, int64 factor);
+
+/*
+ * Called by who fills the set where all rows of a key that are in the set so
+ * far will stay the only ones. If they are many, who wants them early takes
+ * them, and empties the set.
+ */
+void zset_offer(ZSet *set);
 
 /* The sum of the weights without their signs. */
 int64 zset_size(ZSet *set);

@@ -304,8 +304,95 @@ input_deltas(const ViewRuntime *view, List *changes, List *view_deltas)
 	return deltas;
 }
 
+namespace
+{
+
+/* A view and its log, open for writing. */
+struct OpenView
+{
+	const ViewRuntime *view;
+	MemoryContext context; /* of what is open */
+	Publish publish;
+	state::Writer *writer; /* null: not open yet */
+	LogState log;
+	int64 nrows; /* changed so far */
+};
+
+OpenView
+prepare_view(const ViewRuntime *view, Publish publish)
+{
+	OpenView open = {view, CurrentMemoryContext, publish, nullptr, {}, 0};
+
+	return open;
+}
+
+void
+open_view(OpenView *open)
+{
+	if (open->writer)
+		return;
+
+	MemoryContext old = MemoryContextSwitchTo(open->context);
+	open->writer = state::open_writer(open->view->writer);
+	open->log.enabled = open->publish == Publish::kYes && OidIsValid(open->view->info.log);
+	if (open->log.enabled)
+		open->log.writer.open(open->view->log);
+	MemoryContextSwitchTo(old);
+}
+
+void
+close_view(OpenView *open)
+{
+	if (!open->writer)
+		return;
+	if (open->log.enabled)
+		open->log.writer.close();
+	state::close_writer(open->writer);
+}
+
+void
+apply_rows(OpenView *open, ZSet *delta)
+{
+	bool loosely = open->publish == Publish::kNo &&
+				   open->view->plan->strategy == Strategy::kAggregate;
+
+	if (capture::zset_is_empty(delta))
+		return;
+	open_view(open);
+	open->nrows += state::apply(open->writer, delta,
+								loosely ? state::Packing::kHalf : state::Packing::kFull, log_change,
+								&open->log);
+}
+
+/*
+ * Groups are complete one after the other. Where each has a row of its own in
+ * the view, and that is all that must be unique, they need not wait for others.
+ */
+void
+take_rows(void *arg, ZSet *delta)
+{
+	OpenView *open = static_cast<OpenView *>(arg);
+
+	open_view(open);
+	if (!state::is_keyed(open->writer) || open->writer->other_unique)
+	{
+		delta->take = nullptr;
+		return;
+	}
+
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "tailwater rows",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	apply_rows(open, delta);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	capture::clear_zset(delta);
+}
+
+} // namespace
+
 Delta *
-maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context)
+maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context, Keep keep)
 {
 	Environment environment = enter_environment(view->plan->owner, view->plan->needs_environment
 																	   ? Settings::kPinned
@@ -317,8 +404,15 @@ maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context)
 	check_isolation(view, deltas);
 
 	ZSet *out = make_view_delta(view, context);
+	OpenView open = prepare_view(view, Publish::kYes);
+	if (keep == Keep::kNothing)
+	{
+		out->take = take_rows;
+		out->take_arg = &open;
+	}
 	compute_delta(view, deltas, out);
-	(void) apply_to_view(view, out, Publish::kYes);
+	apply_rows(&open, out);
+	close_view(&open);
 	CommandCounterIncrement();
 	leave_environment(&environment);
 
@@ -338,25 +432,11 @@ make_view_delta(const ViewRuntime *view, MemoryContext context)
 int64
 apply_to_view(const ViewRuntime *view, ZSet *delta, Publish publish)
 {
-	if (capture::zset_is_empty(delta))
-		return 0;
+	OpenView open = prepare_view(view, publish);
 
-	state::Writer *writer = state::open_writer(view->writer);
-	bool is_first = publish == Publish::kNo;
-	state::Packing packing = is_first && view->plan->strategy == Strategy::kAggregate &&
-									 !delta->spill
-								 ? state::first_packing(delta->nentries)
-								 : state::Packing::kFull;
-	LogState log;
-
-	log.enabled = publish == Publish::kYes && OidIsValid(view->info.log);
-	if (log.enabled)
-		log.writer.open(view->log);
-	int64 nrows = state::apply(writer, delta, packing, log_change, &log);
-	if (log.enabled)
-		log.writer.close();
-	state::close_writer(writer);
-	return nrows;
+	apply_rows(&open, delta);
+	close_view(&open);
+	return open.nrows;
 }
 
 void
@@ -393,7 +473,8 @@ run_batch(List *changes)
 		bool is_input = views_of_base(view->info.view) != NIL ||
 						recordings_of_base(view->info.view) != NIL;
 		MemoryContextSwitchTo(working);
-		Delta *delta = maintain_view(view, deltas, is_input ? context : working);
+		Delta *delta = is_input ? maintain_view(view, deltas, context, Keep::kDelta)
+								: maintain_view(view, deltas, working, Keep::kNothing);
 		MemoryContextSwitchTo(context);
 		if (is_input && !capture::zset_is_empty(delta->set))
 			view_deltas = lappend(view_deltas, delta);

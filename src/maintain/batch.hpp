@@ -28,11 +28,19 @@ void compute_delta(const ViewRuntime *view, List *deltas, capture::ZSet *out);
  */
 List *input_deltas(const ViewRuntime *view, List *changes, List *view_deltas);
 
+/* What of a view's delta is wanted after it was applied. */
+enum class Keep
+{
+	kDelta,
+	kNothing
+};
+
 /*
  * Maintains one view under the active snapshot, a copy of its own; returns the
- * view's delta, which is in the memory context.
+ * view's delta, which is in the memory context and may lack rows if it is not to be kept.
  */
-capture::Delta *maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context);
+capture::Delta *maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context,
+							  Keep keep);
 
 /* An empty set for a delta of the view, in which rows of one key stay together. */
 capture::ZSet *make_view_delta(const ViewRuntime *view, MemoryContext context);

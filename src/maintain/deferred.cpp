@@ -179,7 +179,7 @@ run_deferred(DeferredBatch *batch)
 		if (deltas == NIL)
 			continue;
 		PushCopiedSnapshot(batch->snapshot);
-		Delta *delta = maintain_view(view, deltas, CurrentMemoryContext);
+		Delta *delta = maintain_view(view, deltas, CurrentMemoryContext, Keep::kDelta);
 		PopActiveSnapshot();
 		if (!capture::zset_is_empty(delta->set))
 			view_deltas = lappend(view_deltas, delta);
@@ -227,7 +227,7 @@ run_immediate(DeferredBatch *batch, List *view_deltas)
 			continue;
 		PushCopiedSnapshot(exec::maintenance_snapshot());
 		Delta *delta = maintain_view(view, input_deltas(view, NIL, view_deltas),
-									 CurrentMemoryContext);
+									 CurrentMemoryContext, Keep::kDelta);
 		PopActiveSnapshot();
 		if (capture::zset_is_empty(delta->set))
 			continue;

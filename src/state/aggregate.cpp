@@ -23,10 +23,12 @@
  */
 #include "state/aggregate.hpp"
 #include "state/accumulator.hpp"
+#include "state/columns.hpp"
 #include "state/distinct.hpp"
 #include "state/groups.hpp"
 #include "state/row_hash.hpp"
 #include "exec/snapshot.hpp"
+#include "state/walk.hpp"
 #include "state/writer.hpp"
 
 namespace tw::state
@@ -79,66 +81,6 @@ struct Reread
 	StateRow old;
 	StateRow merged; /* where there are distinct inputs: with the changes added */
 };
-
-int
-state_natts(const ViewPlan *plan)
-{
-	int natts = plan->ngroup + 1;
-
-	for (int i = 0; i < plan->naggregates; i++)
-		natts += plan->aggregates[i].nstate;
-	return natts;
-}
-
-TupleDesc
-key_descriptor(const ViewPlan *plan)
-{
-	TupleDesc desc = CreateTemplateTupleDesc(plan->ngroup);
-
-	for (int i = 1; i <= plan->ngroup; i++)
-	{
-		Node *expr = (Node *) list_nth_node(TargetEntry, plan->input->query->targetList, i - 1)
-						 ->expr;
-
-		TupleDescInitEntry(desc, i, psprintf("k%d", i), exprType(expr), exprTypmod(expr), 0);
-		TupleDescInitEntryCollation(desc, i, exprCollation(expr));
-	}
-	return desc;
-}
-
-TupleDesc
-result_descriptor(const ViewPlan *plan, TupleDesc keys)
-{
-	TupleDesc desc = CreateTemplateTupleDesc(plan->ngroup + plan->naggregates);
-
-	for (int i = 1; i <= plan->ngroup; i++)
-		TupleDescCopyEntry(desc, i, keys, i);
-	for (int i = 0; i < plan->naggregates; i++)
-	{
-		Node *agg = (Node *) plan->aggregates[i].aggref;
-		AttrNumber attno = plan->ngroup + i + 1;
-
-		TupleDescInitEntry(desc, attno, psprintf("a%d", i + 1), exprType(agg), exprTypmod(agg), 0);
-		TupleDescInitEntryCollation(desc, attno, exprCollation(agg));
-	}
-	return desc;
-}
-
-/* The columns of the input block; where there are distinct inputs, then which one a row is of. */
-TupleDesc
-input_descriptor(const ViewPlan *plan)
-{
-	TupleDesc block = ExecTypeFromTL(plan->input->query->targetList);
-
-	if (plan->ndistinct == 0)
-		return block;
-
-	TupleDesc desc = CreateTemplateTupleDesc(block->natts + 1);
-	for (int i = 1; i <= block->natts; i++)
-		TupleDescCopyEntry(desc, i, block, i);
-	TupleDescInitEntry(desc, desc->natts, "distinct", INT4OID, -1, 0);
-	return desc;
-}
 
 StateRow
 make_row(int natts)
@@ -301,36 +243,58 @@ new_group_tag(AggregateOperator *op, const Datum *values, const bool *nulls)
 	return tag;
 }
 
+/* True if the row that was found is the group's. */
+bool
+is_row_of(AggregateOperator *op, Writer *writer, const Datum *keys, const bool *nulls)
+{
+	AttrNumber natts = op->plan->ngroup;
+	bool same = true;
+
+	slot_getsomeattrs(writer->found, natts);
+	for (int i = 0; same && writer->form != IndexForm::kColumns && i < natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(op->keys, i);
+
+		same = nulls[i] == writer->found->tts_isnull[i] &&
+			   (nulls[i] ||
+				datum_image_eq(keys[i], writer->found->tts_values[i], att->attbyval, att->attlen));
+	}
+	return same;
+}
+
 /* Finds a group's state row by its keys, which head the arrays. */
 bool
 find_row(AggregateOperator *op, Writer *writer, Snapshot snapshot, const Datum *keys,
 		 const bool *nulls, StateRow *row)
 {
 	Search search = begin_search(writer, snapshot, keys, nulls);
-	AttrNumber natts = op->plan->ngroup;
 	bool found = false;
 
 	while (!found && next_row(writer, &search))
-	{
-		bool same = true;
-
-		slot_getsomeattrs(writer->found, natts);
-		for (int i = 0; same && writer->form != IndexForm::kColumns && i < natts; i++)
-		{
-			Form_pg_attribute att = TupleDescAttr(op->keys, i);
-
-			same = nulls[i] == writer->found->tts_isnull[i] &&
-				   (nulls[i] || datum_image_eq(keys[i], writer->found->tts_values[i], att->attbyval,
-											   att->attlen));
-		}
-		if (same)
+		if (is_row_of(op, writer, keys, nulls))
 		{
 			*row = read_row(writer->found, RelationGetDescr(writer->rel));
 			found = true;
 		}
-	}
 	end_search(&search);
 	return found;
+}
+
+/* The same, first along the index, where there is a walk, or where the session found it before. */
+bool
+find_next_row(AggregateOperator *op, Writer *writer, Walk *walk, const Datum *keys,
+			  const bool *nulls, StateRow *row)
+{
+	if (walk ? walk_to(walk, keys, nulls) : find_again(writer, keys, nulls))
+	{
+		*row = read_row(writer->found, RelationGetDescr(writer->rel));
+		return true;
+	}
+	if (!find_row(op, writer, GetActiveSnapshot(), keys, nulls, row))
+		return false;
+	if (!walk)
+		remember_found(writer, keys, nulls);
+	return true;
 }
 
 bool
@@ -352,6 +316,7 @@ struct Fold
 	Groups *groups;
 	AggregateOperator *op;
 	Writer *writer;
+	Walk *walk; /* of the writer, or null */
 	ZSet *out;
 	List *rereads;
 	MemoryContext reread; /* of `rereads` */
@@ -365,7 +330,7 @@ begin_fold(Groups *groups, Writer *writer, ZSet *out)
 	MemoryContext group = AllocSetContextCreate(CurrentMemoryContext, "tailwater group",
 												ALLOCSET_DEFAULT_SIZES);
 
-	return {groups, groups->op, writer, out, NIL, nullptr, CurrentMemoryContext, group};
+	return {groups, groups->op, writer, nullptr, out, NIL, nullptr, CurrentMemoryContext, group};
 }
 
 /* Locks a group's row for reading its rows again; false where it is gone. */
@@ -494,16 +459,17 @@ fold_group(Fold *fold, int group, TupleTableSlot *keys)
 {
 	ZEntry *entry = &fold->groups->keys->entries[group];
 
+	Walk *walk = fold->walk;
+
 	ExecStoreMinimalTuple(entry->row, keys, false);
 	slot_getallattrs(keys);
-	for (;;)
+	for (;; walk = nullptr)
 	{
 		FoldResult done;
 		StateRow old;
 
 		CHECK_FOR_INTERRUPTS();
-		if (find_row(fold->op, fold->writer, GetActiveSnapshot(), keys->tts_values,
-					 keys->tts_isnull, &old))
+		if (find_next_row(fold->op, fold->writer, walk, keys->tts_values, keys->tts_isnull, &old))
 			done = fold_known_group(fold, group, &old);
 		else if (entry->weight == 0 && fold->op->plan->ngroup > 0)
 			return; /* rows that came and went within the batch */
@@ -705,6 +671,7 @@ fold_one(Fold *fold, Groups *groups, int group, TupleTableSlot *keys)
 	MemoryContextSwitchTo(fold->batch);
 	MemoryContextReset(fold->group);
 	fold->groups = all;
+	capture::zset_offer(fold->out);
 }
 
 void
@@ -718,32 +685,6 @@ fold_next_spilled(Fold *fold, SpilledGroups *spilled, TupleTableSlot *keys)
 }
 
 } // namespace
-
-TupleDesc
-state_descriptor(const ViewPlan *plan)
-{
-	TupleDesc keys = key_descriptor(plan);
-	TupleDesc desc = CreateTemplateTupleDesc(state_natts(plan));
-	AttrNumber attno = plan->ngroup + 1;
-
-	for (int i = 1; i <= plan->ngroup; i++)
-		TupleDescCopyEntry(desc, i, keys, i);
-	TupleDescInitEntry(desc, attno, "n", INT8OID, -1, 0);
-	for (int i = 0; i < plan->naggregates; i++)
-	{
-		const AggregateSpec *spec = &plan->aggregates[i];
-
-		for (int j = 0; j < spec->nstate; j++)
-		{
-			attno++;
-			TupleDescInitEntry(desc, attno, psprintf("s%d_%d", i + 1, j + 1), state_type(spec, j),
-							   -1, 0);
-			if (state_type(spec, j) == spec->argtype)
-				TupleDescInitEntryCollation(desc, attno, spec->collation);
-		}
-	}
-	return desc;
-}
 
 AggregateOperator *
 make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc view,
@@ -893,6 +834,8 @@ fold_groups(Groups *groups, ZSet *out)
 
 	if (n > 0 || !spilled.done)
 		fold.writer = open_writer(op->writer);
+	if (n >= kManyKeys || !spilled.done)
+		fold.walk = begin_walk(fold.writer);
 	for (int i = 0; i < n; i++)
 	{
 		while (comes_first(&spilled, &ordered[i]))
@@ -910,6 +853,8 @@ fold_groups(Groups *groups, ZSet *out)
 	}
 	settle_rereads(&fold, keys, 0);
 	end_spilled(&spilled);
+	if (fold.walk)
+		end_walk(fold.walk);
 	if (fold.writer)
 		close_writer(fold.writer);
 	ExecDropSingleTupleTableSlot(keys);
@@ -919,7 +864,7 @@ namespace
 {
 
 void
-store_group(Fold *fold, Groups *groups, int group, TupleTableSlot *keys, Packing packing)
+store_group(Fold *fold, Groups *groups, int group, TupleTableSlot *keys)
 {
 	Groups *all = fold->groups;
 
@@ -928,10 +873,17 @@ store_group(Fold *fold, Groups *groups, int group, TupleTableSlot *keys, Packing
 	slot_getallattrs(keys);
 	fold->groups = groups;
 	MemoryContextSwitchTo(fold->group);
-	insert_group(fold, group, keys->tts_values, keys->tts_isnull, packing);
+	insert_group(fold, group, keys->tts_values, keys->tts_isnull, Packing::kHalf);
 	MemoryContextSwitchTo(fold->batch);
 	MemoryContextReset(fold->group);
 	fold->groups = all;
+}
+
+void
+store_next_spilled(Fold *fold, SpilledGroups *spilled, TupleTableSlot *keys)
+{
+	store_group(fold, next_spilled(spilled), 0, keys);
+	leave_spilled(spilled);
 }
 
 } // namespace
@@ -950,16 +902,15 @@ store_groups(Groups *groups, ZSet *out)
 	/* Neighbours in the index become neighbours in state table and view: who changes many finds them together. */
 	int n;
 	OrderedGroup *ordered = order_groups(groups, Which::kAll, keys, &n);
-	Packing packing = groups->spill ? Packing::kFull : first_packing(n);
-	for (int i = 0; i < n; i++)
-		store_group(&fold, groups, ordered[i].group, keys, packing);
-
 	SpilledGroups spilled = begin_spilled(groups);
-	while (!spilled.done)
+	for (int i = 0; i < n; i++)
 	{
-		store_group(&fold, next_spilled(&spilled), 0, keys, packing);
-		leave_spilled(&spilled);
+		while (comes_first(&spilled, &ordered[i]))
+			store_next_spilled(&fold, &spilled, keys);
+		store_group(&fold, groups, ordered[i].group, keys);
 	}
+	while (!spilled.done)
+		store_next_spilled(&fold, &spilled, keys);
 	end_spilled(&spilled);
 	close_writer(fold.writer);
 	ExecDropSingleTupleTableSlot(keys);

@@ -11,6 +11,7 @@
 #include "state/apply.hpp"
 #include "capture/image.hpp"
 #include "exec/snapshot.hpp"
+#include "state/walk.hpp"
 
 namespace tw::state
 {
@@ -24,6 +25,7 @@ namespace
 struct Application
 {
 	Writer *writer;
+	Walk *walk;  /* of the writer, or null */
 	ZSet *delta; /* or a part of it */
 	bool in_parts;
 	Packing packing;
@@ -168,19 +170,48 @@ insert_rows(Application *app, const ZEntry *entry)
 	app->nrows += entry->weight;
 }
 
+} // namespace
+
+bool
+has_row(Writer *writer, TupleDesc desc, TupleTableSlot *row)
+{
+	Search search = begin_search(writer, GetActiveSnapshot(), row->tts_values, row->tts_isnull);
+	bool found = false;
+
+	while (!found && next_row(writer, &search))
+		found = found_image(writer, desc, row);
+	end_search(&search);
+	return found;
+}
+
+namespace
+{
+
+/* Finds a row that looks like the given one, first along the index, where there is a walk, or where the session found it before. */
+bool
+find_image(Application *app, Walk *walk, TupleTableSlot *row)
+{
+	Writer *writer = app->writer;
+	TupleDesc desc = app->delta->desc;
+	const Datum *values = row->tts_values;
+	const bool *nulls = row->tts_isnull;
+
+	if ((walk ? walk_to(walk, values, nulls) : find_again(writer, values, nulls)) &&
+		found_image(writer, desc, row))
+		return true;
+	if (!has_row(writer, desc, row))
+		return false;
+	if (!walk)
+		remember_found(writer, values, nulls);
+	return true;
+}
+
 void
 replace_row(Application *app, TupleTableSlot *old, TupleTableSlot *now)
 {
-	for (;;)
+	for (Walk *walk = app->walk;; walk = nullptr)
 	{
-		Search search = begin_search(app->writer, GetActiveSnapshot(), old->tts_values,
-									 old->tts_isnull);
-		bool found = false;
-
-		while (!found && next_row(app->writer, &search))
-			found = found_image(app->writer, app->delta->desc, old);
-		end_search(&search);
-		if (!found)
+		if (!find_image(app, walk, old))
 			row_missing(app->writer->rel);
 
 		ItemPointerData tid = app->writer->found->tts_tid;
@@ -244,12 +275,6 @@ count_single(const ZSet *delta, const int *partner, int64 weight)
 	for (int i = 0; i < delta->nentries; i++)
 		n += delta->entries[i].weight == weight && partner[i] == kAlone;
 	return n;
-}
-
-bool
-is_keyed(const Writer *writer)
-{
-	return writer->index && writer->index->rd_index->indisunique;
 }
 
 /*
@@ -389,7 +414,8 @@ apply_parts(Application *app, ZSet *delta)
 
 	while ((app->delta = capture::next_part(&parts)) != nullptr)
 	{
-		MemoryContext old = MemoryContextSwitchTo(app->delta->context);
+		MemoryContext old = MemoryContextSwitchTo(delta->spill ? app->delta->context
+															   : CurrentMemoryContext);
 		const int *partner = pair_entries(app);
 
 		remove_part(app, partner);
@@ -411,22 +437,12 @@ apply_parts(Application *app, ZSet *delta)
 
 } // namespace
 
-bool
-has_row(Writer *writer, TupleDesc desc, TupleTableSlot *row)
-{
-	Search search = begin_search(writer, GetActiveSnapshot(), row->tts_values, row->tts_isnull);
-	bool found = false;
-
-	while (!found && next_row(writer, &search))
-		found = found_image(writer, desc, row);
-	end_search(&search);
-	return found;
-}
-
 int64
 apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed, void *arg)
 {
+	bool many = delta->spill || delta->nentries >= kManyKeys;
 	Application app = {writer,
+					   many && is_keyed(writer) ? begin_walk(writer) : nullptr,
 					   delta,
 					   delta->spill != nullptr,
 					   packing,
@@ -437,6 +453,8 @@ apply(Writer *writer, ZSet *delta, Packing packing, capture::RowCallback changed
 					   0};
 
 	apply_parts(&app, delta);
+	if (app.walk)
+		end_walk(app.walk);
 	ExecDropSingleTupleTableSlot(app.entry);
 	ExecDropSingleTupleTableSlot(app.other);
 	return app.nrows;

@@ -301,6 +301,7 @@ open_writer(WriterCache *cache)
 	else
 		fill_cache(cache, rel);
 	cache->writer->batch = CurrentMemoryContext;
+	cache->writer->nloose = 0;
 	return cache->writer;
 }
 
@@ -325,18 +326,26 @@ close_writer(Writer *writer)
 namespace
 {
 
-/* Makes the next row go to a new page if the one this row went to is half full. */
+/*
+ * Makes the next row go to a new page unless the one this row went to has room
+ * for another of its size, and then for a new version of each, a little longer.
+ * A few rows without room would take it from those of other pages, and so on.
+ */
 void
-leave_room(Relation rel, BlockNumber block)
+leave_room(Relation rel, ItemPointer tid)
 {
+	constexpr Size kFilled = BLCKSZ / 16 * 7;
+
 	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
 		return;
 
-	Buffer buffer = ReadBuffer(rel, block);
+	Buffer buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	Size room = PageGetHeapFreeSpace(BufferGetPage(buffer));
+	Page page = BufferGetPage(buffer);
+	Size used = BLCKSZ - PageGetHeapFreeSpace(page);
+	Size length = ItemIdGetLength(PageGetItemId(page, ItemPointerGetOffsetNumber(tid)));
 	UnlockReleaseBuffer(buffer);
-	if (room < BLCKSZ / 2)
+	if (used + length > kFilled)
 		RelationSetTargetBlock(rel, pg::extend_relation(rel));
 }
 
@@ -349,8 +358,8 @@ insert_row(Writer *writer, TupleTableSlot *row, Packing packing)
 	if (writer->result->ri_NumIndices > 0)
 		pg::insert_index_tuples(writer->result, row, writer->estate);
 	ResetPerTupleExprContext(writer->estate);
-	if (packing == Packing::kHalf)
-		leave_room(writer->rel, ItemPointerGetBlockNumber(&row->tts_tid));
+	if (packing == Packing::kHalf && writer->nloose++ < kLooseRows)
+		leave_room(writer->rel, &row->tts_tid);
 }
 
 WriteResult
@@ -447,8 +456,22 @@ next_row(Writer *writer, Search *search)
 	{
 		/* The access method may allocate something that goes with the scan. */
 		MemoryContext old = MemoryContextSwitchTo(writer->batch);
-		bool found = index_getnext_slot(search->scan, ForwardScanDirection, writer->found);
+		IndexScanDesc scan = search->scan;
+		bool found = false;
 
+		/* As index_getnext_slot() does, but for noting the place. */
+		while (!found)
+		{
+			if (!scan->xs_heap_continue)
+			{
+				ItemPointer tid = index_getnext_tid(scan, ForwardScanDirection);
+
+				if (!tid)
+					break;
+				writer->root = *tid;
+			}
+			found = index_fetch_heap(scan, writer->found);
+		}
 		MemoryContextSwitchTo(old);
 		return found;
 	}

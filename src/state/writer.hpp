@@ -42,9 +42,19 @@ struct Writer
 	AttrNumber *columns; /* of the relation */
 	FmgrInfo *equals;    /* by column: equality function */
 	bool other_unique;   /* there are unique indexes beside it */
+	int nloose;          /* rows that were packed loosely */
 	IndexScanDesc scan;  /* of the last search, to be used again */
 	ScanKeyData *keys;
+	ItemPointerData root; /* where the index says that the found row is */
+	struct Place *places; /* see find_again(); null: none yet */
 };
+
+/* True if at most one row has a key. */
+inline bool
+is_keyed(const Writer *writer)
+{
+	return writer->index && writer->index->rd_index->indisunique;
+}
 
 enum class WriteResult
 {
@@ -65,27 +75,21 @@ Writer *open_writer(WriterCache *cache);
 /* The columns the index is on, or on whose hash it is. */
 List *index_columns(Relation index, IndexForm *form);
 
-/* How closely rows are put on pages. */
+/*
+ * How closely rows are put on pages. Groups are updated again and again, so
+ * their first rows are packed loosely: an update then finds room on its page,
+ * no index entry is needed for the new version, and the page is seldom pruned.
+ * A fillfactor would do the first but not the second: the server prunes to
+ * keep it. Where there are very many, those that come first take the room.
+ */
 enum class Packing
 {
 	kFull, /* as the table's fillfactor says */
-	kHalf  /* pages are left half empty */
+	kHalf  /* pages are left half empty, for up to kLooseRows rows of a writer */
 };
+constexpr int kLooseRows = 1 << 18;
 
 void insert_row(Writer *writer, TupleTableSlot *row, Packing packing = Packing::kFull);
-
-/*
- * Groups are updated again and again. Their first rows are packed loosely,
- * unless there are very many: an update then finds room on its page, so that no
- * index entry is needed for the new version, and the page is seldom pruned. A
- * fillfactor would do the first but not the second: the server prunes to keep it.
- */
-constexpr int kSmallTable = 1 << 18;
-inline Packing
-first_packing(int nrows)
-{
-	return nrows <= kSmallTable ? Packing::kHalf : Packing::kFull;
-}
 
 WriteResult update_row(Writer *writer, ItemPointer tid, TupleTableSlot *row);
 WriteResult delete_row(Writer *writer, ItemPointer tid);
@@ -103,6 +107,15 @@ struct Search
 Search begin_search(Writer *writer, Snapshot snapshot, const Datum *values, const bool *nulls);
 bool next_row(Writer *writer, Search *search);
 void end_search(Search *search);
+
+/*
+ * Finds the row with this key where this session last found it, under the
+ * active snapshot, and leaves it in writer->found. False where it is not there:
+ * then it is to be searched, and remembered. Of use for keys that are written
+ * again and again; only where a key has one row, in columns of its own.
+ */
+bool find_again(Writer *writer, const Datum *values, const bool *nulls);
+void remember_found(Writer *writer, const Datum *values, const bool *nulls);
 
 /* Raises 40001: the transaction's snapshot is too old to maintain a view exactly. */
 [[noreturn]] void serialization_failure();

@@ -1,0 +1,24 @@
+/*
+ * columns.hpp - the columns of an aggregate operator's input, groups, results and state table.
+ */
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "analyze/view_plan.hpp"
+
+namespace tw::state
+{
+
+/* Number of columns of the state table, see state_descriptor(). */
+int state_natts(const analyze::ViewPlan *plan);
+
+/* The group columns. */
+TupleDesc key_descriptor(const analyze::ViewPlan *plan);
+
+/* The group columns and the results of the aggregates. */
+TupleDesc result_descriptor(const analyze::ViewPlan *plan, TupleDesc keys);
+
+/* The columns of the input block; where there are distinct inputs, then which one a row is of. */
+TupleDesc input_descriptor(const analyze::ViewPlan *plan);
+
+} // namespace tw::state
