@@ -44,6 +44,8 @@ int64 attach_listed(Oid view);
 
 /* maintain::way_to_attach() */
 maintain::Way way_to_attach(Oid view);
+void announce_built(Oid view);
+void prepare_truncate(const TruncateStmt *statement);
 
 /* Makes an attached view plain but leaves it on the list. */
 void detach_listed(Oid view);

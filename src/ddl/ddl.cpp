@@ -364,17 +364,36 @@ alter_relation(const Command &c)
 		attach(own, relation, wanted);
 }
 
-/* The view a REFRESH names, locked as the server would, if it is on the list; else InvalidOid. */
+/*
+ * The lock that a REFRESH of a view begins with: that of the server, but for an
+ * attached one, which its writers and readers go on using.
+ */
+LOCKMODE
+refresh_lock(RefreshMatViewStmt *refresh)
+{
+	catalog::LiveView live;
+	Oid view = RangeVarGetRelid(refresh->relation, NoLock, true);
+
+	if (OidIsValid(view) && !refresh->skipData && catalog::find_live_view(view, &live))
+		return ShareUpdateExclusiveLock;
+	return refresh->concurrent ? ExclusiveLock : AccessExclusiveLock;
+}
+
+/* The view a REFRESH names, locked, if it is on the list; else InvalidOid. */
 Oid
 listed_view(RefreshMatViewStmt *refresh)
 {
 	catalog::Listing listing;
-	Oid view = catalog::extension_present()
-				   ? RangeVarGetRelidExtended(refresh->relation,
-											  refresh->concurrent ? ExclusiveLock
-																  : AccessExclusiveLock,
-											  0, pg::check_may_refresh, nullptr)
-				   : InvalidOid;
+	catalog::LiveView live;
+
+	if (!catalog::extension_present())
+		return InvalidOid;
+
+	LOCKMODE lock = refresh_lock(refresh);
+	Oid view = RangeVarGetRelidExtended(refresh->relation, lock, 0, pg::check_may_refresh, nullptr);
+	/* Released before it was locked. */
+	if (lock == ShareUpdateExclusiveLock && !catalog::find_live_view(view, &live))
+		LockRelationOid(view, AccessExclusiveLock);
 
 	return OidIsValid(view) && catalog::find_listing(view, &listing) ? view : InvalidOid;
 }
@@ -551,6 +570,10 @@ dispatch(const Command &c)
 			break;
 		case T_RefreshMatViewStmt:
 			refresh(c);
+			break;
+		case T_TruncateStmt:
+			prepare_truncate(castNode(TruncateStmt, tree));
+			run(c);
 			break;
 		case T_DropStmt:
 			check_drop(castNode(DropStmt, tree));

@@ -32,4 +32,7 @@ void make_room(const ViewRuntime *view);
 /* Adds the view's rows to `out` with the weight. */
 void read_view(const ViewRuntime *view, int64 weight, capture::ZSet *out);
 
+/* True if content and state are what the query gives, as the active snapshot, a copy of its own, sees all of them. */
+bool is_right(const ViewRuntime *view);
+
 } // namespace tw::maintain
