@@ -11,6 +11,7 @@
  */
 #include "catalog/view_list.hpp"
 #include "catalog/inner_relation.hpp"
+#include "catalog/label.hpp"
 
 namespace tw::catalog
 {
@@ -152,12 +153,14 @@ put_listing(Oid view, Listing wanted)
 								  BoolGetDatum(wanted.feed)};
 
 	put_row("view", "view_pkey", view, values);
+	put_label(view, &wanted);
 }
 
 void
 remove_listing(Oid view)
 {
 	remove_row("view", "view_pkey", view);
+	put_label(view, nullptr);
 }
 
 void

@@ -12,6 +12,7 @@
 #include "ddl/ddl.hpp"
 
 #include "analyze/refusal.hpp"
+#include "catalog/label.hpp"
 #include "ddl/aftermath.hpp"
 #include "ddl/aside.hpp"
 #include "ddl/conduct.hpp"
@@ -481,6 +482,41 @@ refresh(const Command &c)
 		attach_listed(view);
 }
 
+/*
+ * SECURITY LABEL FOR tailwater: what a dump says of a live view. Without the
+ * extension, and in pg_upgrade, which brings the list itself, it is only a label.
+ */
+void
+label_view(const Command &c)
+{
+	SecLabelStmt *stmt = castNode(SecLabelStmt, c.pstmt->utilityStmt);
+	ViewOptions options;
+
+	run(c);
+	if (stmt->objtype != OBJECT_MATVIEW || IsBinaryUpgrade || !catalog::extension_present() ||
+		(stmt->provider && strcmp(stmt->provider, catalog::kLabelProvider) != 0))
+		return;
+
+	RangeVar *name = makeRangeVarFromNameList(castNode(List, stmt->object));
+	Oid view = RangeVarGetRelid(name, stmt->label ? AccessExclusiveLock : NoLock, true);
+	ObjectAddress object;
+
+	ObjectAddressSet(object, RelationRelationId, view);
+	CommandCounterIncrement();
+	/* Without FOR it may have been another provider's. */
+	const char *label = GetSecurityLabel(&object, catalog::kLabelProvider);
+	catalog::Listing listing;
+	if (!label && catalog::find_listing(view, &listing))
+		(void) release_view(view);
+	if (!label)
+		return;
+	listing = catalog::read_label(label);
+	options.maintain = options.feed = Change::kSet;
+	options.mode = listing.mode;
+	options.feed_on = listing.feed;
+	apply_options(view, options);
+}
+
 /* DROP EXTENSION tailwater without CASCADE, while it has work to do, names the views. */
 void
 check_drop(DropStmt *drop)
@@ -570,6 +606,9 @@ dispatch(const Command &c)
 			break;
 		case T_RefreshMatViewStmt:
 			refresh(c);
+			break;
+		case T_SecLabelStmt:
+			label_view(c);
 			break;
 		case T_TruncateStmt:
 			prepare_truncate(castNode(TruncateStmt, tree));
