@@ -20,6 +20,8 @@ namespace tw::capture
 namespace
 {
 
+constexpr int kStatementTriggers = 5;
+
 constexpr char kBegin[] = "tailwater_begin"; /* the server appends an OID */
 
 Oid
@@ -86,13 +88,70 @@ find_triggers(Oid table)
 	return found;
 }
 
+/* When a trigger of ours fires; a user may have said otherwise, for all triggers of the table. */
+char
+wanted_state(Form_pg_trigger trigger)
+{
+	return TRIGGER_FOR_ROW(trigger->tgtype) ? TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ALWAYS;
+}
+
+/* Enables the triggers, and returns how many they are. */
+int
+enable_triggers(Oid table)
+{
+	Relation rel = table_open(TriggerRelationId, RowExclusiveLock);
+	Oid function = capture_function();
+	bool changed = false;
+	int n = 0;
+	ScanKeyData key;
+	HeapTuple tup;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(table));
+	SysScanDesc scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, nullptr, 1, &key);
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tup);
+
+		if (trigger->tgfoid != function)
+			continue;
+		n++;
+		if (trigger->tgenabled == wanted_state(trigger))
+			continue;
+
+		HeapTuple enabled = heap_copytuple(tup);
+		((Form_pg_trigger) GETSTRUCT(enabled))->tgenabled = wanted_state(trigger);
+		CatalogTupleUpdate(rel, &enabled->t_self, enabled);
+		heap_freetuple(enabled);
+		changed = true;
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	if (changed)
+	{
+		CacheInvalidateRelcacheByRelid(table);
+		CommandCounterIncrement();
+	}
+	return n;
+}
+
 } // namespace
 
 bool
 create_triggers(Oid table)
 {
-	if (find_triggers(table) != NIL)
+	int wanted = get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE ? kStatementTriggers
+																	 : kStatementTriggers + 1;
+	int found = enable_triggers(table);
+
+	if (found == wanted)
 		return false;
+	/* A user dropped one of them. */
+	if (found > 0)
+	{
+		drop_triggers(table);
+		CommandCounterIncrement();
+	}
 
 	create_trigger(table, kBegin, TRIGGER_TYPE_BEFORE,
 				   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE |

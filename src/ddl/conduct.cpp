@@ -220,6 +220,13 @@ types_altered()
 }
 
 void
+roles_altered()
+{
+	if (catalog::extension_present())
+		run_stage([&] { maintain::roles_altered(); });
+}
+
+void
 query_altered(Oid view)
 {
 	run_stage([&] { maintain::query_altered(view); });

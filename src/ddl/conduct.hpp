@@ -55,6 +55,7 @@ int64 refresh_view(Oid view);
 void base_altered(Oid base);
 void query_altered(Oid view);
 void types_altered();
+void roles_altered();
 void sweep();
 
 } // namespace tw::ddl

@@ -317,6 +317,17 @@ refuse_concurrent_detach(AlterTableStmt *alter, Oid relation)
 	}
 }
 
+bool
+changes_owner(AlterTableStmt *alter)
+{
+	ListCell *lc;
+
+	foreach (lc, alter->cmds)
+		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_ChangeOwner)
+			return true;
+	return false;
+}
+
 /* ALTER TABLE, ALTER MATERIALIZED VIEW and their like. */
 void
 alter_relation(const Command &c)
@@ -332,6 +343,9 @@ alter_relation(const Command &c)
 		/* Not every subcommand tells the object-access hook. */
 		if (OidIsValid(relation))
 			note_altered(relation);
+		/* Other policies hold for the new owner. */
+		if (changes_owner(alter) && composites == 0)
+			roles_altered();
 		return;
 	}
 
@@ -609,6 +623,14 @@ dispatch(const Command &c)
 			break;
 		case T_SecLabelStmt:
 			label_view(c);
+			break;
+		case T_CreateRoleStmt:
+		case T_AlterRoleStmt:
+		case T_DropRoleStmt:
+		case T_GrantRoleStmt:
+		case T_ReassignOwnedStmt:
+			run(c);
+			roles_altered();
 			break;
 		case T_TruncateStmt:
 			prepare_truncate(castNode(TruncateStmt, tree));

@@ -782,6 +782,49 @@ types_altered()
 	}
 }
 
+namespace
+{
+
+bool
+has_row_security(Oid table)
+{
+	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	bool has = HeapTupleIsValid(tup) && ((Form_pg_class) GETSTRUCT(tup))->relrowsecurity;
+
+	if (HeapTupleIsValid(tup))
+		ReleaseSysCache(tup);
+	return has;
+}
+
+/* True if the view, or one of its inner relations, reads a table whose policies may hide rows from its owner. */
+bool
+reads_by_policies(Oid view)
+{
+	ListCell *lc;
+
+	foreach (lc, lappend_oid(catalog::inner_relations(view), view))
+	{
+		ListCell *lt;
+
+		foreach (lt, read_internal("base", 2, lfirst_oid(lc), 1))
+			if (has_row_security(lfirst_oid(lt)))
+				return true;
+	}
+	return false;
+}
+
+} // namespace
+
+void
+roles_altered()
+{
+	ListCell *lc;
+
+	foreach (lc, catalog::attached_views())
+		if (reads_by_policies(lfirst_oid(lc)))
+			query_altered(lfirst_oid(lc));
+}
+
 bool
 reads_unlogged(Oid view)
 {
