@@ -177,10 +177,6 @@ make_room(const ViewRuntime *view)
 		empty_table(view->info.view);
 }
 
-namespace
-{
-
-/* Adds the rows of the table that the active snapshot sees. */
 void
 read_table(Oid table, int64 weight, ZSet *out)
 {
@@ -197,6 +193,9 @@ read_table(Oid table, int64 weight, ZSet *out)
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
 }
+
+namespace
+{
 
 /* True if both tables hold the same rows. */
 bool

@@ -29,6 +29,9 @@ void evaluate_whole(const analyze::ViewPlan *plan, capture::ZSet *out);
  */
 void make_room(const ViewRuntime *view);
 
+/* Adds the table's rows, as the active snapshot sees them, to `out` with the weight. */
+void read_table(Oid table, int64 weight, capture::ZSet *out);
+
 /* Adds the view's rows to `out` with the weight. */
 void read_view(const ViewRuntime *view, int64 weight, capture::ZSet *out);
 
