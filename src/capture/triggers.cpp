@@ -20,8 +20,6 @@ namespace tw::capture
 namespace
 {
 
-constexpr int kStatementTriggers = 5;
-
 constexpr char kBegin[] = "tailwater_begin"; /* the server appends an OID */
 
 Oid
@@ -95,14 +93,14 @@ wanted_state(Form_pg_trigger trigger)
 	return TRIGGER_FOR_ROW(trigger->tgtype) ? TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ALWAYS;
 }
 
-/* Enables the triggers, and returns how many they are. */
-int
+/* Enables the triggers that are there, and returns their names. */
+List *
 enable_triggers(Oid table)
 {
 	Relation rel = table_open(TriggerRelationId, RowExclusiveLock);
 	Oid function = capture_function();
 	bool changed = false;
-	int n = 0;
+	List *names = NIL;
 	ScanKeyData key;
 	HeapTuple tup;
 
@@ -115,7 +113,7 @@ enable_triggers(Oid table)
 
 		if (trigger->tgfoid != function)
 			continue;
-		n++;
+		names = lappend(names, pstrdup(NameStr(trigger->tgname)));
 		if (trigger->tgenabled == wanted_state(trigger))
 			continue;
 
@@ -132,7 +130,19 @@ enable_triggers(Oid table)
 		CacheInvalidateRelcacheByRelid(table);
 		CommandCounterIncrement();
 	}
-	return n;
+	return names;
+}
+
+/* True if one of the names is the given one with a number after it. */
+bool
+is_there(List *names, const char *name)
+{
+	ListCell *lc;
+
+	foreach (lc, names)
+		if (strncmp((const char *) lfirst(lc), name, strlen(name)) == 0)
+			return true;
+	return false;
 }
 
 } // namespace
@@ -140,40 +150,33 @@ enable_triggers(Oid table)
 bool
 create_triggers(Oid table)
 {
-	int wanted = get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE ? kStatementTriggers
-																	 : kStatementTriggers + 1;
-	int found = enable_triggers(table);
-
-	if (found == wanted)
-		return false;
-	/* A user dropped one of them. */
-	if (found > 0)
+	List *there = enable_triggers(table);
+	bool created = false;
+	auto ensure = [&](const char *name, int16 timing, int16 events, List *transitions, Level level)
 	{
-		drop_triggers(table);
-		CommandCounterIncrement();
-	}
+		if (is_there(there, name))
+			return;
+		create_trigger(table, name, timing, events, transitions, level);
+		created = true;
+	};
 
-	create_trigger(table, kBegin, TRIGGER_TYPE_BEFORE,
-				   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE |
-					   TRIGGER_TYPE_TRUNCATE,
-				   NIL, Level::kStatement);
-	create_trigger(table, "tailwater_insert", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT,
-				   list_make1(transition("tailwater_new", true)), Level::kStatement);
-	create_trigger(table, "tailwater_delete", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE,
-				   list_make1(transition("tailwater_old", false)), Level::kStatement);
-	create_trigger(table, "tailwater_update", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE,
-				   list_make2(transition("tailwater_old", false),
-							  transition("tailwater_new", true)),
-				   Level::kStatement);
-	create_trigger(table, "tailwater_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, NIL,
-				   Level::kStatement);
+	ensure(kBegin, TRIGGER_TYPE_BEFORE,
+		   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE | TRIGGER_TYPE_TRUNCATE,
+		   NIL, Level::kStatement);
+	ensure("tailwater_insert", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT,
+		   list_make1(transition("tailwater_new", true)), Level::kStatement);
+	ensure("tailwater_delete", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE,
+		   list_make1(transition("tailwater_old", false)), Level::kStatement);
+	ensure("tailwater_update", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE,
+		   list_make2(transition("tailwater_old", false), transition("tailwater_new", true)),
+		   Level::kStatement);
+	ensure("tailwater_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, NIL, Level::kStatement);
 	/* Rows of a partitioned table are applied to its partitions. The name is the first in order. */
 	if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE)
-		create_trigger(table, " tailwater_row", TRIGGER_TYPE_AFTER,
-					   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, NIL,
-					   Level::kRow);
+		ensure(" tailwater_row", TRIGGER_TYPE_AFTER,
+			   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, NIL, Level::kRow);
 	CommandCounterIncrement();
-	return true;
+	return created;
 }
 
 bool
