@@ -22,7 +22,13 @@ CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id FR
 \echo :SQLSTATE
 CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id FROM t WHERE at::date = current_date;
 \echo :SQLSTATE
-CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, current_user FROM t;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, session_user FROM t;
+\echo :SQLSTATE
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, current_schema FROM t;
+\echo :SQLSTATE
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id FROM t WHERE at < localtimestamp(0);
+\echo :SQLSTATE
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, pg_backend_pid() FROM t;
 \echo :SQLSTATE
 CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, age(at) FROM t;
 \echo :SQLSTATE
@@ -109,3 +115,32 @@ SET TimeZone = 'UTC';
 TABLE zoned ORDER BY id;
 DELETE FROM t WHERE id = 3;
 SELECT view, tailwater.verify(view) FROM tailwater.views ORDER BY view::text;
+-- CURRENT_USER is the owner, whoever writes; so policies may ask for it
+CREATE ROLE refusal_owner;
+GRANT CREATE, USAGE ON SCHEMA public TO refusal_owner;
+CREATE TABLE owned (id int PRIMARY KEY, who name);
+ALTER TABLE owned ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_rows ON owned USING (who = current_user);
+GRANT ALL ON owned TO refusal_owner;
+INSERT INTO owned VALUES (1, 'refusal_owner'), (2, 'somebody');
+SET ROLE refusal_owner;
+CREATE MATERIALIZED VIEW own_view WITH (tailwater.maintain = immediate) AS SELECT id, who, current_user AS me, user AS again FROM owned;
+RESET ROLE;
+INSERT INTO owned VALUES (3, 'refusal_owner'), (4, 'somebody');
+UPDATE owned SET who = 'refusal_owner' WHERE id = 2;
+SELECT * FROM own_view ORDER BY id;
+SELECT tailwater.verify('own_view');
+CREATE ROLE somebody;
+GRANT CREATE, USAGE ON SCHEMA public TO somebody;
+GRANT SELECT ON owned TO somebody;
+ALTER MATERIALIZED VIEW own_view OWNER TO somebody;
+SELECT * FROM own_view ORDER BY id;
+INSERT INTO owned VALUES (5, 'refusal_owner'), (6, 'somebody');
+SELECT * FROM own_view ORDER BY id;
+SELECT tailwater.verify('own_view');
+DROP MATERIALIZED VIEW own_view;
+DROP TABLE owned;
+DROP OWNED BY somebody;
+DROP ROLE somebody;
+DROP OWNED BY refusal_owner;
+DROP ROLE refusal_owner;

@@ -9,8 +9,10 @@ help: ## lists these targets
 		awk -F '\t' '{ printf "make %-11s %s\n", $$1, $$2 }'
 
 # Installs missing packages, builds and installs: the first step of everything that runs a server.
+# The demo and scratch need a few packages only (nothing to test with, no browser).
+demo scratch: PACKAGES = build run demo
 ready:
-	@tools/install-dependencies
+	@tools/install-dependencies $(PACKAGES)
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@if [ -w "$$($(PG_CONFIG) --pkglibdir)" ]; then $(MAKE) --no-print-directory -s install; \
 		else sudo $(MAKE) --no-print-directory -s install PG_CONFIG=$(PG_CONFIG); fi

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { canonicalRows } from '../../client/src/node.js';
-import { gatewayPort, Psql, rowsInSql, silence, subscriber, until } from '../../client/test/server.js';
+import { gatewayPort, Psql, silence, subscriber, until } from '../../client/test/server.js';
+import { changesOf, compare, loaded } from '../steps.mjs';
 
 const kSkip = gatewayPort ? false : 'needs a server: run it with make check-one T=steps';
 
@@ -25,9 +25,7 @@ let rooms;
 
 before(async () => {
 	if (kSkip) return;
-	writer = new Psql();
-	const script = readFileSync(new URL('chat.sql', import.meta.url), 'utf8');
-	await writer.run(script, 60_000);
+	writer = await loaded(new URL('chat.sql', import.meta.url));
 	await writer.run('GRANT chat_anon TO tester');
 	tail = new Psql();
 });
@@ -38,32 +36,10 @@ after(() => {
 });
 
 /** Everybody holds what psql reads. */
-async function compare() {
-	const states = [
-		[bob, `${kFeed} WHERE channel = 'cats'`],
-		[eve, `${kFeed} WHERE channel = 'dogs'`],
-		[rooms, kRoom],
-	];
-	for (const [one, select] of states)
-		await until(
-			() => `${select}: ${one.canonical()}`,
-			async () => one.canonical() === canonicalRows(await rowsInSql(writer, select)),
-		);
-}
-
-/** Waits for the frames of a step; gives their changes, one list per frame. */
-async function changesOf(one, frames = 1) {
-	const got = [];
-	await until(
-		() => `${frames} frames, got ${JSON.stringify(got)}`,
-		() => {
-			got.push(...one.take());
-			return got.length >= frames;
-		},
-	);
-	assert.equal(got.length, frames, JSON.stringify(got));
-	for (const frame of got) assert.equal(frame.type, 'delta');
-	return got.map((frame) => frame.changes);
+async function compareAll() {
+	await compare(writer, bob, 'chat_feed', `${kFeed} WHERE channel = 'cats'`);
+	await compare(writer, eve, 'chat_feed', `${kFeed} WHERE channel = 'dogs'`);
+	await compare(writer, rooms, 'chat_room', kRoom);
 }
 
 const counts = () =>
@@ -82,7 +58,7 @@ test('1: snapshots', { skip: kSkip }, async () => {
 	assert.deepEqual(messages(eve), ['woof/eve']);
 	assert.deepEqual(counts(), { cats: 2, dogs: 1 });
 	assert.deepEqual(bob.live.key, ['message_id']);
-	await compare();
+	await compareAll();
 	for (const one of [bob, eve, rooms]) one.take();
 });
 
@@ -104,7 +80,7 @@ test('3: a message with a picture', { skip: kSkip }, async () => {
 	assert.equal(change[0], '~');
 	assert.equal(change[2].messages, '3');
 	await silence(eve, bob, rooms);
-	await compare();
+	await compareAll();
 });
 
 test('4: TAIL gives exactly that row', { skip: kSkip }, async () => {
@@ -118,14 +94,14 @@ test('5: the upload is reported', { skip: kSkip }, async () => {
 		ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value`);
 	assert.deepEqual(await changesOf(bob), [[['~', [id(4)], { image_ready: true }]]]);
 	await silence(eve, rooms, bob);
-	await compare();
+	await compareAll();
 });
 
 test('6: a thumbnail arrives', { skip: kSkip }, async () => {
 	await writer.run(`INSERT INTO media VALUES ('${kImage}', 'thumb', 'image/jpeg', 160, 120, '\\x00')`);
 	assert.deepEqual(await changesOf(bob), [[['~', [id(4)], { thumb_w: 160, thumb_h: 120 }]]]);
 	await silence(eve, rooms, bob);
-	await compare();
+	await compareAll();
 });
 
 test('7: both are deleted', { skip: kSkip }, async () => {
@@ -135,19 +111,19 @@ test('7: both are deleted', { skip: kSkip }, async () => {
 		[['~', [id(4)], { image_ready: false, thumb_w: null, thumb_h: null }]],
 	]);
 	await silence(eve, rooms, bob);
-	await compare();
+	await compareAll();
 });
 
 test('8: a message is edited, then deleted', { skip: kSkip }, async () => {
 	await writer.run(`UPDATE chat_message SET chat_message_text = 'WOOF' WHERE chat_message_id = '${id(3)}'`);
 	assert.deepEqual(await changesOf(eve), [[['~', [id(3)], { message: 'WOOF' }]]]);
-	await compare();
+	await compareAll();
 	await writer.run(`DELETE FROM chat_message WHERE chat_message_id = '${id(3)}'`);
 	assert.deepEqual(await changesOf(eve), [[['-', [id(3)]]]]);
 	const [[change]] = await changesOf(rooms);
 	assert.deepEqual([change[0], change[2]], ['~', { messages: '0', last_at: null }]);
 	await silence(bob, eve, rooms);
-	await compare();
+	await compareAll();
 });
 
 test('9: bob is cut off, and resumes with the net of what happened', { skip: kSkip }, async () => {
@@ -169,7 +145,7 @@ test('9: bob is cut off, and resumes with the net of what happened', { skip: kSk
 	await silence(eve, bob);
 	await until('cats 4', () => counts().cats === 4);
 	rooms.take();
-	await compare();
+	await compareAll();
 });
 
 test('10: cats become kittens', { skip: kSkip }, async () => {
@@ -181,7 +157,7 @@ test('10: cats become kittens', { skip: kSkip }, async () => {
 	);
 	assert.deepEqual(await changesOf(rooms), [[['~', [kCats], { channel: 'kittens' }]]]);
 	await silence(eve, bob, rooms);
-	await compare();
+	await compareAll();
 });
 
 test('the view is its query, and no password was ever sent', { skip: kSkip }, async () => {

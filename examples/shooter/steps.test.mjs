@@ -21,6 +21,7 @@ const kNames = { ana: '1', bo: '2', cy: '3', di: '4' };
 class StoppingLine {
 	#pairs = new Set();
 	#server;
+	#stopped = false;
 
 	async open() {
 		this.#server = createServer((socket) => {
@@ -30,7 +31,8 @@ class StoppingLine {
 			socket.on('close', () => onward.destroy());
 			onward.on('close', () => socket.destroy());
 			socket.pipe(onward);
-			onward.pipe(socket);
+			/* A client that was given up meanwhile, and comes back, hears nothing either. */
+			if (!this.#stopped) onward.pipe(socket);
 		});
 		await new Promise((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
 		return this;
@@ -41,10 +43,12 @@ class StoppingLine {
 	}
 
 	stop() {
+		this.#stopped = true;
 		for (const [onward, socket] of this.#pairs) onward.unpipe(socket).pause();
 	}
 
 	go() {
+		this.#stopped = false;
 		for (const [onward, socket] of this.#pairs) onward.pipe(socket);
 	}
 

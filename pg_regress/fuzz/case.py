@@ -3,7 +3,7 @@ import random
 
 from dml import Statement, Writer
 from query import Generator
-from schema import TYPE_DDL, make_tables
+from schema import READER, TYPE_DDL, make_policies, make_tables
 from tree import render
 
 
@@ -20,6 +20,7 @@ class View:
 class Case:
     def __init__(self, seed):
         self.seed = seed
+        self.reader = None      # role that owns the views; None: who writes
         self.ddl = []           # one list per table; the first is CREATE TABLE
         self.initial = []       # Statements before the views exist
         self.views = []
@@ -30,6 +31,10 @@ def make_case(seed, options):
     rng = random.Random(seed)
     case = Case(seed)
     tables = make_tables(rng, options)
+    hidden = random.Random(-seed)       # of its own: cases without policies stay what they were
+    if hidden.random() < options.policies:
+        case.reader = READER
+        make_policies(hidden, tables)
     case.ddl = [[d] for d in TYPE_DDL] + [t.ddl for t in tables]
     for t in tables:
         if rng.random() < 0.9:
@@ -59,6 +64,14 @@ def make_case(seed, options):
     return case
 
 
+def grants(case, schema):
+    """What the owner of the views needs."""
+    if not case.reader:
+        return []
+    return ["GRANT ALL ON SCHEMA %s TO %s" % (schema, case.reader),
+            "GRANT ALL ON ALL TABLES IN SCHEMA %s TO %s" % (schema, case.reader)]
+
+
 def create_view(view, mode):
     if mode == "plain":
         return "CREATE MATERIALIZED VIEW %s AS %s" % (view.name, view.sql(exact=True))
@@ -86,13 +99,22 @@ def script(case, failure, mode):
     lines = ["-- seed %d: %s" % (case.seed, failure.headline().replace("\n", "\n-- ")),
              "-- psql -X -f this file, in an empty database", "CREATE EXTENSION IF NOT EXISTS tailwater;",
              "CREATE EXTENSION IF NOT EXISTS citext;"]
+    if case.reader:
+        lines.append("CREATE ROLE %s;" % case.reader)
     for ddl in case.ddl:
         lines += [d + ";" for d in ddl]
     lines += [statement_script(s) for s in case.initial]
+    lines += [g + ";" for g in grants(case, "public")]
+    if case.reader:
+        lines.append("SET ROLE %s;" % case.reader)
     lines += [create_view(v, mode) + ";" for v in case.views]
+    if case.reader:
+        lines.append("RESET ROLE;")
     lines += [statement_script(s) for s in case.statements]
     if mode == "deferred":
         lines.append("SELECT tailwater.sync();")
     if failure.view:
+        if case.reader:
+            lines.append("SET ROLE %s;" % case.reader)
         lines += ["", "-- must be empty", comparison(failure.view, failure.columns)]
     return "\n".join(lines) + "\n"

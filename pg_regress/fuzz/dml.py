@@ -240,6 +240,10 @@ class Writer:
             changes += 3 * ["ALTER TABLE {t} DETACH PARTITION {t}_b", "ALTER TABLE {t} ATTACH PARTITION {t}_b FOR VALUES FROM (15) TO (30)"]
         if table.only:
             changes += 3 * ["ALTER TABLE {t}_c NO INHERIT {t}", "ALTER TABLE {t}_c INHERIT {t}"]
+        if table.policy:
+            changes += ["ALTER TABLE {t} DISABLE ROW LEVEL SECURITY", "ALTER TABLE {t} ENABLE ROW LEVEL SECURITY",
+                        "ALTER POLICY p ON {t} USING (k > 1)", "CREATE POLICY r ON {t} USING (k = 6)", "DROP POLICY r ON {t}",
+                        "DROP POLICY p ON {t}"]
         return Statement(rng.choice(changes).format(t=table.name))
 
     def one(self):

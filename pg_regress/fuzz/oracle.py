@@ -16,7 +16,7 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE as IDLE
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR as INERROR
 
-from case import create_view
+from case import create_view, grants
 from dml import Statement
 from tree import render
 
@@ -86,6 +86,7 @@ class Oracle:
         for connection, schema in ((self.live, "live"), (self.mirror, "mirror")):
             if connection.info.transaction_status != IDLE:
                 self.run(connection, "ROLLBACK")
+            self.become(connection, None)
             self.run(connection, "DEALLOCATE ALL")
             self.forget_prepared(connection)
             self.run(connection, "SET client_min_messages = error")
@@ -123,10 +124,36 @@ class Oracle:
                 self.run(connection, "ROLLBACK")
             return e
 
-    # ---- views ----
+    # ---- tables and views ----
+
+    def create_tables(self, case):
+        """Creates and fills the tables in both schemas."""
+        for ddl in case.ddl:
+            for sql in ddl:
+                self.run(self.mirror, sql)
+                self.run(self.live, sql)
+        for statement in case.initial:
+            self.statement(self.mirror, statement)
+            self.statement(self.live, statement)
 
     def create_views(self, case):
         """Creates the views in both schemas; drops from the case those whose query is not valid or raises."""
+        for connection, schema in ((self.live, "live"), (self.mirror, "mirror")):
+            for grant in grants(case, schema):
+                self.run(connection, grant)
+            self.become(connection, case.reader)
+        try:
+            self.create_each(case)
+        finally:
+            for connection in (self.live, self.mirror):
+                if not connection.closed:
+                    self.become(connection, None)
+
+    def become(self, connection, role):
+        """None: the user that writes."""
+        self.run(connection, "SET ROLE " + (role or "NONE"))
+
+    def create_each(self, case):
         for view in list(case.views):
             try:
                 self.run(self.mirror, "CREATE VIEW %s AS %s" % (view.name, view.sql()))
@@ -181,7 +208,9 @@ class Oracle:
             return
         with self.live.cursor() as c:
             try:
+                self.become(self.live, case.reader)
                 c.execute(" UNION ALL ".join(parts))
+                self.become(self.live, None)
             except psycopg2.Error as e:
                 raise Failure("a view cannot be read", str(e).strip(), at=at, sqlstate=e.pgcode)
             sides = [(collections.Counter(), collections.Counter()) for _ in case.views]
@@ -266,13 +295,7 @@ class Oracle:
         """Runs a case; raises Failure or Abandoned."""
         started = time.time()
         self.prepare()
-        for ddl in case.ddl:
-            for sql in ddl:
-                self.run(self.mirror, sql)
-                self.run(self.live, sql)
-        for statement in case.initial:
-            self.statement(self.mirror, statement)
-            self.statement(self.live, statement)
+        self.create_tables(case)
         self.create_views(case)
         self.check(case, None)
         for at, statement in enumerate(case.statements):

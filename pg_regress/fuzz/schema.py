@@ -96,6 +96,7 @@ class Table:
         self.above = []             # updatable views
         self.writes = None          # a function that writes to the table
         self.detachable = False     # has partitions a (id < 15) and b
+        self.policy = False         # row level security
 
     def column(self, name):
         return next(c for c in self.columns if c.name == name)
@@ -240,6 +241,28 @@ def make_trigger(rng, table, target):
 def make_rule(rng, table, target):
     return ["CREATE RULE also AS ON %s TO %s DO ALSO UPDATE %s SET k = k + 1 WHERE k = old.k AND k < 8"
             % (rng.choice(["DELETE", "UPDATE"]), table.name, target.name)]
+
+
+READER = "fuzz_reader"      # owner of all views of a case with row level security
+
+
+def make_policies(rng, tables):
+    """Rows that the owner of the views does not see; writers see all. Some tables are the owner's own."""
+    for i, table in enumerate(tables):
+        if rng.random() < 0.3:
+            continue
+        table.policy = True
+        conditions = ["k < 5", "k IS NOT NULL", "k <> 3 OR k IS NULL"]
+        conditions += ["EXISTS (SELECT FROM %s AS o WHERE o.k = %s.k)" % (o.name, table.name) for o in tables[:i]]
+        conditions += ["id % 2 = 0"] if table.key else []
+        table.ddl += ["ALTER TABLE %s ENABLE ROW LEVEL SECURITY" % table.name,
+                      "CREATE POLICY p ON %s FOR SELECT USING (%s)" % (table.name, rng.choice(conditions))]
+        if rng.random() < 0.4:
+            table.ddl.append("CREATE POLICY q ON %s AS %s TO %s USING (%s)" % (
+                table.name, rng.choice(["PERMISSIVE", "RESTRICTIVE"]), READER, rng.choice(conditions)))
+        if rng.random() < 0.4:
+            table.ddl += ["ALTER TABLE %s FORCE ROW LEVEL SECURITY" % table.name,
+                          "ALTER TABLE %s OWNER TO %s" % (table.name, READER)]
 
 
 def make_tables(rng, options):

@@ -99,12 +99,7 @@ class Killer(threading.Thread):
 def play(oracle, case, tables, seed, options, log):
     """Rounds of concurrent writing; raises Failure."""
     oracle.prepare()
-    for ddl in case.ddl:
-        for sql in ddl:
-            oracle.run(oracle.mirror, sql)
-            oracle.run(oracle.live, sql)
-    for statement in case.initial:
-        oracle.statement(oracle.live, statement)
+    oracle.create_tables(case)
     oracle.create_views(case)
     for turn in range(4):
         sessions = []

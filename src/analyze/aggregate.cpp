@@ -18,6 +18,7 @@
  */
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
+#include "analyze/build.hpp"
 #include "analyze/determinism.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
@@ -193,20 +194,56 @@ ignores_duplicates(AggregateKind kind)
 	}
 }
 
-AttrNumber
-input_column(Split *split, Node *expr)
+Node *
+call(Oid function, Oid result, Node *left, Node *right)
 {
-	AttrNumber i = 0;
-	ListCell *lc;
+	return (Node *) makeFuncExpr(function, result,
+								 right ? list_make2(left, right) : list_make1(left), InvalidOid,
+								 InvalidOid, COERCE_EXPLICIT_CALL);
+}
 
-	foreach (lc, split->columns)
+/* CASE WHEN value = NaN THEN NaN ELSE value + 0 END: -0 becomes 0, and all NaN the same one. */
+Node *
+canonical_float(Node *expr, Oid type, Oid equals, Oid plus)
+{
+	bool is_double = type == FLOAT8OID;
+	Const *nan = makeConst(type, -1, InvalidOid, is_double ? sizeof(float8) : sizeof(float4),
+						   is_double ? Float8GetDatum(get_float8_nan())
+									 : Float4GetDatum(get_float4_nan()),
+						   false, is_double ? FLOAT8PASSBYVAL : true);
+	Const *zero = makeConst(type, -1, InvalidOid, is_double ? sizeof(float8) : sizeof(float4),
+							is_double ? Float8GetDatum(0) : Float4GetDatum(0), false,
+							is_double ? FLOAT8PASSBYVAL : true);
+	CaseExpr *result = makeNode(CaseExpr);
+	CaseWhen *when = makeNode(CaseWhen);
+
+	when->expr = (Expr *) call(equals, BOOLOID, expr, (Node *) nan);
+	when->result = (Expr *) nan;
+	when->location = -1;
+	result->casetype = type;
+	result->args = list_make1(when);
+	result->defresult = (Expr *) call(plus, type, (Node *) copyObject(expr), (Node *) zero);
+	result->location = -1;
+	return (Node *) result;
+}
+
+/* An expression that is the same, also in its looks, for equal values; null where none is known. */
+Node *
+canonical_value(Node *expr)
+{
+	if (equality_is_image(expr))
+		return expr;
+	switch (exprType(expr))
 	{
-		i++;
-		if (equal(lfirst(lc), expr))
-			return i;
+		case NUMERICOID:
+			return call(F_TRIM_SCALE, NUMERICOID, expr, nullptr);
+		case FLOAT8OID:
+			return canonical_float(expr, FLOAT8OID, F_FLOAT8EQ, F_FLOAT8PL);
+		case FLOAT4OID:
+			return canonical_float(expr, FLOAT4OID, F_FLOAT4EQ, F_FLOAT4PL);
+		default:
+			return nullptr;
 	}
-	split->columns = lappend(split->columns, copyObject(expr));
-	return i + 1;
 }
 
 int
@@ -238,10 +275,15 @@ add_aggregate(Split *split, Aggref *agg)
 		split->reason = psprintf("aggregate %s()", get_func_name(agg->aggfnoid));
 		return;
 	}
+	Node *arg = agg->args == NIL ? nullptr : (Node *) linitial_node(TargetEntry, agg->args)->expr;
 	if (agg->aggdistinct && !ignores_duplicates(spec->kind))
 	{
-		if (list_length(agg->aggargtypes) != 1 ||
-			!equality_is_image((Node *) linitial_node(TargetEntry, agg->args)->expr))
+		/* What is only counted may be replaced by what equals it. */
+		if (spec->kind == AggregateKind::kCount && list_length(agg->aggargtypes) == 1)
+			arg = canonical_value(arg);
+		else if (list_length(agg->aggargtypes) != 1 || !equality_is_image(arg))
+			arg = nullptr;
+		if (!arg)
 		{
 			split->reason = "DISTINCT over values that may be equal and look different";
 			return;
@@ -249,19 +291,18 @@ add_aggregate(Split *split, Aggref *agg)
 		spec->distinct = 1; /* see add_distinct_inputs() */
 	}
 	spec->aggref = agg;
-	if (agg->args != NIL)
+	if (arg)
 	{
-		Node *arg = (Node *) linitial_node(TargetEntry, agg->args)->expr;
-
-		spec->argument = input_column(split, arg);
+		spec->argument = number_of(&split->columns, arg);
 		spec->argtype = exprType(arg);
 		spec->collation = agg->inputcollid;
 		get_typlenbyval(spec->argtype, &spec->typlen, &spec->typbyval);
 	}
 	if (list_length(agg->aggargtypes) > 1)
-		spec->second = input_column(split, (Node *) lsecond_node(TargetEntry, agg->args)->expr);
+		spec->second = number_of(&split->columns,
+								 (Node *) lsecond_node(TargetEntry, agg->args)->expr);
 	if (agg->aggfilter)
-		spec->filter = input_column(split, (Node *) agg->aggfilter);
+		spec->filter = number_of(&split->columns, (Node *) agg->aggfilter);
 	split->aggregates = lappend(split->aggregates, spec);
 }
 
@@ -338,9 +379,8 @@ collect_groups(Query *query, Split *split)
 		split->groups = lappend(split->groups, get_sortgroupclause_expr(clause, query->targetList));
 		split->operators = lappend_oid(split->operators, clause->eqop);
 	}
-	foreach (lc, query->targetList)
-		if (!lfirst_node(TargetEntry, lc)->resjunk)
-			(void) collect_walker((Node *) lfirst_node(TargetEntry, lc)->expr, split);
+	foreach (lc, shown_targets(query))
+		(void) collect_walker((Node *) lfirst_node(TargetEntry, lc)->expr, split);
 	(void) collect_walker(query->havingQual, split);
 	if (split->reason)
 		return split->reason;
@@ -437,7 +477,7 @@ add_distinct_inputs(ViewPlan *plan, const Query *input)
 } // namespace
 
 bool
-is_order_sensitive(Aggref *agg)
+aggregate_sees_order(Aggref *agg)
 {
 	AggregateSpec spec = {};
 
@@ -516,13 +556,8 @@ plan_groups(ViewPlan *plan, Query *query, Node *multiplicity)
 	add_distinct_inputs(plan, input);
 
 	List *targets = NIL;
-	foreach (lc, query->targetList)
-	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-
-		if (!tle->resjunk)
-			targets = lappend(targets, flatCopyTargetEntry(tle));
-	}
+	foreach (lc, shown_targets(query))
+		targets = lappend(targets, flatCopyTargetEntry(lfirst_node(TargetEntry, lc)));
 	plan->finalize = (List *) finalize_mutator((Node *) targets, &split);
 	plan->having = finalize_mutator(query->havingQual, &split);
 	plan->multiplicity = finalize_mutator(multiplicity, &split);

@@ -25,7 +25,7 @@ const char *plan_aggregate(ViewPlan *plan);
 const char *plan_groups(ViewPlan *plan, Query *query, Node *multiplicity);
 
 /* True if the aggregate's result may depend on the order of its inputs; sums of floats are taken as exact. */
-bool is_order_sensitive(Aggref *agg);
+bool aggregate_sees_order(Aggref *agg);
 
 /* True if the built-in aggregate's result is made of sums of floats. */
 bool sums_floats(Oid aggregate);

@@ -13,6 +13,7 @@
  * that appear here.
  */
 #include "analyze/block.hpp"
+#include "analyze/build.hpp"
 #include "analyze/join_keys.hpp"
 
 namespace tw::analyze
@@ -481,14 +482,8 @@ become_tuplestore(RangeTblEntry *rte, const char *name, TupleDesc desc)
 Query *
 union_arm(RangeTblEntry *rte, TupleDesc desc, Node *weight)
 {
-	Query *arm = makeNode(Query);
-	RangeTblRef *ref = makeNode(RangeTblRef);
+	Query *arm = select_from(rte);
 
-	ref->rtindex = 1;
-	arm->commandType = CMD_SELECT;
-	arm->canSetTag = true;
-	arm->rtable = list_make1(rte);
-	arm->jointree = makeFromExpr(list_make1(ref), nullptr);
 	for (int i = 1; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i - 1);
@@ -504,41 +499,12 @@ union_arm(RangeTblEntry *rte, TupleDesc desc, Node *weight)
 	return arm;
 }
 
-RangeTblEntry *
-subquery_entry(Query *query, List *colnames)
-{
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-
-	rte->rtekind = RTE_SUBQUERY;
-	rte->subquery = query;
-	rte->eref = makeAlias("arm", colnames);
-	rte->inFromCl = false;
-	return rte;
-}
-
-List *
-target_names(Query *query)
-{
-	List *names = NIL;
-	ListCell *lc;
-
-	foreach (lc, query->targetList)
-		names = lappend(names, makeString(pstrdup(lfirst_node(TargetEntry, lc)->resname
-													  ? lfirst_node(TargetEntry, lc)->resname
-													  : "?column?")));
-	return names;
-}
-
 /* Turns an entry for a table into the signed union of the table and its negated delta, of that name. */
 void
 become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
 {
 	RangeTblEntry *table = (RangeTblEntry *) copyObject(rte);
 	RangeTblEntry *delta = (RangeTblEntry *) copyObject(rte);
-	Query *both = makeNode(Query);
-	SetOperationStmt *setop = makeNode(SetOperationStmt);
-	RangeTblRef *left = makeNode(RangeTblRef);
-	RangeTblRef *right = makeNode(RangeTblRef);
 	Query *arm;
 	Query *negated;
 
@@ -560,34 +526,7 @@ become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
 	 * not to a tuplestore.
 	 */
 	negated->limitOffset = weight_const(0);
-	both->rtable = list_make2(subquery_entry(arm, target_names(arm)),
-							  subquery_entry(negated, target_names(arm)));
-	left->rtindex = 1;
-	right->rtindex = 2;
-	setop->op = SETOP_UNION;
-	setop->all = true;
-	setop->larg = (Node *) left;
-	setop->rarg = (Node *) right;
-
-	ListCell *lc;
-	foreach (lc, arm->targetList)
-	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-		Node *expr = (Node *) tle->expr;
-
-		setop->colTypes = lappend_oid(setop->colTypes, exprType(expr));
-		setop->colTypmods = lappend_int(setop->colTypmods, exprTypmod(expr));
-		setop->colCollations = lappend_oid(setop->colCollations, exprCollation(expr));
-		both->targetList = lappend(both->targetList,
-								   makeTargetEntry((Expr *) makeVar(1, tle->resno, exprType(expr),
-																	exprTypmod(expr),
-																	exprCollation(expr), 0),
-												   tle->resno, pstrdup(tle->resname), false));
-	}
-	both->commandType = CMD_SELECT;
-	both->canSetTag = true;
-	both->jointree = makeFromExpr(NIL, nullptr);
-	both->setOperations = (Node *) setop;
+	Query *both = union_all(list_make2(arm, negated));
 
 	rte->rtekind = RTE_SUBQUERY;
 	rte->subquery = both;
@@ -595,7 +534,7 @@ become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
 	rte->rellockmode = 0;
 	rte->inh = false;
 	rte->relid = InvalidOid;
-	rte->eref = makeAlias(rte->eref->aliasname, target_names(both));
+	rte->eref = from_item(both, rte->eref->aliasname)->eref;
 	pg::clear_permissions(rte);
 }
 

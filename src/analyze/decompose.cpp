@@ -173,11 +173,23 @@ may_cut(Query *item, int place, Cutting *cutting)
 	return true;
 }
 
+/*
+ * True if the query groups rows of the item as they are. Its rows are followed one by one then, by
+ * the keys of what it reads (keyed.cpp), and need not be kept.
+ */
+bool
+groups_plain_rows(Query *query, Query *item)
+{
+	return is_grouped(query) && !is_grouped(item) && !item->setOperations &&
+		   !item->hasWindowFuncs && !item->hasTargetSRFs && item->distinctClause == NIL &&
+		   !item->limitCount && !item->limitOffset && item->cteList == NIL;
+}
+
 /* Takes the items of FROM apart, and cuts out those that are not linear. */
 void
 cut_items(Query *query, Chain *chain)
 {
-	bool ordered = is_order_sensitive(query);
+	bool ordered = query_sees_order(query);
 	bool top_k = is_top_k(query);
 	ListCell *lc;
 
@@ -191,8 +203,8 @@ cut_items(Query *query, Chain *chain)
 			!may_cut(rte->subquery, chain->place++, chain->cutting))
 			continue;
 		rte->subquery = take_apart(rte->subquery, chain);
-		if (!(top_k || not_linear(rte->subquery)) || !is_storable(rte->subquery) ||
-			uses_whole_rows(query, rti))
+		if (!(top_k || not_linear(rte->subquery)) || groups_plain_rows(query, rte->subquery) ||
+			!is_storable(rte->subquery) || uses_whole_rows(query, rti))
 			continue;
 		if (query->setOperations)
 		{
@@ -222,7 +234,7 @@ take_recursion_apart(Query *query, Chain *chain)
 
 		if (refers_to_recursion(arm->subquery))
 		{
-			if (!is_order_sensitive(arm->subquery))
+			if (!query_sees_order(arm->subquery))
 				unnest(arm->subquery);
 			cut_items(arm->subquery, chain);
 			continue;
@@ -246,7 +258,7 @@ take_apart(Query *query, Chain *chain)
 	}
 
 	Query *top = split_stages(query);
-	if (!top->setOperations && !is_order_sensitive(top))
+	if (!top->setOperations && !query_sees_order(top))
 		unnest(top);
 	cut_items(top, chain);
 	return top;

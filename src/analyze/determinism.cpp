@@ -9,7 +9,9 @@
 #include "analyze/determinism.hpp"
 #include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
+#include "analyze/build.hpp"
 #include "analyze/key.hpp"
+#include "analyze/stage.hpp"
 
 namespace tw::analyze
 {
@@ -41,16 +43,18 @@ have_one_image(Query *query, List *exprs)
 
 /* True if no two rows of the query's FROM agree in the expressions. */
 bool
-tell_rows(Query *query, List *exprs)
+tell_input_rows(Query *query, List *exprs)
 {
 	Query *rows = (Query *) copyObject(query);
 	AttrNumber resno = 0;
 	bool exists = false;
 	ListCell *lc;
 
-	if (query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
-		query->havingQual || query->setOperations)
+	if (query->setOperations)
 		return false;
+	rows->groupClause = rows->groupingSets = NIL;
+	rows->hasAggs = false;
+	rows->havingQual = nullptr;
 	rows->targetList = NIL;
 	foreach (lc, exprs)
 		rows->targetList = lappend(rows->targetList,
@@ -63,6 +67,13 @@ tell_rows(Query *query, List *exprs)
 	return exists;
 }
 
+/* The same of the rows that the query sorts, or numbers by windows. */
+bool
+tell_rows(Query *query, List *exprs)
+{
+	return !is_grouped(query) && tell_input_rows(query, exprs);
+}
+
 /* True if rows that agree in the sort expressions look the same as well, or cannot be two. */
 bool
 is_total_order(Query *query, List *exprs)
@@ -70,9 +81,8 @@ is_total_order(Query *query, List *exprs)
 	List *shown = NIL;
 	ListCell *lc;
 
-	foreach (lc, query->targetList)
-		if (!lfirst_node(TargetEntry, lc)->resjunk)
-			shown = lappend(shown, lfirst_node(TargetEntry, lc)->expr);
+	foreach (lc, shown_targets(query))
+		shown = lappend(shown, lfirst_node(TargetEntry, lc)->expr);
 	if (list_difference(shown, exprs) == NIL && have_one_image(query, shown))
 		return true;
 	return tell_rows(query, exprs);
@@ -128,15 +138,17 @@ aggregate_depends(Aggref *agg, Query *query)
 	List *args = NIL;
 	ListCell *lc;
 
-	if (!is_order_sensitive(agg))
+	if (!aggregate_sees_order(agg))
 		return false;
 	foreach (lc, agg->args)
 		if (!lfirst_node(TargetEntry, lc)->resjunk &&
 			!IsA(lfirst_node(TargetEntry, lc)->expr, Const))
 			args = lappend(args, lfirst_node(TargetEntry, lc)->expr);
 
-	/* It has a list of its own where its inputs that tie look the same. */
+	/* It has a list of its own where its inputs do not tie, or look the same where they do. */
 	List *sorted = sort_exprs(agg->aggorder, agg->args);
+	if (agg->aggorder != NIL && agg->agglevelsup == 0 && tell_input_rows(query, sorted))
+		return false;
 	return agg->aggorder == NIL || list_difference(args, sorted) != NIL ||
 		   !have_one_image(query, args) ||
 		   agg->aggfnoid >= FirstNormalObjectId; /* may do more than list them */
@@ -177,7 +189,7 @@ window_depends(WindowFunc *function, Query *query)
 								makeTargetEntry((Expr *) lfirst(lc), ++resno, nullptr, false));
 			agg->aggargtypes = lappend_oid(agg->aggargtypes, exprType((Node *) lfirst(lc)));
 		}
-		if (is_order_sensitive(agg))
+		if (aggregate_sees_order(agg))
 			return true;
 		/* A running sum of floats rounds in the order of the rows. */
 		if ((window->frameOptions & FRAMEOPTION_ROWS) == 0 && !sums_floats(function->winfnoid))

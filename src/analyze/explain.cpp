@@ -112,6 +112,78 @@ join_name(JoinType type)
 	}
 }
 
+bool
+collect_sublinks(Node *node, List **found)
+{
+	if (node == nullptr || IsA(node, Query))
+		return false;
+	if (IsA(node, SubLink))
+		*found = lappend(*found, node);
+	return pg::walk_expression(node, collect_sublinks, found);
+}
+
+/* The subqueries of an expression, as further inputs of the operator that computes it. */
+List *
+describe_sublinks(Node *expr)
+{
+	List *sublinks = NIL;
+	List *inputs = NIL;
+	ListCell *lc;
+
+	(void) collect_sublinks(expr, &sublinks);
+	foreach (lc, sublinks)
+	{
+		Query *subquery = castNode(Query, lfirst_node(SubLink, lc)->subselect);
+
+		inputs = lappend(inputs, make_node(Kind::kSubquery, "in an expression",
+										   list_make1(describe_query(subquery))));
+	}
+	return inputs;
+}
+
+/* Name of the join that a condition is; null where it is not EXISTS, IN, NOT EXISTS or NOT IN. */
+const char *
+sublink_join(Node *condition, SubLink **sublink)
+{
+	bool is_negated = is_notclause(condition);
+
+	*sublink = (SubLink *) (is_negated ? (Node *) get_notclausearg(condition) : condition);
+	if (!IsA(*sublink, SubLink) ||
+		((*sublink)->subLinkType != EXISTS_SUBLINK && (*sublink)->subLinkType != ANY_SUBLINK))
+		return nullptr;
+	return is_negated ? "anti" : "semi";
+}
+
+/* What the conditions do to rows: those that are subqueries join them, the others filter them. */
+Node_ *
+describe_conditions(Node_ *rows, Node *quals)
+{
+	List *joins = NIL;
+	List *others = NIL;
+	ListCell *lc;
+
+	foreach (lc, make_ands_implicit((Expr *) quals))
+	{
+		SubLink *sublink;
+
+		if (sublink_join((Node *) lfirst(lc), &sublink))
+			joins = lappend(joins, lfirst(lc));
+		else
+			others = lappend(others, lfirst(lc));
+	}
+	if (others != NIL)
+		rows = make_node(Kind::kFilter, "", lcons(rows, describe_sublinks((Node *) others)));
+	foreach (lc, joins)
+	{
+		SubLink *sublink;
+		const char *name = sublink_join((Node *) lfirst(lc), &sublink);
+
+		rows = make_node(Kind::kJoin, name,
+						 list_make2(rows, describe_query(castNode(Query, sublink->subselect))));
+	}
+	return rows;
+}
+
 Node_ *
 describe_from(Node *node, Query *query)
 {
@@ -147,9 +219,7 @@ describe_from(Node *node, Query *query)
 	}
 	if (!result)
 		result = make_node(Kind::kValues, "one row", NIL);
-	if (from->quals)
-		result = make_node(Kind::kFilter, "", list_make1(result));
-	return result;
+	return describe_conditions(result, from->quals);
 }
 
 Node_ *
@@ -167,12 +237,11 @@ describe_query(Query *query)
 						 list_make1(node));
 	if (query->hasWindowFuncs)
 		node = make_node(Kind::kWindow, "", list_make1(node));
+	if (query->havingQual)
+		node = describe_conditions(node, query->havingQual);
 	if (!query->setOperations)
-		node = make_node(Kind::kProject,
-						 query->hasSubLinks
-							 ? "with subqueries"
-							 : psprintf("%d column(s)", list_length(query->targetList)),
-						 list_make1(node));
+		node = make_node(Kind::kProject, psprintf("%d column(s)", list_length(query->targetList)),
+						 lcons(node, describe_sublinks((Node *) query->targetList)));
 	if (query->distinctClause != NIL)
 		node = make_node(Kind::kDistinct, query->hasDistinctOn ? "on" : "", list_make1(node));
 	if (query->limitCount || query->limitOffset)
@@ -217,20 +286,49 @@ is_groups(const Node_ *node)
 		   node->kind == Kind::kSetOp;
 }
 
+/* True if the delta of a keyed plan flows through the operator as it is (touch.cpp), where it does through its inputs. */
+bool
+is_linear(const Node_ *node)
+{
+	int inputs = list_length(node->inputs);
+
+	switch (node->kind)
+	{
+		case Kind::kFilter:
+		case Kind::kProject:
+		case Kind::kSubquery:
+			return inputs == 1;
+		case Kind::kJoin:
+			return strcmp(node->detail, "inner") == 0;
+		case Kind::kSetOp:
+			return strcmp(node->detail, "union all") == 0;
+		default:
+			return false;
+	}
+}
+
+bool
+is_inner_relation(const Node_ *node)
+{
+	return node->kind == Kind::kSubquery && node->state;
+}
+
 /*
  * Marks the operators of one plan, down to its inner relations, whose operators
  * are marked by plans of their own. Where the input of groups is evaluated again,
- * what stands above the groups is kept in state.
+ * what stands above the groups is kept in state. In a keyed plan the operators
+ * below the first one that needs keys are linear: what changes there flows through.
  */
 void
 mark(Node_ *node, Class cls, Class below_groups)
 {
+	bool all_incremental = true;
 	ListCell *lc;
 
 	node->cls = cls;
 	if (node->kind == Kind::kScan || node->kind == Kind::kValues)
 		node->cls = Class::kIncremental;
-	if (node->kind == Kind::kSubquery && node->state)
+	if (is_inner_relation(node))
 	{
 		node->cls = ((Node_ *) linitial(node->inputs))->cls;
 		return;
@@ -242,7 +340,10 @@ mark(Node_ *node, Class cls, Class below_groups)
 		bool is_part = node->kind == Kind::kSetOp && input->kind == Kind::kSetOp;
 
 		mark(input, is_groups(node) && !is_part ? below_groups : cls, below_groups);
+		all_incremental &= input->cls == Class::kIncremental || is_inner_relation(input);
 	}
+	if (node->cls == Class::kKeyed && is_linear(node) && all_incremental)
+		node->cls = Class::kIncremental;
 }
 
 Oid

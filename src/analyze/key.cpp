@@ -8,6 +8,7 @@
  */
 #include "analyze/key.hpp"
 #include "analyze/block.hpp"
+#include "analyze/build.hpp"
 #include "analyze/recursion.hpp"
 #include "analyze/scale.hpp"
 #include "catalog/inner_relation.hpp"
@@ -499,9 +500,8 @@ all_columns(Query *query, bool *exists)
 	List *key = NIL;
 	ListCell *lc;
 
-	foreach (lc, query->targetList)
-		if (!lfirst_node(TargetEntry, lc)->resjunk)
-			key = lappend_int(key, lfirst_node(TargetEntry, lc)->resno);
+	foreach (lc, shown_targets(query))
+		key = lappend_int(key, lfirst_node(TargetEntry, lc)->resno);
 	*exists = true;
 	return key;
 }

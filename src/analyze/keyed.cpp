@@ -15,6 +15,7 @@
  */
 #include "analyze/keyed.hpp"
 #include "analyze/block.hpp"
+#include "analyze/build.hpp"
 #include "analyze/full_join.hpp"
 #include "analyze/key.hpp"
 #include "analyze/pushdown.hpp"
@@ -27,23 +28,23 @@ namespace tw::analyze
 namespace
 {
 
-/* Columns of the result by which rows can be matched: there is an equality that can be hashed. */
+/*
+ * Columns of the result by which rows can be told: there is an equality that can be hashed, and they
+ * are not the same in all rows (a grouping set shows null for what it does not group by).
+ */
 Bitmapset *
 matchable_columns(Query *query)
 {
 	Bitmapset *columns = nullptr;
 	ListCell *lc;
 
-	foreach (lc, query->targetList)
+	foreach (lc, shown_targets(query))
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-		TypeCacheEntry *type;
+		TypeCacheEntry *type = lookup_type_cache(exprType((Node *) tle->expr),
+												 TYPECACHE_EQ_OPR | TYPECACHE_HASH_PROC);
 
-		if (tle->resjunk)
-			continue;
-		type = lookup_type_cache(exprType((Node *) tle->expr),
-								 TYPECACHE_EQ_OPR | TYPECACHE_HASH_PROC);
-		if (OidIsValid(type->eq_opr) && OidIsValid(type->hash_proc))
+		if (OidIsValid(type->eq_opr) && OidIsValid(type->hash_proc) && !IsA(tle->expr, Const))
 			columns = bms_add_member(columns, tle->resno);
 	}
 	return columns;
@@ -213,9 +214,8 @@ Query *
 stored_query(const ViewPlan *plan, NullKeys nulls)
 {
 	Relation rel = table_open(plan->view, AccessShareLock);
-	Query *query = makeNode(Query);
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	RangeTblRef *ref = makeNode(RangeTblRef);
+	Query *query = select_from(rte);
 
 	rte->rtekind = RTE_RELATION;
 	rte->relid = plan->view;
@@ -223,11 +223,6 @@ stored_query(const ViewPlan *plan, NullKeys nulls)
 	rte->rellockmode = AccessShareLock;
 	rte->eref = makeAlias(RelationGetRelationName(rel), NIL);
 	rte->inFromCl = true;
-	query->commandType = CMD_SELECT;
-	query->canSetTag = true;
-	query->rtable = list_make1(rte);
-	ref->rtindex = 1;
-	query->jointree = makeFromExpr(list_make1(ref), nullptr);
 	for (int i = 1; i <= RelationGetNumberOfAttributes(rel); i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i - 1);

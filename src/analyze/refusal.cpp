@@ -96,6 +96,15 @@ depends_on_session(const char *name, int nargs)
 	return nargs == 1 && strcmp(name, "age") == 0;
 }
 
+constexpr const char kClockHint[] =
+	"Compare with the current time when reading the view instead, or store the time in a table.";
+
+bool
+reads_clock(const char *name)
+{
+	return strcmp(name, "now") == 0 || strcmp(name, "age") == 0 || strstr(name, "timestamp");
+}
+
 bool
 function_is_refused(Oid funcid, void *arg)
 {
@@ -117,9 +126,53 @@ function_is_refused(Oid funcid, void *arg)
 					  "IMMUTABLE if its result depends on its arguments alone.");
 	if (depends_on_session(name, get_func_nargs(funcid)))
 		return refuse(search, psprintf("function %s(), which depends on time or session", name), -1,
-					  "Compare with the current time when reading the view instead, or store the "
-					  "time in a table.");
+					  reads_clock(name) ? kClockHint
+										: "Call it when reading the view instead, or store its "
+										  "result in a table.");
 	return false;
+}
+
+/* CURRENT_DATE and its like. A view is evaluated as its owner, so that CURRENT_USER has one value. */
+bool
+value_function_is_refused(Search *search, SQLValueFunction *function)
+{
+	const char *name;
+
+	switch (function->op)
+	{
+		case SVFOP_CURRENT_ROLE:
+		case SVFOP_CURRENT_USER:
+		case SVFOP_USER:
+			return false;
+		case SVFOP_SESSION_USER:
+			return refuse(search, "SESSION_USER", function->location,
+						  "CURRENT_USER is the owner of the view, whoever changes its tables.");
+		case SVFOP_CURRENT_CATALOG:
+			return refuse(search, "CURRENT_CATALOG", function->location,
+						  "Call it when reading the view instead.");
+		case SVFOP_CURRENT_SCHEMA:
+			return refuse(search, "CURRENT_SCHEMA", function->location,
+						  "Call it when reading the view instead.");
+		case SVFOP_CURRENT_DATE:
+			name = "CURRENT_DATE";
+			break;
+		case SVFOP_CURRENT_TIME:
+		case SVFOP_CURRENT_TIME_N:
+			name = "CURRENT_TIME";
+			break;
+		case SVFOP_LOCALTIME:
+		case SVFOP_LOCALTIME_N:
+			name = "LOCALTIME";
+			break;
+		case SVFOP_LOCALTIMESTAMP:
+		case SVFOP_LOCALTIMESTAMP_N:
+			name = "LOCALTIMESTAMP";
+			break;
+		default:
+			name = "CURRENT_TIMESTAMP";
+			break;
+	}
+	return refuse(search, name, function->location, kClockHint);
 }
 
 bool search_walker(Node *node, Search *search);
@@ -244,10 +297,7 @@ search_walker(Node *node, Search *search)
 	}
 
 	if (IsA(node, SQLValueFunction))
-		return refuse(search, "CURRENT_DATE, CURRENT_USER and their like",
-					  ((SQLValueFunction *) node)->location,
-					  "Compare with the current time when reading the view instead, or store the "
-					  "time in a table.");
+		return value_function_is_refused(search, (SQLValueFunction *) node);
 	if (IsA(node, NextValueExpr))
 		return refuse(search, "nextval()", -1, "A sequence gives another value at each call.");
 

@@ -78,22 +78,8 @@ struct GroupStage
 Node *
 stage_column(GroupStage *stage, Node *expr)
 {
-	int i = 0;
-	ListCell *lc;
-
-	foreach (lc, stage->columns)
-	{
-		i++;
-		if (equal(lfirst(lc), expr))
-			break;
-	}
-	if (lc == nullptr)
-	{
-		stage->columns = lappend(stage->columns, copyObject(expr));
-		i++;
-	}
-	return (Node *) makeVar(1, i, exprType(expr), exprTypmod(expr), exprCollation(expr),
-							stage->depth);
+	return (Node *) makeVar(1, number_of(&stage->columns, expr), exprType(expr), exprTypmod(expr),
+							exprCollation(expr), stage->depth);
 }
 
 Node *
@@ -296,15 +282,13 @@ select_all_from(Query *query)
 	Query *top = select_from(from_item(query, "stage"));
 	ListCell *lc;
 
-	foreach (lc, query->targetList)
+	foreach (lc, shown_targets(query))
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
-		if (!tle->resjunk)
-			top->targetList = lappend(top->targetList,
-									  makeTargetEntry((Expr *) column_of(1, tle),
-													  list_length(top->targetList) + 1,
-													  tle->resname, false));
+		top->targetList = lappend(top->targetList, makeTargetEntry((Expr *) column_of(1, tle),
+																   list_length(top->targetList) + 1,
+																   tle->resname, false));
 	}
 	return top;
 }
@@ -329,15 +313,15 @@ make_distinct(Query *query)
 	}
 }
 
-namespace
-{
-
 bool
 is_grouped(Query *query)
 {
 	return query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
 		   query->havingQual;
 }
+
+namespace
+{
 
 /* A subquery above the groups, not in the argument of an aggregate or in a group column. */
 bool
@@ -366,7 +350,7 @@ other_aggregate_walker(Node *node, void *unused)
 	{
 		Aggref *agg = (Aggref *) node;
 
-		return agg->aggorder != NIL || agg->aggdistinct != NIL || is_order_sensitive(agg);
+		return agg->aggorder != NIL || agg->aggdistinct != NIL || aggregate_sees_order(agg);
 	}
 	return pg::walk_expression(node, other_aggregate_walker, unused);
 }
@@ -479,56 +463,14 @@ split_grouping_sets(Query *query)
 {
 	constexpr int kMostSets = 64;
 	List *sets = expand_grouping_sets(query->groupingSets, query->groupDistinct, kMostSets + 1);
-	SetOperationStmt *setop = nullptr;
-	Query *both = makeNode(Query);
-	Node *left = nullptr;
+	List *arms = NIL;
 	ListCell *lc;
 
 	if (sets == NIL || list_length(sets) > kMostSets)
 		return query;
-	both->commandType = CMD_SELECT;
-	both->canSetTag = true;
-	both->jointree = makeFromExpr(NIL, nullptr);
-	foreach (lc, same_targets(query))
-	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-
-		tle->ressortgroupref = 0;
-		if (!tle->resjunk)
-			both->targetList = lappend(both->targetList, tle);
-	}
 	foreach (lc, sets)
-	{
-		RangeTblRef *ref = makeNode(RangeTblRef);
-		Query *arm = grouping_set_arm(query, (List *) lfirst(lc));
-		ListCell *lt;
-
-		both->rtable = lappend(both->rtable, from_item(arm, "stage"));
-		ref->rtindex = list_length(both->rtable);
-		if (!left)
-		{
-			left = (Node *) ref;
-			continue;
-		}
-		setop = makeNode(SetOperationStmt);
-		setop->op = SETOP_UNION;
-		setop->all = true;
-		setop->larg = left;
-		setop->rarg = (Node *) ref;
-		foreach (lt, both->targetList)
-		{
-			Node *expr = (Node *) lfirst_node(TargetEntry, lt)->expr;
-
-			setop->colTypes = lappend_oid(setop->colTypes, exprType(expr));
-			setop->colTypmods = lappend_int(setop->colTypmods, exprTypmod(expr));
-			setop->colCollations = lappend_oid(setop->colCollations, exprCollation(expr));
-		}
-		left = (Node *) setop;
-	}
-	if (!setop)
-		return ((RangeTblEntry *) linitial(both->rtable))->subquery;
-	both->setOperations = (Node *) setop;
-	return both;
+		arms = lappend(arms, grouping_set_arm(query, (List *) lfirst(lc)));
+	return union_all(arms);
 }
 
 bool
@@ -540,7 +482,7 @@ order_walker(Node *node, void *unused)
 	{
 		Aggref *agg = (Aggref *) node;
 
-		if (agg->aggorder == NIL && agg->aggdistinct == NIL && is_order_sensitive(agg))
+		if (agg->aggorder == NIL && agg->aggdistinct == NIL && aggregate_sees_order(agg))
 			return true;
 	}
 	return pg::walk_expression(node, order_walker, unused);
@@ -556,7 +498,7 @@ has_sublink_over_groups(Query *query)
 }
 
 bool
-is_order_sensitive(Query *query)
+query_sees_order(Query *query)
 {
 	ListCell *lc;
 

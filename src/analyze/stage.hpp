@@ -25,13 +25,16 @@ void make_distinct(Query *query);
  */
 Query *split_stages(Query *query);
 
+/* True if the query has groups, be it one. */
+bool is_grouped(Query *query);
+
 /* True if the query is grouped and its result has subqueries that may look at groups. */
 bool has_sublink_over_groups(Query *query);
 
 /* True if the result of the query is a LIMIT of the rows of the one item in its FROM, in an order. */
 bool is_top_k(Query *query);
 
-/* True if what the query computes may depend on the order in which rows arrive. */
-bool is_order_sensitive(Query *query);
+/* True if the query's own windows and aggregates, not those of subqueries, may depend on the order in which rows arrive. */
+bool query_sees_order(Query *query);
 
 } // namespace tw::analyze

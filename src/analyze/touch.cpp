@@ -28,6 +28,7 @@
  */
 #include "analyze/touch.hpp"
 #include "analyze/block.hpp"
+#include "analyze/build.hpp"
 #include "analyze/full_join.hpp"
 
 namespace tw::analyze
@@ -228,6 +229,14 @@ struct Building
 {
 	List *changed;
 	Oid relid; /* of the point */
+
+	/*
+	 * Other places where tables are read that changed, by number: those of `as_delta` read the delta
+	 * and the others the table as it is now. Where not `apart` all of them read both.
+	 */
+	int nothers;
+	bool apart;
+	uint32 as_delta;
 };
 
 struct UsableSearch
@@ -747,6 +756,17 @@ add_lateral(Query *query, SubLink *sublink, bool plain, List *path, int position
 	return ref->rtindex;
 }
 
+void
+replace_other(Query *query, int rti, Building *building)
+{
+	int number = building->nothers++;
+
+	if (!building->apart)
+		read_before_and_after(query, rti);
+	else if (building->as_delta & (1U << number))
+		read_delta(query, rti);
+}
+
 /*
  * Replaces the tables that changed: the point by its delta, others by what they
  * held before and after. Entries that FROM no longer names become empty ones.
@@ -780,7 +800,7 @@ replace_tables(Query *query, List *refs, int point, Building *building)
 		if (rti == point)
 			read_delta(query, rti);
 		else if (list_member_oid(building->changed, rte->relid))
-			read_before_and_after(query, rti);
+			replace_other(query, rti, building);
 	}
 }
 
@@ -905,15 +925,34 @@ find_touch_points(Query *query)
 	return search.points;
 }
 
+/*
+ * What a table held before and after is what it holds now and what its delta has. A
+ * query over both would read the delta again for each row it looks up in the table;
+ * so there is one query for each, as long as there are few.
+ */
 Query *
 touch_query(Query *whole, const TouchPoint *point, List *changed, Bitmapset **known)
 {
-	Building building = {changed, point->relid};
+	constexpr int kMostApart = 3;
+	Building building = {changed, point->relid, 0, false, 0};
+	List *queries = NIL;
 
 	*known = nullptr;
 	if (point->path == NIL)
 		return nullptr;
-	return touch((Query *) copyObject(whole), point->path, 0, nullptr, &building, known);
+
+	Query *both = touch((Query *) copyObject(whole), point->path, 0, nullptr, &building, known);
+	int nothers = building.nothers;
+	if (!both || nothers == 0 || nothers > kMostApart)
+		return both;
+	for (uint32 as_delta = 0; as_delta < 1U << nothers; as_delta++)
+	{
+		Building variant = {changed, point->relid, 0, true, as_delta};
+
+		queries = lappend(queries, touch((Query *) copyObject(whole), point->path, 0, nullptr,
+										 &variant, known));
+	}
+	return union_all(queries);
 }
 
 } // namespace tw::analyze

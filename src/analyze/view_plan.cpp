@@ -206,6 +206,32 @@ rewritten_query(Relation view)
 namespace
 {
 
+bool
+owner_walker(Node *node, void *unused)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+		return ((Query *) node)->hasRowSecurity ||
+			   pg::walk_query((Query *) node, owner_walker, unused, 0);
+	return IsA(node, SQLValueFunction) || pg::walk_expression(node, owner_walker, unused);
+}
+
+} // namespace
+
+bool
+depends_on_owner(Oid view)
+{
+	Relation rel = table_open(view, AccessShareLock);
+	bool result = owner_walker((Node *) rewritten_query(rel), nullptr);
+
+	table_close(rel, NoLock);
+	return result;
+}
+
+namespace
+{
+
 /* The table that holds a part of the view's query; there must be one. */
 Oid
 find_part(void *arg, int number, Query *query)
@@ -410,7 +436,13 @@ rank_of(const ViewPlan *plan)
 	const Query *query = plan->query;
 
 	if (plan->strategy == Strategy::kRecompute)
-		return plan->top_k ? 1 : reads_groups_only(plan) ? 3 : 4;
+	{
+		/* One group over everything: there is no other way, and it need not take the rest along. */
+		bool one_group = query->hasAggs && query->groupClause == NIL &&
+						 not_linear_from(plan->query) == nullptr;
+
+		return plan->top_k ? 1 : one_group || reads_groups_only(plan) ? 3 : 4;
+	}
 	if (!keyed)
 		return 0;
 	if (count_unfollowed(keyed) > 0)

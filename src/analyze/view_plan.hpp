@@ -211,6 +211,9 @@ void create_inner_relations(Oid view, CreateRelation create);
 /* True if the view is followed at lower cost with its inner relations than without. */
 bool whether_inner_pays(Oid view);
 
+/* True if the view might show something else if it had another owner: by policies, or CURRENT_USER. */
+bool depends_on_owner(Oid view);
+
 /* The view's query, rewritten under the owner's rights as REFRESH does; relations are locked for reading. */
 Query *rewritten_query(Relation view);
 

@@ -408,6 +408,17 @@ take_changes()
 }
 
 void
+note_applied()
+{
+	/*
+	 * The counter moves on only if the batch wrote anything. The next statement may have
+	 * the present number as well: nothing that it must not see as old has that one.
+	 */
+	CommandCounterIncrement();
+	pending.applied = GetCurrentCommandId(false);
+}
+
+void
 end_changes(List *changes)
 {
 	ListCell *lc;

@@ -77,6 +77,9 @@ bool is_descendant(Oid relid, Oid ancestor);
 /* The pending changes (List of Change), which are then no longer pending. */
 List *take_changes();
 
+/* What was taken is in the views now, and what comes next does not belong to it. */
+void note_applied();
+
 /* Frees the rows that the changes have of their own. */
 void end_changes(List *changes);
 

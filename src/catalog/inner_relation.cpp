@@ -53,6 +53,20 @@ vector_of(List *list)
 	return PointerGetDatum(buildint2vector(numbers, n));
 }
 
+/* Inserts or replaces the row of the relation. */
+void
+store(InnerRelation now)
+{
+	Datum values[kColumns] = {ObjectIdGetDatum(now.relation),
+							  ObjectIdGetDatum(now.view),
+							  Int32GetDatum(now.number),
+							  ObjectIdGetDatum(now.key_index),
+							  vector_of(now.key),
+							  vector_of(now.places)};
+
+	put_internal("inner_relation", now.relation, values);
+}
+
 int
 compare_numbers(const ListCell *a, const ListCell *b)
 {
@@ -71,21 +85,13 @@ find_inner_relation(Oid relation, InnerRelation *out)
 	if (!OidIsValid(table) || get_rel_namespace(relation) != get_rel_namespace(table))
 		return false;
 
-	Relation rel = table_open(table, AccessShareLock);
-	ScanKeyData key;
-	bool found = false;
+	InternalRows rows;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
-	SysScanDesc scan = systable_beginscan(rel, internal_relation("inner_relation_pkey"), true,
-										  nullptr, 1, &key);
-	HeapTuple tup = systable_getnext(scan);
-	if (HeapTupleIsValid(tup))
-	{
-		*out = from_tuple(tup, RelationGetDescr(rel));
-		found = true;
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	rows.find("inner_relation", 1, relation, AccessShareLock);
+	bool found = rows.next() != nullptr;
+	if (found)
+		*out = from_tuple(rows.row, rows.desc());
+	rows.close();
 	return found;
 }
 
@@ -100,30 +106,20 @@ view_of(Oid relation)
 List *
 inner_relations(Oid view)
 {
-	Oid table = internal_relation("inner_relation");
+	InternalRows rows;
 	List *inners = NIL;
 	List *relations = NIL;
 	ListCell *lc;
 
-	if (!OidIsValid(table))
-		return NIL;
-
-	Relation rel = table_open(table, AccessShareLock);
-	ScanKeyData key;
-	HeapTuple tup;
-
-	ScanKeyInit(&key, 2, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
-	SysScanDesc scan = systable_beginscan(rel, internal_relation("inner_relation_view"), true,
-										  nullptr, 1, &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	rows.find("inner_relation", 2, view, AccessShareLock);
+	while (rows.next())
 	{
 		InnerRelation *inner = (InnerRelation *) palloc(sizeof(InnerRelation));
 
-		*inner = from_tuple(tup, RelationGetDescr(rel));
+		*inner = from_tuple(rows.row, rows.desc());
 		inners = lappend(inners, inner);
 	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	rows.close();
 	list_sort(inners, compare_numbers);
 	foreach (lc, inners)
 		relations = lappend_oid(relations, ((InnerRelation *) lfirst(lc))->relation);
@@ -142,55 +138,9 @@ Oid
 create_inner_relation(Oid view, int number, TupleDesc desc)
 {
 	Oid relation = create_internal_table(psprintf("inner_%u_%d", view, number), desc);
-	Relation rel = table_open(internal_relation("inner_relation"), RowExclusiveLock);
-	Datum values[kColumns] = {ObjectIdGetDatum(relation),
-							  ObjectIdGetDatum(view),
-							  Int32GetDatum(number),
-							  ObjectIdGetDatum(InvalidOid),
-							  vector_of(NIL),
-							  vector_of(NIL)};
-	bool nulls[kColumns] = {};
-	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
-
-	CatalogTupleInsert(rel, tup);
-	heap_freetuple(tup);
-	table_close(rel, NoLock);
-	CommandCounterIncrement();
+	store({relation, view, number, InvalidOid, NIL, NIL});
 	return relation;
 }
-
-namespace
-{
-
-/* Replaces the row of the relation, or removes it where there are no values. */
-void
-change_row(Oid relation, const InnerRelation *now)
-{
-	Relation rel = table_open(internal_relation("inner_relation"), RowExclusiveLock);
-	ScanKeyData key;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
-	SysScanDesc scan = systable_beginscan(rel, internal_relation("inner_relation_pkey"), true,
-										  nullptr, 1, &key);
-	HeapTuple tup = systable_getnext(scan);
-	if (HeapTupleIsValid(tup) && now)
-	{
-		Datum values[kColumns] = {ObjectIdGetDatum(relation), ObjectIdGetDatum(now->view),
-								  Int32GetDatum(now->number), ObjectIdGetDatum(now->key_index),
-								  vector_of(now->key),        vector_of(now->places)};
-		bool nulls[kColumns] = {};
-
-		CatalogTupleUpdate(rel, &tup->t_self,
-						   heap_form_tuple(RelationGetDescr(rel), values, nulls));
-	}
-	else if (HeapTupleIsValid(tup))
-		CatalogTupleDelete(rel, &tup->t_self);
-	systable_endscan(scan);
-	table_close(rel, NoLock);
-	CommandCounterIncrement();
-}
-
-} // namespace
 
 List *
 cut_places(Oid view)
@@ -213,7 +163,7 @@ set_cut_places(Oid view, List *places)
 		if (!find_inner_relation(lfirst_oid(lc), &inner))
 			continue;
 		inner.places = places;
-		change_row(lfirst_oid(lc), &inner);
+		store(inner);
 	}
 }
 
@@ -226,13 +176,14 @@ set_inner_key(Oid relation, Oid key_index, List *key)
 		elog(ERROR, "relation %u is not an inner relation", relation);
 	inner.key_index = key_index;
 	inner.key = key;
-	change_row(relation, &inner);
+	store(inner);
 }
 
 void
 drop_inner_relation(Oid relation)
 {
-	change_row(relation, nullptr);
+	delete_internal("inner_relation", 1, relation);
+	CommandCounterIncrement();
 	drop_internal_table(relation);
 	CommandCounterIncrement();
 }

@@ -100,6 +100,56 @@ hash_call(TupleDesc desc, List *columns)
 								 COERCE_EXPLICIT_CALL);
 }
 
+/* An index that is put together column by column. */
+struct IndexDraft
+{
+	IndexInfo *info;
+	List *names;
+	Oid collations[INDEX_MAX_KEYS];
+	Oid opclasses[INDEX_MAX_KEYS];
+	int16 options[INDEX_MAX_KEYS];
+};
+
+/* No column of it: an expression, which the caller puts into `info`. */
+void
+add_column(IndexDraft *draft, AttrNumber column, const char *name, Oid collation, Oid opclass,
+		   int16 options)
+{
+	int n = draft->info->ii_NumIndexAttrs++;
+
+	draft->info->ii_NumIndexKeyAttrs++;
+	draft->info->ii_IndexAttrNumbers[n] = column;
+	draft->names = lappend(draft->names, pstrdup(name));
+	draft->collations[n] = collation;
+	draft->opclasses[n] = opclass;
+	draft->options[n] = options;
+}
+
+IndexDraft
+begin_index(Oid method)
+{
+	IndexDraft draft = {};
+
+	draft.info = makeNode(IndexInfo);
+	draft.info->ii_ReadyForInserts = true;
+	draft.info->ii_Am = method;
+	draft.info->ii_Context = CurrentMemoryContext;
+	return draft;
+}
+
+void
+add_column(IndexDraft *draft, Form_pg_attribute att, Oid opclass, int16 options)
+{
+	add_column(draft, att->attnum, NameStr(att->attname), att->attcollation, opclass, options);
+}
+
+Oid
+create_index(Relation rel, const char *name, IndexDraft *draft)
+{
+	return pg::create_index(rel, name, draft->info, draft->names, draft->info->ii_Am,
+							draft->collations, draft->opclasses, draft->options);
+}
+
 } // namespace
 
 Oid
@@ -162,30 +212,18 @@ create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqu
 {
 	Relation rel = table_open(table, ShareLock);
 	TupleDesc desc = RelationGetDescr(rel);
-	IndexInfo *info = makeNode(IndexInfo);
-	Oid collations[INDEX_MAX_KEYS];
-	Oid opclasses[INDEX_MAX_KEYS];
-	int16 options[INDEX_MAX_KEYS];
-	List *names = NIL;
+	IndexDraft draft = begin_index(BTREE_AM_OID);
 	ListCell *lc;
-	int n = 0;
 
-	info->ii_ReadyForInserts = true;
-	info->ii_Am = BTREE_AM_OID;
-	info->ii_Context = CurrentMemoryContext;
 	if (is_small_key(desc, columns))
 	{
 		foreach (lc, columns)
 		{
 			Form_pg_attribute att = TupleDescAttr(desc, lfirst_int(lc) - 1);
 
-			info->ii_IndexAttrNumbers[n] = att->attnum;
-			collations[n] = att->attcollation;
-			opclasses[n] = GetDefaultOpClass(att->atttypid, BTREE_AM_OID);
-			options[n++] = 0;
-			names = lappend(names, pstrdup(NameStr(att->attname)));
+			add_column(&draft, att, GetDefaultOpClass(att->atttypid, BTREE_AM_OID), 0);
 		}
-		info->ii_Unique = uniqueness == Uniqueness::kUnique;
+		draft.info->ii_Unique = uniqueness == Uniqueness::kUnique;
 	}
 	else
 	{
@@ -193,19 +231,11 @@ create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqu
 			for (int i = 1; i <= desc->natts; i++)
 				if (!TupleDescAttr(desc, i - 1)->attisdropped)
 					columns = lappend_int(columns, i);
-		info->ii_Expressions = list_make1(hash_call(desc, columns));
-		info->ii_IndexAttrNumbers[0] = 0;
-		collations[0] = InvalidOid;
-		opclasses[0] = GetDefaultOpClass(INT4OID, BTREE_AM_OID);
-		options[0] = 0;
-		names = list_make1(pstrdup("row_hash"));
-		n = 1;
+		draft.info->ii_Expressions = list_make1(hash_call(desc, columns));
+		add_column(&draft, 0, "row_hash", InvalidOid, GetDefaultOpClass(INT4OID, BTREE_AM_OID), 0);
 	}
-	info->ii_NumIndexAttrs = n;
-	info->ii_NumIndexKeyAttrs = n;
 
-	Oid index = pg::create_index(rel, name, info, names, BTREE_AM_OID, collations, opclasses,
-								 options);
+	Oid index = create_index(rel, name, &draft);
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
 	return index;
@@ -260,19 +290,13 @@ ensure_planner_index(Oid table, const char *name, List *columns)
 	/* Long values: a hash index, which has no limit. */
 	Form_pg_attribute att = TupleDescAttr(desc, linitial_int(columns) - 1);
 	Oid opclass = GetDefaultOpClass(att->atttypid, HASH_AM_OID);
-	IndexInfo *info = makeNode(IndexInfo);
-	int16 option = 0;
 
 	if (OidIsValid(opclass))
 	{
-		info->ii_NumIndexAttrs = 1;
-		info->ii_NumIndexKeyAttrs = 1;
-		info->ii_IndexAttrNumbers[0] = att->attnum;
-		info->ii_ReadyForInserts = true;
-		info->ii_Am = HASH_AM_OID;
-		info->ii_Context = CurrentMemoryContext;
-		(void) pg::create_index(rel, name, info, list_make1(pstrdup(NameStr(att->attname))),
-								HASH_AM_OID, &att->attcollation, &opclass, &option);
+		IndexDraft draft = begin_index(HASH_AM_OID);
+
+		add_column(&draft, att, opclass, 0);
+		(void) create_index(rel, name, &draft);
 	}
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
@@ -289,13 +313,8 @@ create_order_index(Oid table, const char *name, List *columns, List *operators, 
 {
 	Relation rel = table_open(table, ShareLock);
 	TupleDesc desc = RelationGetDescr(rel);
-	IndexInfo *info = makeNode(IndexInfo);
-	Oid collations[INDEX_MAX_KEYS];
-	Oid opclasses[INDEX_MAX_KEYS];
-	int16 options[INDEX_MAX_KEYS];
+	IndexDraft draft = begin_index(BTREE_AM_OID);
 	List *taken = NIL;
-	List *names = NIL;
-	int n = 0;
 	ListCell *lc;
 	ListCell *lo;
 	ListCell *ln;
@@ -310,24 +329,16 @@ create_order_index(Oid table, const char *name, List *columns, List *operators, 
 		if (!is_small_key(desc, taken) ||
 			!get_ordering_op_properties(lfirst_oid(lo), &opfamily, &opcintype, &strategy))
 			break;
-		opclasses[n] = GetDefaultOpClass(att->atttypid, BTREE_AM_OID);
-		if (get_opclass_family(opclasses[n]) != opfamily)
+
+		Oid opclass = GetDefaultOpClass(att->atttypid, BTREE_AM_OID);
+		if (get_opclass_family(opclass) != opfamily)
 			break;
-		collations[n] = att->attcollation;
-		options[n] = (strategy == BTGreaterStrategyNumber ? INDOPTION_DESC : 0) |
-					 (lfirst_int(ln) ? INDOPTION_NULLS_FIRST : 0);
-		info->ii_IndexAttrNumbers[n++] = att->attnum;
-		names = lappend(names, pstrdup(NameStr(att->attname)));
+		add_column(&draft, att, opclass,
+				   (strategy == BTGreaterStrategyNumber ? INDOPTION_DESC : 0) |
+					   (lfirst_int(ln) ? INDOPTION_NULLS_FIRST : 0));
 	}
-	if (n > 0)
-	{
-		info->ii_ReadyForInserts = true;
-		info->ii_Am = BTREE_AM_OID;
-		info->ii_Context = CurrentMemoryContext;
-		info->ii_NumIndexAttrs = info->ii_NumIndexKeyAttrs = n;
-		(void) pg::create_index(rel, name, info, names, BTREE_AM_OID, collations, opclasses,
-								options);
-	}
+	if (draft.names != NIL)
+		(void) create_index(rel, name, &draft);
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
 }

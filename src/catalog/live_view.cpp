@@ -1,23 +1,11 @@
 /*
- * live_view.cpp - look-ups in the tables that remember the live views.
- *
- * The tables are ordinary heap tables, read with systable scans under the
- * catalog snapshot: what a command of this transaction wrote before the last
- * CommandCounterIncrement() is seen, as with the system catalogs.
+ * live_view.cpp - see live_view.hpp.
  */
 #include "catalog/live_view.hpp"
 #include "catalog/inner_relation.hpp"
 
 namespace tw::catalog
 {
-
-Oid
-internal_relation(const char *name)
-{
-	Oid nsp = get_namespace_oid("tailwater_internal", true);
-
-	return OidIsValid(nsp) ? get_relname_relid(name, nsp) : InvalidOid;
-}
 
 LiveView
 live_view_from_tuple(HeapTuple tup, TupleDesc desc)
@@ -43,26 +31,13 @@ namespace
 bool
 find_attachment(Oid view, LiveView *out)
 {
-	Oid relid = internal_relation("attachment");
+	InternalRows rows;
 
-	if (!OidIsValid(relid))
-		return false;
-
-	Relation rel = table_open(relid, AccessShareLock);
-	ScanKeyData key;
-	bool found = false;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
-	SysScanDesc scan = systable_beginscan(rel, internal_relation("attachment_pkey"), true, nullptr,
-										  1, &key);
-	HeapTuple tup = systable_getnext(scan);
-	if (HeapTupleIsValid(tup))
-	{
-		*out = live_view_from_tuple(tup, RelationGetDescr(rel));
-		found = true;
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	rows.find("attachment", 1, view, AccessShareLock);
+	bool found = rows.next() != nullptr;
+	if (found)
+		*out = live_view_from_tuple(rows.row, rows.desc());
+	rows.close();
 	return found;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "pg/postgres.hpp"
+#include "catalog/internal_rows.hpp"
 
 namespace tw::catalog
 {
@@ -24,9 +25,6 @@ struct LiveView
 	Oid key_index;       /* index by which rows are found */
 	uint64 attached_xid; /* full id of the attaching transaction; older positions are not valid */
 };
-
-/* OID of a table or index in schema tailwater_internal; InvalidOid where the extension is absent. */
-Oid internal_relation(const char *name);
 
 /* A row of tailwater_internal.attachment. */
 LiveView live_view_from_tuple(HeapTuple tup, TupleDesc desc);

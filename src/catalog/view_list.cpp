@@ -1,10 +1,8 @@
 /*
  * view_list.cpp - reads and writes tailwater_internal.view.
  *
- * Owners of views need no privilege on the extension's tables: rows are written
- * by the catalog routines, which check none, and callers have checked that the
- * view is theirs. Every writer ends with CommandCounterIncrement(), so that
- * the stages called next see the row.
+ * Callers have checked that the view is theirs. Every writer ends with
+ * CommandCounterIncrement(), so that the stages called next see the row.
  *
  * A schema of the same name without the extension is somebody else's, whose
  * tables may look different: callers ask extension_present() first.
@@ -26,17 +24,6 @@ constexpr AttrNumber kAttachmentKeyIndex = 5;
 constexpr AttrNumber kAttachmentKeyColumns = 8;
 constexpr AttrNumber kAttachmentStrategy = 9;
 
-/*
- * Opens an internal table and starts a scan for rows whose first column is the
- * OID; the extension must be present.
- */
-SysScanDesc
-begin_scan(Relation rel, const char *index, ScanKeyData *key, Oid oid)
-{
-	ScanKeyInit(key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
-	return systable_beginscan(rel, internal_relation(index), true, nullptr, 1, key);
-}
-
 Mode
 parse_mode(Datum value)
 {
@@ -45,66 +32,7 @@ parse_mode(Datum value)
 	return strcmp(name, "deferred") == 0 ? Mode::kDeferred : Mode::kImmediate;
 }
 
-/* Inserts or replaces the row of a view; no value is null. */
-void
-put_row(const char *table, const char *index, Oid view, Datum *values)
-{
-	Relation rel = table_open(internal_relation(table), RowExclusiveLock);
-	ScanKeyData key;
-	SysScanDesc scan = begin_scan(rel, index, &key, view);
-	HeapTuple old = systable_getnext(scan);
-	bool *nulls = static_cast<bool *>(palloc0(RelationGetDescr(rel)->natts * sizeof(bool)));
-	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
-
-	if (HeapTupleIsValid(old))
-		CatalogTupleUpdate(rel, &old->t_self, tup);
-	else
-		CatalogTupleInsert(rel, tup);
-	systable_endscan(scan);
-	table_close(rel, RowExclusiveLock);
-	CommandCounterIncrement();
-}
-
-void
-remove_row(const char *table, const char *index, Oid view)
-{
-	Relation rel = table_open(internal_relation(table), RowExclusiveLock);
-	ScanKeyData key;
-	SysScanDesc scan = begin_scan(rel, index, &key, view);
-	HeapTuple tup = systable_getnext(scan);
-
-	if (HeapTupleIsValid(tup))
-		CatalogTupleDelete(rel, &tup->t_self);
-	systable_endscan(scan);
-	table_close(rel, RowExclusiveLock);
-	CommandCounterIncrement();
-}
-
 } // namespace
-
-List *
-first_column(const char *table)
-{
-	List *oids = NIL;
-
-	if (!extension_present())
-		return NIL;
-
-	Relation rel = table_open(internal_relation(table), AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
-	HeapTuple tup;
-
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-	{
-		bool isnull;
-
-		oids = lappend_oid(oids,
-						   DatumGetObjectId(heap_getattr(tup, 1, RelationGetDescr(rel), &isnull)));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return oids;
-}
 
 bool
 extension_present()
@@ -125,23 +53,13 @@ find_listing(Oid view, Listing *out)
 	if (!extension_present())
 		return false;
 
-	Relation rel = table_open(internal_relation("view"), AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan = begin_scan(rel, "view_pkey", &key, view);
-	HeapTuple tup = systable_getnext(scan);
-	bool found = HeapTupleIsValid(tup);
+	InternalRows rows;
 
+	rows.find("view", 1, view, AccessShareLock);
+	bool found = rows.next() != nullptr;
 	if (found)
-	{
-		Datum values[kListColumns];
-		bool nulls[kListColumns];
-
-		heap_deform_tuple(tup, RelationGetDescr(rel), values, nulls);
-		out->mode = parse_mode(values[1]);
-		out->feed = DatumGetBool(values[2]);
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+		*out = {parse_mode(rows.value(2)), DatumGetBool(rows.value(3))};
+	rows.close();
 	return found;
 }
 
@@ -152,14 +70,15 @@ put_listing(Oid view, Listing wanted)
 								  CStringGetTextDatum(mode_name(wanted.mode)),
 								  BoolGetDatum(wanted.feed)};
 
-	put_row("view", "view_pkey", view, values);
+	put_internal("view", view, values);
 	put_label(view, &wanted);
 }
 
 void
 remove_listing(Oid view)
 {
-	remove_row("view", "view_pkey", view);
+	delete_internal("view", 1, view);
+	CommandCounterIncrement();
 	put_label(view, nullptr);
 }
 
@@ -169,128 +88,84 @@ put_error(Oid view, const char *message)
 	Datum values[kErrorColumns] = {ObjectIdGetDatum(view), CStringGetTextDatum(message),
 								   TimestampTzGetDatum(GetCurrentTimestamp())};
 
-	put_row("last_error", "last_error_pkey", view, values);
+	put_internal("last_error", view, values);
 }
 
 void
 clear_error(Oid view)
 {
-	remove_row("last_error", "last_error_pkey", view);
+	delete_internal("last_error", 1, view);
+	CommandCounterIncrement();
 }
 
 List *
 listed_views()
 {
-	return first_column("view");
+	return extension_present() ? read_internal("view", 1, InvalidOid, 1) : NIL;
 }
 
 List *
 attached_views()
 {
-	return first_column("attachment");
+	return extension_present() ? read_internal("attachment", 1, InvalidOid, 1) : NIL;
 }
 
 bool
 unlogged_survived()
 {
-	Relation rel = table_open(internal_relation("unlogged"), AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
-	bool survived = HeapTupleIsValid(systable_getnext(scan));
+	InternalRows rows;
 
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	rows.open("unlogged", AccessShareLock);
+	bool survived = rows.next() != nullptr;
+	rows.close();
 	return survived;
 }
 
 void
 store_unlogged()
 {
-	Relation rel = table_open(internal_relation("unlogged"), RowExclusiveLock);
-	Datum value = BoolGetDatum(true);
-	bool null = false;
+	Datum survived = BoolGetDatum(true);
 
-	CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), &value, &null));
-	table_close(rel, RowExclusiveLock);
+	put_internal("unlogged", InvalidOid, &survived);
 }
 
 bool
 in_own_cluster()
 {
-	Relation rel = table_open(internal_relation("cluster"), AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
-	HeapTuple tup = systable_getnext(scan);
-	bool isnull;
-	bool own = HeapTupleIsValid(tup) &&
-			   DatumGetInt64(heap_getattr(tup, 1, RelationGetDescr(rel), &isnull)) ==
-				   static_cast<int64>(GetSystemIdentifier());
+	InternalRows rows;
 
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	rows.open("cluster", AccessShareLock);
+	bool own = rows.next() &&
+			   DatumGetInt64(rows.value(1)) == static_cast<int64>(GetSystemIdentifier());
+	rows.close();
 	return own;
 }
 
 void
 store_cluster()
 {
-	Relation rel = table_open(internal_relation("cluster"), RowExclusiveLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
-	HeapTuple old = systable_getnext(scan);
-	Datum value = Int64GetDatum(static_cast<int64>(GetSystemIdentifier()));
-	bool isnull = false;
-	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), &value, &isnull);
+	Datum identifier = Int64GetDatum(static_cast<int64>(GetSystemIdentifier()));
 
-	if (HeapTupleIsValid(old))
-		CatalogTupleUpdate(rel, &old->t_self, tup);
-	else
-		CatalogTupleInsert(rel, tup);
-	systable_endscan(scan);
-	table_close(rel, RowExclusiveLock);
-	CommandCounterIncrement();
+	put_internal("cluster", InvalidOid, &identifier);
 }
-
-namespace
-{
-
-/* True if the first column of the index finds a row of the table. */
-bool
-has_row(const char *table, const char *index, Oid oid)
-{
-	/* pg_upgrade creates the tables one after the other. */
-	if (!OidIsValid(internal_relation(index)))
-		return false;
-
-	Relation rel = table_open(internal_relation(table), AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan = begin_scan(rel, index, &key, oid);
-	bool found = HeapTupleIsValid(systable_getnext(scan));
-
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
-}
-
-} // namespace
 
 bool
 is_base(Oid relation)
 {
-	if (!extension_present())
-		return false;
-
-	return has_row("base", "base_pkey", relation) ||
-		   has_row("recording", "recording_pkey", relation);
+	return extension_present() &&
+		   (has_internal("base", 1, relation) || has_internal("recording", 1, relation));
 }
 
 bool
 has_build(Oid view)
 {
-	return extension_present() && has_row("build", "build_pkey", view);
+	return extension_present() && has_internal("build", 1, view);
 }
 
 bool
 any_build()
 {
-	return OidIsValid(internal_relation("build")) && first_column("build") != NIL;
+	return extension_present() && read_internal("build", 1, InvalidOid, 1) != NIL;
 }
 
 namespace
@@ -300,27 +175,25 @@ namespace
 void
 change_attachment(Oid view, int ncolumns, const AttrNumber *columns, const Datum *now)
 {
-	Relation rel = table_open(internal_relation("attachment"), RowExclusiveLock);
-	ScanKeyData key;
-	SysScanDesc scan = begin_scan(rel, "attachment_pkey", &key, view);
-	HeapTuple old = systable_getnext(scan);
+	InternalRows rows;
 
-	if (HeapTupleIsValid(old))
+	rows.find("attachment", 1, view, RowExclusiveLock);
+	if (rows.next())
 	{
-		TupleDesc desc = RelationGetDescr(rel);
-		Datum *values = static_cast<Datum *>(palloc0(desc->natts * sizeof(Datum)));
-		bool *nulls = static_cast<bool *>(palloc0(desc->natts * sizeof(bool)));
-		bool *replace = static_cast<bool *>(palloc0(desc->natts * sizeof(bool)));
+		int natts = rows.desc()->natts;
+		Datum *values = static_cast<Datum *>(palloc0(natts * sizeof(Datum)));
+		bool *nulls = static_cast<bool *>(palloc0(natts * sizeof(bool)));
+		bool *replace = static_cast<bool *>(palloc0(natts * sizeof(bool)));
 
 		for (int i = 0; i < ncolumns; i++)
 		{
 			values[columns[i] - 1] = now[i];
 			replace[columns[i] - 1] = true;
 		}
-		CatalogTupleUpdate(rel, &old->t_self, heap_modify_tuple(old, desc, values, nulls, replace));
+		CatalogTupleUpdate(rows.table, &rows.row->t_self,
+						   heap_modify_tuple(rows.row, rows.desc(), values, nulls, replace));
 	}
-	systable_endscan(scan);
-	table_close(rel, RowExclusiveLock);
+	rows.close();
 	CommandCounterIncrement();
 }
 

@@ -63,9 +63,6 @@ void clear_error(Oid view);
  */
 bool is_base(Oid relation);
 
-/* The OIDs in the first column of an internal table; none without the extension. */
-List *first_column(const char *table);
-
 /* The class of the attached view's costliest operator, by name. */
 void set_strategy(Oid view, const char *strategy);
 

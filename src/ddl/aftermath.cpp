@@ -15,6 +15,7 @@
  */
 #include "ddl/aftermath.hpp"
 
+#include "analyze/view_plan.hpp"
 #include "catalog/inner_relation.hpp"
 #include "catalog/label.hpp"
 #include "catalog/view_list.hpp"
@@ -36,10 +37,18 @@ List *lost_key_views = NIL; /* OIDs of attached views whose key index was droppe
 List *redefined = NIL;      /* ObjectAddress *: functions, rules that were replaced or altered */
 List *altered_parts = NIL;  /* ObjectAddress *: triggers and policies, whose relation was altered */
 
+List *owned = NIL; /* Owned *: altered materialized views, and whose they were */
+
+struct Owned
+{
+	Oid view;
+	Oid owner;
+};
+
 void
 forget_notes()
 {
-	dropped = altered = lost_key_views = redefined = altered_parts = NIL;
+	dropped = altered = lost_key_views = redefined = altered_parts = owned = NIL;
 }
 
 void
@@ -251,14 +260,44 @@ renames_only()
 		   command == T_AlterObjectDependsStmt;
 }
 
+Oid
+owner_of(Oid relation)
+{
+	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid owner = InvalidOid;
+
+	if (HeapTupleIsValid(tup))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tup))->relowner;
+		ReleaseSysCache(tup);
+	}
+	return owner;
+}
+
+/* What the command did to the catalogs cannot be seen yet. */
+void
+note_owner(Oid view)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	Owned *note = (Owned *) palloc(sizeof(Owned));
+
+	note->view = view;
+	note->owner = owner_of(view);
+	owned = lappend(owned, note);
+	MemoryContextSwitchTo(old);
+}
+
 void
 watch_alter(Oid class_id, Oid object_id, const ObjectAccessPostAlter *arg)
 {
 	switch (class_id)
 	{
 		case RelationRelationId:
-			if (!reorganizes_only())
-				note_oid(&altered, object_id);
+			if (reorganizes_only())
+				break;
+			note_oid(&altered, object_id);
+			if (get_rel_relkind(object_id) == RELKIND_MATVIEW)
+				note_owner(object_id);
 			break;
 		case InheritsRelationId:
 			note_oid(&altered, object_id);
@@ -414,6 +453,23 @@ settle_redefinitions(List *objects)
 		query_altered(lfirst_oid(lc));
 }
 
+/* A view shows what its owner may see. */
+void
+settle_owners(List *notes)
+{
+	ListCell *lc;
+
+	foreach (lc, notes)
+	{
+		const Owned *note = static_cast<const Owned *>(lfirst(lc));
+		catalog::LiveView live;
+
+		if (relation_exists(note->view) && owner_of(note->view) != note->owner &&
+			catalog::find_live_view(note->view, &live) && analyze::depends_on_owner(note->view))
+			query_altered(note->view);
+	}
+}
+
 } // namespace
 
 void
@@ -451,6 +507,7 @@ settle()
 	List *todo_lost = lost_key_views;
 	List *todo_redefined = redefined;
 	List *todo_parts = altered_parts;
+	List *todo_owners = owned;
 
 	forget_notes();
 	CommandCounterIncrement();
@@ -462,6 +519,7 @@ settle()
 	settle_key_indexes(todo_lost);
 	settle_alterations(todo_altered, todo_parts);
 	settle_redefinitions(todo_redefined);
+	settle_owners(todo_owners);
 }
 
 } // namespace tw::ddl

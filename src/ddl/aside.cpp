@@ -297,13 +297,13 @@ clean_up_builds()
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	if (catalog::extension_present())
-		foreach (lc, maintain::unfinished_builds())
-		{
-			MemoryContext old = MemoryContextSwitchTo(context);
+	{
+		List *unfinished = maintain::unfinished_builds();
+		MemoryContext old = MemoryContextSwitchTo(context);
 
-			views = lappend_oid(views, lfirst_oid(lc));
-			MemoryContextSwitchTo(old);
-		}
+		views = list_copy(unfinished);
+		MemoryContextSwitchTo(old);
+	}
 	CommitTransactionCommand();
 	begin_conducting();
 	foreach (lc, views)

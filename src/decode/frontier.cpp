@@ -10,95 +10,48 @@
 namespace tw::decode
 {
 
-namespace
-{
-
-constexpr int kFrontierColumns = 3;
-
-Relation
-open_internal(const char *name, LOCKMODE lock)
-{
-	return table_open(catalog::internal_relation(name), lock);
-}
-
-} // namespace
-
 bool
 read_frontier(Frontier *out)
 {
-	Relation rel = open_internal("frontier", AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
-	HeapTuple tup = systable_getnext(scan);
-	bool found = HeapTupleIsValid(tup);
+	catalog::InternalRows rows;
 
+	rows.open("frontier", AccessShareLock);
+	bool found = rows.next() != nullptr;
 	if (found)
 	{
-		Datum values[kFrontierColumns];
-		bool nulls[kFrontierColumns];
-
-		heap_deform_tuple(tup, RelationGetDescr(rel), values, nulls);
-		out->snapshot = (feed::StoredSnapshot *) PG_DETOAST_DATUM_COPY(values[0]);
-		out->lsn = DatumGetLSN(values[1]);
+		out->snapshot = (feed::StoredSnapshot *) PG_DETOAST_DATUM_COPY(rows.value(1));
+		out->lsn = DatumGetLSN(rows.value(2));
 	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	rows.close();
 	return found;
 }
 
 void
 store_frontier(Datum snapshot, XLogRecPtr lsn)
 {
-	Relation rel = open_internal("frontier", RowExclusiveLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 0, nullptr);
-	HeapTuple old = systable_getnext(scan);
-	Datum values[kFrontierColumns] = {snapshot, LSNGetDatum(lsn),
-									  TimestampTzGetDatum(GetCurrentTimestamp())};
-	bool nulls[kFrontierColumns] = {};
-	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+	Datum values[] = {snapshot, LSNGetDatum(lsn), TimestampTzGetDatum(GetCurrentTimestamp())};
 
-	if (HeapTupleIsValid(old))
-		CatalogTupleUpdate(rel, &old->t_self, tup);
-	else
-		CatalogTupleInsert(rel, tup);
-	systable_endscan(scan);
-	table_close(rel, NoLock);
-}
-
-void
-unmark_rebuild(Oid view)
-{
-	Relation rel = open_internal("rebuild", RowExclusiveLock);
-	ScanKeyData key;
-	HeapTuple tup;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
-	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("rebuild_pkey"), true,
-										  nullptr, 1, &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-		CatalogTupleDelete(rel, &tup->t_self);
-	systable_endscan(scan);
-	table_close(rel, NoLock);
+	catalog::put_internal("frontier", InvalidOid, values);
 }
 
 void
 mark_for_rebuild(Oid view)
 {
-	unmark_rebuild(view);
-	CommandCounterIncrement();
+	Datum values[] = {ObjectIdGetDatum(view), TimestampTzGetDatum(GetCurrentTimestamp())};
 
-	Relation rel = open_internal("rebuild", RowExclusiveLock);
-	Datum values[2] = {ObjectIdGetDatum(view), TimestampTzGetDatum(GetCurrentTimestamp())};
-	bool nulls[2] = {false, false};
+	catalog::put_internal("rebuild", view, values);
+}
 
-	CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls));
-	table_close(rel, NoLock);
-	CommandCounterIncrement();
+void
+unmark_rebuild(Oid view)
+{
+	catalog::delete_internal("rebuild", 1, view);
 }
 
 List *
 marked_views()
 {
-	return catalog::first_column("rebuild");
+	return catalog::extension_present() ? catalog::read_internal("rebuild", 1, InvalidOid, 1) : NIL;
 }
 
 } // namespace tw::decode

@@ -3,8 +3,9 @@
  *
  * Plans are made by the server's planner and kept for the session with the
  * view they belong to; there is no text, no SPI and no plan cache of the server
- * between. A plan is made for a small and for a large delta, since the best
- * join order differs. The relations of a plan are locked before it starts, as
+ * between. A plan is made for each magnitude of the delta, since the best
+ * join order differs: with one row everything is looked up by index, with
+ * hundreds the delta itself must not be read again for each of its rows. The relations of a plan are locked before it starts, as
  * the plan cache would do; if that brings news of a change, the query is
  * planned again for this run, and the owner of the view's plan rebuilds it at
  * the next statement.
@@ -17,7 +18,14 @@ namespace tw::exec
 namespace
 {
 
-constexpr int64 kBulkRows = 1000;
+/* A plan for deltas of fewer rows than `below` is made for `planned` rows; 0: for those of the first one. */
+struct Magnitude
+{
+	int64 below;
+	double planned;
+};
+
+const Magnitude kMagnitudes[kPlanSizes] = {{16, 1}, {1000, 100}, {30000, 0}, {PG_INT64_MAX, 0}};
 
 struct CallbackReceiver
 {
@@ -50,22 +58,25 @@ nothing(DestReceiver *self)
 {
 }
 
+/* Locks the tables, which the planner expects of its caller, and sets the size of the stores. */
 bool
-set_rows_walker(Node *node, double *rows)
+prepare_walker(Node *node, double *rows)
 {
 	if (node == nullptr)
 		return false;
 	if (IsA(node, Query))
-		return pg::walk_query((Query *) node, set_rows_walker, rows, QTW_EXAMINE_RTES_BEFORE);
+		return pg::walk_query((Query *) node, prepare_walker, rows, QTW_EXAMINE_RTES_BEFORE);
 	if (IsA(node, RangeTblEntry))
 	{
 		RangeTblEntry *rte = (RangeTblEntry *) node;
 
+		if (rte->rtekind == RTE_RELATION)
+			LockRelationOid(rte->relid, rte->rellockmode);
 		if (rte->rtekind == RTE_NAMEDTUPLESTORE)
 			rte->enrtuples = *rows;
 		return false;
 	}
-	return pg::walk_expression(node, set_rows_walker, rows);
+	return pg::walk_expression(node, prepare_walker, rows);
 }
 
 PlannedStmt *
@@ -73,7 +84,7 @@ plan_query(CachedQuery *cached, double rows)
 {
 	Query *query = (Query *) copyObject(cached->query);
 
-	(void) set_rows_walker((Node *) query, &rows);
+	(void) prepare_walker((Node *) query, &rows);
 
 	PlannedStmt *plan = pg_plan_query(query, "", 0, nullptr);
 	plan->jitFlags = PGJIT_NONE;
@@ -97,12 +108,17 @@ lock_relations(PlannedStmt *plan)
 PlannedStmt *
 get_plan(CachedQuery *cached, int64 rows)
 {
-	bool is_bulk = rows >= kBulkRows;
-	PlannedStmt **place = is_bulk ? &cached->bulk : &cached->small;
+	int size = 0;
+
+	while (size < kPlanSizes - 1 && rows >= kMagnitudes[size].below)
+		size++;
+
+	PlannedStmt **place = &cached->plans[size];
+	double planned = kMagnitudes[size].planned;
 
 	if (*place == nullptr)
 	{
-		PlannedStmt *plan = plan_query(cached, is_bulk ? (double) rows : 1.0);
+		PlannedStmt *plan = plan_query(cached, planned > 0 ? planned : (double) rows);
 		MemoryContext old = MemoryContextSwitchTo(cached->context);
 
 		*place = (PlannedStmt *) copyObject(plan);

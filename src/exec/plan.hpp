@@ -11,14 +11,15 @@ namespace tw::exec
 
 using capture::RowCallback;
 
-/* A Query with its plans: one for few changed rows, one for many. */
+constexpr int kPlanSizes = 4;
+
+/* A Query with its plans, for small and large deltas. */
 struct CachedQuery
 {
 	Query *query;          /* not changed by planning */
 	MemoryContext context; /* of the plans */
 	const bool *stale;     /* set when a relation of the view changed: do not trust cached plans */
-	PlannedStmt *small;
-	PlannedStmt *bulk;
+	PlannedStmt *plans[kPlanSizes]; /* by magnitude of the delta; null: not made yet */
 };
 
 /* A tuplestore that queries see under a name. */

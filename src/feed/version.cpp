@@ -140,22 +140,13 @@ LogScan::close()
 int64
 log_floor(Oid log)
 {
-	Oid relid = catalog::internal_relation("log_floor");
-	Relation rel = table_open(relid, AccessShareLock);
-	ScanKeyData key;
+	catalog::InternalRows rows;
 	int64 version = 0;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(log));
-	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("log_floor_pkey"), true,
-										  GetActiveSnapshot(), 1, &key);
-	HeapTuple tup = systable_getnext(scan);
-	if (HeapTupleIsValid(tup))
-	{
-		bool isnull;
-		version = DatumGetInt64(heap_getattr(tup, 2, RelationGetDescr(rel), &isnull));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	rows.find("log_floor", 1, log, AccessShareLock, GetActiveSnapshot());
+	if (rows.next())
+		version = DatumGetInt64(rows.value(2));
+	rows.close();
 	return version;
 }
 

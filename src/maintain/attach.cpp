@@ -37,59 +37,6 @@ using analyze::Strategy;
 using analyze::ViewPlan;
 using capture::ZSet;
 
-/* A row of one of the extension's tables. */
-void
-insert_internal(const char *table, Datum *values, bool *nulls)
-{
-	Relation rel = table_open(catalog::internal_relation(table), RowExclusiveLock);
-	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
-
-	CatalogTupleInsert(rel, tup);
-	heap_freetuple(tup);
-	table_close(rel, NoLock);
-}
-
-/* Removes the rows whose column holds the OID. */
-void
-delete_internal(const char *table, AttrNumber column, Oid oid)
-{
-	Relation rel = table_open(catalog::internal_relation(table), RowExclusiveLock);
-	ScanKeyData key;
-	HeapTuple tup;
-
-	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 1, &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-		CatalogTupleDelete(rel, &tup->t_self);
-	systable_endscan(scan);
-	table_close(rel, NoLock);
-}
-
-/* OIDs in the column of the rows whose other column holds the OID. */
-List *
-read_internal(const char *table, AttrNumber where, Oid oid, AttrNumber column)
-{
-	Relation rel = table_open(catalog::internal_relation(table), AccessShareLock);
-	ScanKeyData key;
-	List *found = NIL;
-	HeapTuple tup;
-
-	ScanKeyInit(&key, where, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, OidIsValid(oid) ? 1 : 0,
-										  &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-	{
-		bool isnull;
-
-		found = list_append_unique_oid(found, DatumGetObjectId(heap_getattr(tup, column,
-																			RelationGetDescr(rel),
-																			&isnull)));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
-}
-
 namespace
 {
 

@@ -9,12 +9,9 @@
 namespace tw::maintain
 {
 
-/* Rows of the extension's own tables, written without a look at permissions. */
-void insert_internal(const char *table, Datum *values, bool *nulls);
-void delete_internal(const char *table, AttrNumber column, Oid oid);
-
-/* OIDs in a column of the rows whose column `where` holds the OID; of all rows where that is invalid. */
-List *read_internal(const char *table, AttrNumber where, Oid oid, AttrNumber column);
+using catalog::delete_internal;
+using catalog::insert_internal;
+using catalog::read_internal;
 
 /* The tables whose changes reach the view; locks them. */
 List *tables_of(const analyze::ViewPlan *plan, LOCKMODE lock);

@@ -17,6 +17,7 @@
 #include "maintain/batch.hpp"
 #include "maintain/guard.hpp"
 #include "maintain/record.hpp"
+#include "maintain/reach.hpp"
 #include "maintain/session.hpp"
 #include "catalog/inner_relation.hpp"
 #include "catalog/view_list.hpp"
@@ -37,24 +38,7 @@ namespace
 List *
 inputs_of(Oid view)
 {
-	Relation rel = table_open(catalog::internal_relation("base"), AccessShareLock);
-	ScanKeyData key;
-	List *inputs = NIL;
-	HeapTuple tup;
-
-	ScanKeyInit(&key, 2, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
-	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("base_view"), true,
-										  nullptr, 1, &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-	{
-		bool isnull;
-
-		inputs = lappend_oid(inputs, DatumGetObjectId(
-										 heap_getattr(tup, 1, RelationGetDescr(rel), &isnull)));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return inputs;
+	return catalog::read_internal("base", 2, view, 1);
 }
 
 bool
@@ -139,29 +123,6 @@ by_level(List *views)
 			sorted = lappend_oid(sorted, lfirst_oid(lc));
 	list_sort(sorted, compare_levels);
 	return sorted;
-}
-
-/* The immediate views over the views, at any distance, but not beyond another deferred view. */
-List *
-immediate_above(List *views)
-{
-	List *found = NIL;
-	List *pending = list_copy(views);
-	ListCell *lc;
-
-	/* The list grows while it is read. */
-	foreach (lc, pending)
-	{
-		ListCell *lv;
-
-		foreach (lv, views_of_base(lfirst_oid(lc)))
-			if (is_live(lfirst_oid(lv), Mode::kImmediate))
-			{
-				found = list_append_unique_oid(found, lfirst_oid(lv));
-				pending = list_append_unique_oid(pending, lfirst_oid(lv));
-			}
-	}
-	return found;
 }
 
 /* A delta that makes who reads it compute everything anew. */
@@ -252,7 +213,7 @@ run_immediate(DeferredBatch *batch, List *view_deltas)
 
 	foreach (lc, view_deltas)
 		changed = lappend_oid(changed, ((Delta *) lfirst(lc))->relid);
-	foreach (lc, by_level(immediate_above(changed)))
+	foreach (lc, affected_views(changed))
 	{
 		Oid oid = lfirst_oid(lc);
 		const ViewRuntime *view = get_runtime(oid);
@@ -403,17 +364,23 @@ deferred_below(Oid view)
 	return found;
 }
 
+/* Looks at the lists alone: there is no snapshot yet with which an immediate view could be analyzed. */
 bool
 deferred_views_feed_themselves()
 {
+	List *pending = deferred_views();
 	ListCell *lc;
 
-	foreach (lc, immediate_above(deferred_views()))
+	/* The list grows, by the immediate views above, while it is read. */
+	foreach (lc, pending)
 	{
+		bool immediate = is_live(lfirst_oid(lc), Mode::kImmediate);
 		ListCell *lv;
 
 		foreach (lv, views_of_base(lfirst_oid(lc)))
-			if (is_live(lfirst_oid(lv), Mode::kDeferred))
+			if (is_live(lfirst_oid(lv), Mode::kImmediate))
+				pending = list_append_unique_oid(pending, lfirst_oid(lv));
+			else if (immediate && is_live(lfirst_oid(lv), Mode::kDeferred))
 				return true;
 	}
 	return false;

@@ -103,65 +103,26 @@ function_changed(Datum unused, int cache, uint32 hash)
 		}
 }
 
+/* What is recorded of the tables, or for the views, whose OID the column holds. */
 List *
-read_views_of_base(Oid relid)
+read_recordings(AttrNumber column, Oid oid)
 {
-	Oid table = catalog::internal_relation("base");
-	List *views = NIL;
-
-	if (!OidIsValid(table))
-		return NIL;
-
-	Relation rel = table_open(table, AccessShareLock);
-	ScanKeyData key;
-	HeapTuple tup;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("base_pkey"), true,
-										  nullptr, 1, &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-	{
-		bool isnull;
-
-		views = lappend_oid(views,
-							DatumGetObjectId(heap_getattr(tup, 2, RelationGetDescr(rel), &isnull)));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return views;
-}
-
-List *
-read_recordings(AttrNumber column, const char *index, Oid oid)
-{
-	Oid table = catalog::internal_relation("recording");
+	catalog::InternalRows rows;
 	List *found = NIL;
 
-	if (!OidIsValid(table))
-		return NIL;
-
-	Relation rel = table_open(table, AccessShareLock);
-	ScanKeyData key;
-	HeapTuple tup;
-
-	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
-	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation(index), true, nullptr, 1,
-										  &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	rows.find("recording", column, oid, AccessShareLock);
+	while (rows.next())
 	{
 		Recording *recording = (Recording *) palloc(sizeof(Recording));
-		TupleDesc desc = RelationGetDescr(rel);
-		bool isnull;
 
-		recording->base = DatumGetObjectId(heap_getattr(tup, 1, desc, &isnull));
-		recording->view = DatumGetObjectId(heap_getattr(tup, 2, desc, &isnull));
-		recording->changes = DatumGetObjectId(heap_getattr(tup, 3, desc, &isnull));
-		recording->alone = DatumGetBool(heap_getattr(tup, 4, desc, &isnull));
-		recording->broken = DatumGetBool(heap_getattr(tup, 5, desc, &isnull));
+		recording->base = rows.oid(1);
+		recording->view = rows.oid(2);
+		recording->changes = rows.oid(3);
+		recording->alone = DatumGetBool(rows.value(4));
+		recording->broken = DatumGetBool(rows.value(5));
 		found = lappend(found, recording);
 	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	rows.close();
 	return found;
 }
 
@@ -172,7 +133,7 @@ read_reached_recordings(Oid relid)
 	List *reached = NIL;
 	ListCell *lc;
 
-	foreach (lc, read_recordings(1, "recording_pkey", relid))
+	foreach (lc, read_recordings(1, relid))
 		reached = list_concat(reached, recordings_of_view(((Recording *) lfirst(lc))->view));
 	return reached;
 }
@@ -196,24 +157,14 @@ copy_recordings(List *recordings)
 Oid
 read_state_table(Oid view, int32 number)
 {
-	Oid table = catalog::internal_relation("state");
-	Relation rel = table_open(table, AccessShareLock);
-	ScanKeyData keys[2];
+	catalog::InternalRows rows;
 	Oid state = InvalidOid;
 
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
-	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(number));
-	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("state_pkey"), true,
-										  nullptr, 2, keys);
-	HeapTuple tup = systable_getnext(scan);
-	if (HeapTupleIsValid(tup))
-	{
-		bool isnull;
-
-		state = DatumGetObjectId(heap_getattr(tup, 3, RelationGetDescr(rel), &isnull));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	rows.find("state", 1, view, AccessShareLock);
+	while (rows.next())
+		if (DatumGetInt32(rows.value(2)) == number)
+			state = rows.oid(3);
+	rows.close();
 	return state;
 }
 
@@ -383,7 +334,7 @@ get_base(Oid relid)
 	if (entry->valid)
 		return entry;
 
-	List *views = read_views_of_base(relid);
+	List *views = catalog::read_internal("base", 1, relid, 2);
 	List *recordings = read_reached_recordings(relid);
 	MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
 	list_free(entry->views);
@@ -415,7 +366,7 @@ recordings_of_view(Oid view)
 	List *inputs = NIL;
 	ListCell *lc;
 
-	foreach (lc, read_recordings(2, "recording_view", view))
+	foreach (lc, read_recordings(2, view))
 		if (OidIsValid(((Recording *) lfirst(lc))->changes))
 			inputs = lappend(inputs, lfirst(lc));
 	return inputs;

@@ -119,6 +119,7 @@ run_pending()
 	List *changes = capture::take_changes();
 
 	run_batch(changes);
+	capture::note_applied();
 	capture::end_changes(changes);
 	MemoryContextReset(capture::batch_context());
 }

@@ -93,25 +93,40 @@ wait_event(const char *name)
 #endif
 }
 
+/* PostgreSQL 16 made one function of those that there were for each catalog. */
+#if PG_VERSION_NUM < 160000
+inline bool
+object_ownercheck(Oid class_id, Oid object, Oid role)
+{
+	return class_id == DatabaseRelationId ? pg_database_ownercheck(object, role)
+										  : pg_class_ownercheck(object, role);
+}
+
+inline AclResult
+object_aclcheck(Oid class_id, Oid schema, Oid role, AclMode mode)
+{
+	Assert(class_id == NamespaceRelationId);
+	return pg_namespace_aclcheck(schema, role, mode);
+}
+#endif
+
 inline bool
 owns_database(Oid database, Oid role)
 {
-#if PG_VERSION_NUM >= 160000
 	return object_ownercheck(DatabaseRelationId, database, role);
-#else
-	return pg_database_ownercheck(database, role);
-#endif
 }
 
-/* Whether the role owns the relation. */
 inline bool
 owns_relation(Oid relation, Oid role)
 {
-#if PG_VERSION_NUM >= 160000
 	return object_ownercheck(RelationRelationId, relation, role);
-#else
-	return pg_class_ownercheck(relation, role);
-#endif
+}
+
+/* Whether the role may look up names in the schema. */
+inline bool
+may_use_schema(Oid schema, Oid role)
+{
+	return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK;
 }
 
 /* Look-up callback of REFRESH: who may run it on the relation. */
@@ -467,17 +482,6 @@ flatten_join_aliases(Query *query, Node *node)
 	return flatten_join_alias_vars(nullptr, query, node);
 #else
 	return flatten_join_alias_vars(query, node);
-#endif
-}
-
-/* Whether the role may look up names in the schema. */
-inline bool
-may_use_schema(Oid schema, Oid role)
-{
-#if PG_VERSION_NUM >= 160000
-	return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK;
-#else
-	return pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK;
 #endif
 }
 

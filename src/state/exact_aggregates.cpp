@@ -29,6 +29,17 @@ totals_of(FunctionCallInfo fcinfo, FloatSums kind)
 	return totals;
 }
 
+/* The transition function of one argument: the value counts unless the argument is null. */
+Datum
+added(FunctionCallInfo fcinfo, double value)
+{
+	FloatTotals *totals = totals_of(fcinfo, FloatSums::kSquares);
+
+	if (!PG_ARGISNULL(1))
+		add_value(totals, value, 1);
+	PG_RETURN_POINTER(totals);
+}
+
 Datum
 result_of(FunctionCallInfo fcinfo, Oid aggregate)
 {
@@ -94,21 +105,13 @@ extern "C"
 Datum
 tailwater_float_add(PG_FUNCTION_ARGS)
 {
-	FloatTotals *totals = totals_of(fcinfo, FloatSums::kSquares);
-
-	if (!PG_ARGISNULL(1))
-		add_value(totals, PG_GETARG_FLOAT8(1), 1);
-	PG_RETURN_POINTER(totals);
+	return added(fcinfo, PG_ARGISNULL(1) ? 0 : PG_GETARG_FLOAT8(1));
 }
 
 Datum
 tailwater_float4_add(PG_FUNCTION_ARGS)
 {
-	FloatTotals *totals = totals_of(fcinfo, FloatSums::kSquares);
-
-	if (!PG_ARGISNULL(1))
-		add_value(totals, PG_GETARG_FLOAT4(1), 1);
-	PG_RETURN_POINTER(totals);
+	return added(fcinfo, PG_ARGISNULL(1) ? 0 : PG_GETARG_FLOAT4(1));
 }
 
 Datum

@@ -85,22 +85,9 @@ prune_log(Relation log, const feed::StoredSnapshot *covered, int *budget)
 void
 set_log_floor(Oid log, int64 version)
 {
-	Relation rel = table_open(catalog::internal_relation("log_floor"), RowExclusiveLock);
-	ScanKeyData key;
-	Datum values[2] = {ObjectIdGetDatum(log), Int64GetDatum(version)};
-	bool nulls[2] = {};
+	Datum values[] = {ObjectIdGetDatum(log), Int64GetDatum(version)};
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(log));
-	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("log_floor_pkey"), true,
-										  GetActiveSnapshot(), 1, &key);
-	HeapTuple old = systable_getnext(scan);
-	HeapTuple row = heap_form_tuple(RelationGetDescr(rel), values, nulls);
-	if (HeapTupleIsValid(old))
-		CatalogTupleUpdate(rel, &old->t_self, row);
-	else
-		CatalogTupleInsert(rel, row);
-	systable_endscan(scan);
-	table_close(rel, RowExclusiveLock);
+	catalog::put_internal("log_floor", log, values);
 }
 
 /* Oldest version whose snapshot's xmax is beyond xid, by bisection; xmax grows with the version. */
@@ -175,20 +162,13 @@ limit_size(Relation log, int64 floor_now)
 void
 sweep_floors()
 {
-	Relation rel = table_open(catalog::internal_relation("log_floor"), RowExclusiveLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, GetActiveSnapshot(), 0, nullptr);
-	HeapTuple tup;
+	catalog::InternalRows rows;
 
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-	{
-		bool isnull;
-		Oid log = DatumGetObjectId(heap_getattr(tup, 1, RelationGetDescr(rel), &isnull));
-
-		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(log)))
-			simple_heap_delete(rel, &tup->t_self);
-	}
-	systable_endscan(scan);
-	table_close(rel, RowExclusiveLock);
+	rows.open("log_floor", RowExclusiveLock, GetActiveSnapshot());
+	while (rows.next())
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(rows.oid(1))))
+			simple_heap_delete(rows.table, &rows.row->t_self);
+	rows.close();
 }
 
 /* Prunes one log to the oldest position, or to its own floor where that is newer. */
@@ -227,19 +207,17 @@ prune_batch()
 	if (budget <= 0)
 		return PruneResult::kMore;
 
-	Relation rel = table_open(catalog::internal_relation("attachment"), AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, GetActiveSnapshot(), 0, nullptr);
-	HeapTuple tup;
+	catalog::InternalRows rows;
 
-	while (budget > 0 && HeapTupleIsValid(tup = systable_getnext(scan)))
+	rows.open("attachment", AccessShareLock, GetActiveSnapshot());
+	while (budget > 0 && rows.next())
 	{
-		catalog::LiveView view = catalog::live_view_from_tuple(tup, RelationGetDescr(rel));
+		catalog::LiveView view = catalog::live_view_from_tuple(rows.row, rows.desc());
 
 		if (OidIsValid(view.log))
 			prune_one_log(view.log, &oldest, &budget);
 	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	rows.close();
 	if (budget <= 0)
 		return PruneResult::kMore;
 	sweep_floors();

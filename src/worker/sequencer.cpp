@@ -125,23 +125,21 @@ exists_unversioned()
 {
 	feed::Version version;
 	feed::StoredSnapshot nothing = {};
-	Relation rel = table_open(catalog::internal_relation("attachment"), AccessShareLock);
 	bool found = false;
 	const feed::StoredSnapshot *seen = feed::find_newest(GetActiveSnapshot(), &version)
 										   ? version.snapshot
 										   : &nothing;
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, GetActiveSnapshot(), 0, nullptr);
-	HeapTuple tup;
+	catalog::InternalRows rows;
 
-	while (!found && HeapTupleIsValid(tup = systable_getnext(scan)))
+	rows.open("attachment", AccessShareLock, GetActiveSnapshot());
+	while (!found && rows.next())
 	{
-		catalog::LiveView view = catalog::live_view_from_tuple(tup, RelationGetDescr(rel));
+		catalog::LiveView view = catalog::live_view_from_tuple(rows.row, rows.desc());
 
 		found = !seen->sees(view.attached_xid) ||
 				(OidIsValid(view.log) && log_has_unseen(view.log, seen));
 	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	rows.close();
 	return found;
 }
 

@@ -19,7 +19,7 @@ void note_log_written();
 /*
  * While on, this process's latch is set after each new version of its database
  * (spurious wakeups happen). A hot standby has no sequencer: there nobody sets
- * the latch, and who waits must look for himself once a second.
+ * the latch, and who waits must look for himself.
  */
 void wait_for_versions(bool on);
 bool waits_for_versions();
