@@ -13,7 +13,7 @@ CREATE VIEW traces AS SELECT
 	(SELECT count(*) FROM pg_class WHERE relnamespace = 'tailwater_internal'::regnamespace
 		AND relkind = 'r' AND relname ~ '_[0-9]+') AS tables,
 	(SELECT count(*) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-		WHERE p.pronamespace = 'tailwater_internal'::regnamespace) AS triggers;
+		WHERE p.pronamespace = 'tailwater_internal'::regnamespace AND t.tgrelid <> 'tailwater_internal.view'::regclass) AS triggers;
 
 -- WITH NO DATA waits for the first REFRESH
 CREATE MATERIALIZED VIEW by_kind WITH (tailwater.maintain = immediate) AS

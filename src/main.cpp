@@ -7,6 +7,7 @@
  */
 #include "pg/postgres.hpp"
 #include "settings.hpp"
+#include "catalog/label.hpp"
 #include "capture/statement.hpp"
 #include "decode/reader.hpp"
 #include "maintain/environment.hpp"
@@ -33,6 +34,7 @@ _PG_init(void)
 	tw::settings::init();
 	tw::capture::init();
 	tw::decode::init();
+	tw::catalog::init_labels();
 	tw::maintain::init_environment();
 	tw::maintain::init_session();
 	tw::maintain::init_triggers();

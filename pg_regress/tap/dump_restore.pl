@@ -84,17 +84,27 @@ for my $run ([ 'jobs', '--jobs=2' ], [ 'single', '--single-transaction' ], [ 'cl
 	restored_ok($db, "@options");
 }
 
-# --schema-only carries no list: the views are ordinary ones without data
+# --schema-only says how views are kept by labels: like ordinary ones they are without data, and their first REFRESH makes them live
 command_ok([ 'pg_dump', '--schema-only', '-f', "$dir/schema.sql", '-d', $connect ], 'pg_dump --schema-only');
-$node->safe_psql('postgres', 'CREATE DATABASE bare');
-command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('bare'), '-f', "$dir/schema.sql" ],
-	'psql restores it without error');
-is($node->safe_psql('bare', 'SELECT count(*) FROM tailwater.views'), '0', 'schema only: no view is live');
-$node->safe_psql('bare', q{
-	REFRESH MATERIALIZED VIEW shop."By kind";
-	SELECT tailwater.maintain('shop."By kind"', 'immediate');
-	INSERT INTO shop.item VALUES (1, 'a', 1)});
-is($node->safe_psql('bare', 'SELECT * FROM shop."By kind"'), 'a|1|1', 'schema only: it can be made live');
+command_ok([ 'pg_dump', '--data-only', '-f', "$dir/data.sql", '-d', $connect ], 'pg_dump --data-only');
+my @refreshes = map { "REFRESH MATERIALIZED VIEW shop.$_" } '"By kind"', 'big', 'first', 'plain';
+foreach my $data (0, 1)
+{
+	my $how = $data ? 'schema, then data' : 'schema only';
+	$node->safe_psql('postgres', 'CREATE DATABASE bare');
+	foreach my $file ('schema', $data ? 'data' : ())
+	{
+		command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('bare'), '-f', "$dir/$file.sql" ],
+			"$how: psql restores $file.sql without error");
+	}
+	is($node->safe_psql('bare', 'SELECT view, mode, feed FROM tailwater.views WHERE NOT attached ORDER BY view::text'),
+		"shop.\"By kind\"|immediate|t\nshop.big|immediate|f\nshop.first|immediate|t\nshop.later|immediate|t", "$how: all are listed, none has content");
+	my (undef, undef, $error) = $node->psql('bare', 'SELECT * FROM shop.big');
+	like($error, qr/has not been populated/, "$how: as an ordinary view");
+	$node->safe_psql('bare', 'INSERT INTO shop.item SELECT i, \'k\' || i % 3, i FROM generate_series(1, 100) i') unless $data;
+	$node->safe_psql('bare', join ';', @refreshes);
+	restored_ok('bare', $how);
+}
 
 # a dump of one schema has the view, not the extension's list
 command_ok([ 'pg_dump', '--schema=shop', '-f', "$dir/shop.sql", '-d', $connect ], 'pg_dump --schema');
@@ -102,6 +112,26 @@ $node->safe_psql('postgres', 'CREATE DATABASE part');
 command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('part'), '-f', "$dir/shop.sql" ],
 	'a database without the extension takes it');
 is($node->safe_psql('part', 'SELECT count(*) FROM shop."By kind"'), '3', 'one schema: ordinary views with data');
+
+# a dump of one schema into a database with the extension brings live views, labels or not
+$node->safe_psql('postgres', 'CREATE DATABASE part_live');
+$node->safe_psql('part_live', 'CREATE EXTENSION tailwater');
+command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('part_live'), '-f', "$dir/shop.sql" ], 'one schema, with the extension');
+restored_ok('part_live', 'one schema');
+command_ok([ 'pg_dump', '--no-security-labels', '-f', "$dir/unlabeled.sql", '-d', $connect ], 'pg_dump --no-security-labels');
+$node->safe_psql('postgres', 'CREATE DATABASE unlabeled');
+command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('unlabeled'), '-f', "$dir/unlabeled.sql" ], 'without labels the list says it');
+is($node->safe_psql('unlabeled', 'SELECT count(*) FROM pg_seclabel'), '4', 'and labels are there again');
+restored_ok('unlabeled', 'without labels');
+$node->safe_psql('postgres', 'CREATE DATABASE gone TEMPLATE source');
+$node->safe_psql('gone', q{ALTER MATERIALIZED VIEW shop.big RESET (tailwater.maintain)});
+is($node->safe_psql('gone', 'SELECT count(*) FROM pg_seclabel'), '3', 'the label of a view that is plain again goes');
+$node->safe_psql('gone', q{SECURITY LABEL FOR tailwater ON MATERIALIZED VIEW shop.big IS 'immediate, feed off'});
+is($node->safe_psql('gone', q{SELECT feed, attached FROM tailwater.views WHERE view = 'shop.big'::regclass}), 'f|t', 'a label makes a view with content live');
+my (undef, undef, $refused) = $node->psql('gone', q{SECURITY LABEL FOR tailwater ON MATERIALIZED VIEW shop.big IS 'sometimes'});
+like($refused, qr/invalid security label "sometimes"/, 'not any label');
+$node->safe_psql('gone', 'DROP EXTENSION tailwater CASCADE');
+is($node->safe_psql('gone', 'SELECT count(*) FROM pg_seclabel'), '0', 'DROP EXTENSION takes the labels along');
 
 # restoring data into a database that is in use already: the views follow the rows
 $node->safe_psql('postgres', 'CREATE DATABASE twice');

@@ -9,6 +9,7 @@
  */
 #include "analyze/join_keys.hpp"
 #include "analyze/block.hpp"
+#include "analyze/equalities.hpp"
 
 namespace tw::analyze
 {
@@ -41,19 +42,6 @@ add_conditions(List *conditions, Node *from)
 	return conditions;
 }
 
-/* The column of a table that the expression is, be it relabeled; null where it is something else. */
-const Var *
-plain_column(Node *expr)
-{
-	while (IsA(expr, RelabelType))
-		expr = (Node *) ((RelabelType *) expr)->arg;
-	if (!IsA(expr, Var))
-		return nullptr;
-
-	const Var *var = (const Var *) expr;
-	return var->varlevelsup == 0 && var->varattno > 0 ? var : nullptr;
-}
-
 /* The number of the occurrence that the range table entry is, -1: none. */
 int
 occurrence_of(List *rtis, const Var *var)
@@ -64,41 +52,39 @@ occurrence_of(List *rtis, const Var *var)
 	return -1;
 }
 
-bool
-read_condition(Node *condition, List *rtis, JoinKey *key)
+/* Adds what the condition says, if that is an equality of columns of two occurrences. */
+void
+add_condition(Equalities *equalities, Node *condition, List *rtis)
 {
-	if (!IsA(condition, OpExpr) || list_length(((OpExpr *) condition)->args) != 2)
-		return false;
+	const Var *left;
+	const Var *right;
+	EqualColumn a;
+	EqualColumn b;
 
-	const OpExpr *op = (const OpExpr *) condition;
-	Node *left = (Node *) linitial(op->args);
-	const Var *a = plain_column(left);
-	const Var *b = plain_column((Node *) lsecond(op->args));
-	if (!a || !b || !op_hashjoinable(op->opno, exprType(left)) ||
-		!get_op_hash_functions(op->opno, &key->sides[0].hash, &key->sides[1].hash))
-		return false;
-
-	key->sides[0].occurrence = occurrence_of(rtis, a);
-	key->sides[0].column = a->varattno;
-	key->sides[1].occurrence = occurrence_of(rtis, b);
-	key->sides[1].column = b->varattno;
-	key->collation = op->inputcollid;
-	return key->sides[0].occurrence >= 0 && key->sides[1].occurrence >= 0 &&
-		   key->sides[0].occurrence != key->sides[1].occurrence;
+	if (!read_equality(condition, &left, &right, &a, &b) || left->varlevelsup > 0 ||
+		right->varlevelsup > 0)
+		return;
+	a.place = occurrence_of(rtis, left);
+	b.place = occurrence_of(rtis, right);
+	if (a.place >= 0 && b.place >= 0)
+		add_equality(equalities, a, b);
 }
 
+/* By which columns rows of two occurrences meet; false where no equality is known. */
 bool
-is_known(const Block *block, const JoinKey *key)
+find_key(const Equalities *equalities, int first, int second, JoinKey *key)
 {
-	for (int i = 0; i < block->njoin_keys; i++)
-	{
-		const JoinKey *other = &block->join_keys[i];
+	List *pairs = equal_pairs(equalities, first, second);
 
-		if (other->sides[0].occurrence == key->sides[0].occurrence &&
-			other->sides[1].occurrence == key->sides[1].occurrence)
-			return true;
-	}
-	return false;
+	if (pairs == NIL)
+		return false;
+
+	const EqualColumn *a = (const EqualColumn *) linitial(pairs);
+	const EqualColumn *b = (const EqualColumn *) lsecond(pairs);
+	key->sides[0] = {first, a->column, a->hash};
+	key->sides[1] = {second, b->column, b->hash};
+	key->collation = a->collation;
+	return true;
 }
 
 bool
@@ -129,25 +115,17 @@ find_join_keys(Block *block)
 	if (list_length(rtis) != block->noccurrences)
 		return;
 
-	List *conditions = add_conditions(NIL, (Node *) query->jointree);
-	block->join_keys = (JoinKey *) palloc(sizeof(JoinKey) * Max(list_length(conditions), 1));
-	foreach (lc, conditions)
-	{
-		JoinKey key;
+	Equalities equalities = {};
+	foreach (lc, add_conditions(NIL, (Node *) query->jointree))
+		add_condition(&equalities, (Node *) lfirst(lc), rtis);
 
-		if (!read_condition((Node *) lfirst(lc), rtis, &key))
-			continue;
-		if (key.sides[0].occurrence > key.sides[1].occurrence)
-		{
-			JoinSide first = key.sides[0];
-
-			key.sides[0] = key.sides[1];
-			key.sides[1] = first;
-		}
-		if (!is_known(block, &key) && occurs_once(block, key.sides[0].occurrence) &&
-			occurs_once(block, key.sides[1].occurrence))
-			block->join_keys[block->njoin_keys++] = key;
-	}
+	int n = block->noccurrences;
+	block->join_keys = (JoinKey *) palloc(sizeof(JoinKey) * Max(n * (n - 1) / 2, 1));
+	for (int i = 0; i < n; i++)
+		for (int j = i + 1; j < n; j++)
+			if (occurs_once(block, i) && occurs_once(block, j) &&
+				find_key(&equalities, i, j, &block->join_keys[block->njoin_keys]))
+				block->njoin_keys++;
 }
 
 } // namespace tw::analyze

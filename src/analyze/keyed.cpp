@@ -20,6 +20,7 @@
 #include "analyze/key.hpp"
 #include "analyze/pushdown.hpp"
 #include "analyze/touch.hpp"
+#include "analyze/touch_keys.hpp"
 
 namespace tw::analyze
 {
@@ -309,6 +310,7 @@ plan_keyed(ViewPlan *plan)
 	plan->restricted_nulls = restricted_query(plan, NullKeys::kMatch);
 	plan->stored = stored_query(plan, NullKeys::kNeverMatch);
 	plan->stored_nulls = stored_query(plan, NullKeys::kMatch);
+	find_point_keys(plan);
 	return nullptr;
 }
 
@@ -477,6 +479,7 @@ plan_keyed_input(const ViewPlan *plan, const Query *input)
 	set_keys(keyed, columns, points, known_columns(keyed->query, points));
 	keyed->restricted = restricted_input(keyed, input, NullKeys::kNeverMatch);
 	keyed->restricted_nulls = restricted_input(keyed, input, NullKeys::kMatch);
+	find_point_keys(keyed);
 	return keyed;
 }
 

@@ -173,6 +173,13 @@ struct ViewPlan
 	Query *stored_nulls;
 	int npoints;
 	TouchPoint *points;
+
+	/*
+	 * kKeyed: pairs of points (as occurrences) whose changes matter to each other only where these
+	 * columns are equal, or not at all: columns 0. Of tables that are read once.
+	 */
+	int npoint_keys;
+	JoinKey *point_keys;
 };
 
 /* The plan, or the part of it, that evaluates touched keys again; null where there is none. */

@@ -86,35 +86,97 @@ find_triggers(Oid table)
 	return found;
 }
 
+/* When a trigger of ours fires; a user may have said otherwise, for all triggers of the table. */
+char
+wanted_state(Form_pg_trigger trigger)
+{
+	return TRIGGER_FOR_ROW(trigger->tgtype) ? TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ALWAYS;
+}
+
+/* Enables the triggers that are there, and returns their names. */
+List *
+enable_triggers(Oid table)
+{
+	Relation rel = table_open(TriggerRelationId, RowExclusiveLock);
+	Oid function = capture_function();
+	bool changed = false;
+	List *names = NIL;
+	ScanKeyData key;
+	HeapTuple tup;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(table));
+	SysScanDesc scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, nullptr, 1, &key);
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tup);
+
+		if (trigger->tgfoid != function)
+			continue;
+		names = lappend(names, pstrdup(NameStr(trigger->tgname)));
+		if (trigger->tgenabled == wanted_state(trigger))
+			continue;
+
+		HeapTuple enabled = heap_copytuple(tup);
+		((Form_pg_trigger) GETSTRUCT(enabled))->tgenabled = wanted_state(trigger);
+		CatalogTupleUpdate(rel, &enabled->t_self, enabled);
+		heap_freetuple(enabled);
+		changed = true;
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	if (changed)
+	{
+		CacheInvalidateRelcacheByRelid(table);
+		CommandCounterIncrement();
+	}
+	return names;
+}
+
+/* True if one of the names is the given one with a number after it. */
+bool
+is_there(List *names, const char *name)
+{
+	ListCell *lc;
+
+	foreach (lc, names)
+		if (strncmp((const char *) lfirst(lc), name, strlen(name)) == 0)
+			return true;
+	return false;
+}
+
 } // namespace
 
 bool
 create_triggers(Oid table)
 {
-	if (find_triggers(table) != NIL)
-		return false;
+	List *there = enable_triggers(table);
+	bool created = false;
+	auto ensure = [&](const char *name, int16 timing, int16 events, List *transitions, Level level)
+	{
+		if (is_there(there, name))
+			return;
+		create_trigger(table, name, timing, events, transitions, level);
+		created = true;
+	};
 
-	create_trigger(table, kBegin, TRIGGER_TYPE_BEFORE,
-				   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE |
-					   TRIGGER_TYPE_TRUNCATE,
-				   NIL, Level::kStatement);
-	create_trigger(table, "tailwater_insert", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT,
-				   list_make1(transition("tailwater_new", true)), Level::kStatement);
-	create_trigger(table, "tailwater_delete", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE,
-				   list_make1(transition("tailwater_old", false)), Level::kStatement);
-	create_trigger(table, "tailwater_update", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE,
-				   list_make2(transition("tailwater_old", false),
-							  transition("tailwater_new", true)),
-				   Level::kStatement);
-	create_trigger(table, "tailwater_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, NIL,
-				   Level::kStatement);
+	ensure(kBegin, TRIGGER_TYPE_BEFORE,
+		   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE | TRIGGER_TYPE_TRUNCATE,
+		   NIL, Level::kStatement);
+	ensure("tailwater_insert", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT,
+		   list_make1(transition("tailwater_new", true)), Level::kStatement);
+	ensure("tailwater_delete", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE,
+		   list_make1(transition("tailwater_old", false)), Level::kStatement);
+	ensure("tailwater_update", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE,
+		   list_make2(transition("tailwater_old", false), transition("tailwater_new", true)),
+		   Level::kStatement);
+	ensure("tailwater_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, NIL, Level::kStatement);
 	/* Rows of a partitioned table are applied to its partitions. The name is the first in order. */
 	if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE)
-		create_trigger(table, " tailwater_row", TRIGGER_TYPE_AFTER,
-					   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, NIL,
-					   Level::kRow);
+		ensure(" tailwater_row", TRIGGER_TYPE_AFTER,
+			   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, NIL, Level::kRow);
 	CommandCounterIncrement();
-	return true;
+	return created;
 }
 
 bool

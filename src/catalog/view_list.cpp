@@ -9,6 +9,7 @@
  */
 #include "catalog/view_list.hpp"
 #include "catalog/inner_relation.hpp"
+#include "catalog/label.hpp"
 
 namespace tw::catalog
 {
@@ -70,6 +71,7 @@ put_listing(Oid view, Listing wanted)
 								  BoolGetDatum(wanted.feed)};
 
 	put_internal("view", view, values);
+	put_label(view, &wanted);
 }
 
 void
@@ -77,6 +79,7 @@ remove_listing(Oid view)
 {
 	delete_internal("view", 1, view);
 	CommandCounterIncrement();
+	put_label(view, nullptr);
 }
 
 void

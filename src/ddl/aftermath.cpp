@@ -17,6 +17,7 @@
 
 #include "analyze/view_plan.hpp"
 #include "catalog/inner_relation.hpp"
+#include "catalog/label.hpp"
 #include "catalog/view_list.hpp"
 #include "ddl/conduct.hpp"
 
@@ -214,6 +215,8 @@ watch_drop(Oid class_id, Oid object_id, int sub_id, int drop_flags)
 			note_oid(&altered, relation);
 		return;
 	}
+	if (class_id == ExtensionRelationId && object_id == get_extension_oid("tailwater", true))
+		catalog::remove_labels();
 	if (class_id != RelationRelationId)
 		return;
 	if (sub_id != 0)

@@ -270,7 +270,10 @@ attach_aside(const Build &wanted, Caller caller)
 						"\"max_worker_processes\"."));
 		return caller == Caller::kUtility ? attach_listed(wanted.view) : -1;
 	}
-	return await_build(&waiting, caller);
+
+	int64 rows = await_build(&waiting, caller);
+	announce_built(wanted.view);
+	return rows;
 }
 
 void

@@ -5,6 +5,7 @@
 
 #include "ddl/aside.hpp"
 #include "maintain/maintain.hpp"
+#include "maintain/truncate.hpp"
 
 namespace tw::ddl
 {
@@ -79,10 +80,23 @@ end_conducting()
 maintain::Way
 way_to_attach(Oid view)
 {
-	maintain::Way way = maintain::Way::kHere;
+	maintain::Way way = maintain::Way::kAtOnce;
 
 	run_stage([&] { way = maintain::way_to_attach(view); });
 	return way;
+}
+
+void
+prepare_truncate(const TruncateStmt *statement)
+{
+	if (catalog::extension_present())
+		run_stage([&] { maintain::prepare_truncate(statement); });
+}
+
+void
+announce_built(Oid view)
+{
+	run_stage([&] { maintain::announce_built(view); });
 }
 
 bool
@@ -203,6 +217,13 @@ void
 types_altered()
 {
 	run_stage([&] { maintain::types_altered(); });
+}
+
+void
+roles_altered()
+{
+	if (catalog::extension_present())
+		run_stage([&] { maintain::roles_altered(); });
 }
 
 void

@@ -44,6 +44,8 @@ int64 attach_listed(Oid view);
 
 /* maintain::way_to_attach() */
 maintain::Way way_to_attach(Oid view);
+void announce_built(Oid view);
+void prepare_truncate(const TruncateStmt *statement);
 
 /* Makes an attached view plain but leaves it on the list. */
 void detach_listed(Oid view);
@@ -53,6 +55,7 @@ int64 refresh_view(Oid view);
 void base_altered(Oid base);
 void query_altered(Oid view);
 void types_altered();
+void roles_altered();
 void sweep();
 
 } // namespace tw::ddl

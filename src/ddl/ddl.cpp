@@ -12,6 +12,7 @@
 #include "ddl/ddl.hpp"
 
 #include "analyze/refusal.hpp"
+#include "catalog/label.hpp"
 #include "ddl/aftermath.hpp"
 #include "ddl/aside.hpp"
 #include "ddl/conduct.hpp"
@@ -335,6 +336,17 @@ note_identity(AlterTableStmt *alter, Oid relation)
 	}
 }
 
+bool
+changes_owner(AlterTableStmt *alter)
+{
+	ListCell *lc;
+
+	foreach (lc, alter->cmds)
+		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_ChangeOwner)
+			return true;
+	return false;
+}
+
 /* ALTER TABLE, ALTER MATERIALIZED VIEW and their like. */
 void
 alter_relation(const Command &c)
@@ -353,6 +365,9 @@ alter_relation(const Command &c)
 			note_identity(alter, relation);
 			note_altered(relation);
 		}
+		/* Policies of a table do not hold for its owner. */
+		if (changes_owner(alter) && composites == 0 && get_rel_relkind(relation) != RELKIND_MATVIEW)
+			roles_altered();
 		return;
 	}
 
@@ -386,17 +401,36 @@ alter_relation(const Command &c)
 		attach(own, relation, wanted);
 }
 
-/* The view a REFRESH names, locked as the server would, if it is on the list; else InvalidOid. */
+/*
+ * The lock that a REFRESH of a view begins with: that of the server, but for an
+ * attached one, which its writers and readers go on using.
+ */
+LOCKMODE
+refresh_lock(RefreshMatViewStmt *refresh)
+{
+	catalog::LiveView live;
+	Oid view = RangeVarGetRelid(refresh->relation, NoLock, true);
+
+	if (OidIsValid(view) && !refresh->skipData && catalog::find_live_view(view, &live))
+		return ShareUpdateExclusiveLock;
+	return refresh->concurrent ? ExclusiveLock : AccessExclusiveLock;
+}
+
+/* The view a REFRESH names, locked, if it is on the list; else InvalidOid. */
 Oid
 listed_view(RefreshMatViewStmt *refresh)
 {
 	catalog::Listing listing;
-	Oid view = catalog::extension_present()
-				   ? RangeVarGetRelidExtended(refresh->relation,
-											  refresh->concurrent ? ExclusiveLock
-																  : AccessExclusiveLock,
-											  0, pg::check_may_refresh, nullptr)
-				   : InvalidOid;
+	catalog::LiveView live;
+
+	if (!catalog::extension_present())
+		return InvalidOid;
+
+	LOCKMODE lock = refresh_lock(refresh);
+	Oid view = RangeVarGetRelidExtended(refresh->relation, lock, 0, pg::check_may_refresh, nullptr);
+	/* Released before it was locked. */
+	if (lock == ShareUpdateExclusiveLock && !catalog::find_live_view(view, &live))
+		LockRelationOid(view, AccessExclusiveLock);
 
 	return OidIsValid(view) && catalog::find_listing(view, &listing) ? view : InvalidOid;
 }
@@ -482,6 +516,41 @@ refresh(const Command &c)
 	settle();
 	if (!skip_data)
 		attach_listed(view);
+}
+
+/*
+ * SECURITY LABEL FOR tailwater: what a dump says of a live view. Without the
+ * extension, and in pg_upgrade, which brings the list itself, it is only a label.
+ */
+void
+label_view(const Command &c)
+{
+	SecLabelStmt *stmt = castNode(SecLabelStmt, c.pstmt->utilityStmt);
+	ViewOptions options;
+
+	run(c);
+	if (stmt->objtype != OBJECT_MATVIEW || IsBinaryUpgrade || !catalog::extension_present() ||
+		(stmt->provider && strcmp(stmt->provider, catalog::kLabelProvider) != 0))
+		return;
+
+	RangeVar *name = makeRangeVarFromNameList(castNode(List, stmt->object));
+	Oid view = RangeVarGetRelid(name, stmt->label ? AccessExclusiveLock : NoLock, true);
+	ObjectAddress object;
+
+	ObjectAddressSet(object, RelationRelationId, view);
+	CommandCounterIncrement();
+	/* Without FOR it may have been another provider's. */
+	const char *label = GetSecurityLabel(&object, catalog::kLabelProvider);
+	catalog::Listing listing;
+	if (!label && catalog::find_listing(view, &listing))
+		(void) release_view(view);
+	if (!label)
+		return;
+	listing = catalog::read_label(label);
+	options.maintain = options.feed = Change::kSet;
+	options.mode = listing.mode;
+	options.feed_on = listing.feed;
+	apply_options(view, options);
 }
 
 /* DROP EXTENSION tailwater without CASCADE, while it has work to do, names the views. */
@@ -573,6 +642,21 @@ dispatch(const Command &c)
 			break;
 		case T_RefreshMatViewStmt:
 			refresh(c);
+			break;
+		case T_SecLabelStmt:
+			label_view(c);
+			break;
+		case T_CreateRoleStmt:
+		case T_AlterRoleStmt:
+		case T_DropRoleStmt:
+		case T_GrantRoleStmt:
+		case T_ReassignOwnedStmt:
+			run(c);
+			roles_altered();
+			break;
+		case T_TruncateStmt:
+			prepare_truncate(castNode(TruncateStmt, tree));
+			run(c);
 			break;
 		case T_DropStmt:
 			check_drop(castNode(DropStmt, tree));

@@ -95,6 +95,8 @@ extern "C"
 {
 	PGDLLEXPORT Datum tailwater_maintain(PG_FUNCTION_ARGS);
 	PGDLLEXPORT Datum tailwater_release(PG_FUNCTION_ARGS);
+	PGDLLEXPORT Datum tailwater_list(PG_FUNCTION_ARGS);
+	PG_FUNCTION_INFO_V1(tailwater_list);
 	PG_FUNCTION_INFO_V1(tailwater_maintain);
 	PG_FUNCTION_INFO_V1(tailwater_release);
 }
@@ -128,4 +130,28 @@ tailwater_release(PG_FUNCTION_ARGS)
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("materialized view \"%s\" is not kept up to date", get_rel_name(view)));
 	PG_RETURN_VOID();
+}
+
+/* tailwater_internal.list(): puts the row where the others are, and the label on the view. */
+Datum
+tailwater_list(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
+		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("tailwater_internal.list() can only be called as a trigger"));
+
+	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
+	Datum values[3];
+	bool nulls[3];
+
+	heap_deform_tuple(trigger->tg_trigtuple, desc, values, nulls);
+	if (nulls[0] || nulls[1] || nulls[2])
+		return PointerGetDatum(trigger->tg_trigtuple); /* the constraints say what is wrong */
+	tw::catalog::put_listing(DatumGetObjectId(values[0]),
+							 {tw::ddl::parse_mode(nullptr, TextDatumGetCString(values[1]), -1),
+							  DatumGetBool(values[2])});
+	return PointerGetDatum(nullptr);
 }

@@ -16,11 +16,11 @@
 #include "maintain/deferred.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
+#include "maintain/record.hpp"
 #include "maintain/replica_identity.hpp"
 #include "analyze/decompose.hpp"
 #include "analyze/explain.hpp"
 #include "analyze/determinism.hpp"
-#include "analyze/stage.hpp"
 #include "catalog/inner_relation.hpp"
 #include "catalog/internal_table.hpp"
 #include "catalog/view_list.hpp"
@@ -140,18 +140,6 @@ check_base(Oid base)
 						"table, or use a plain materialized view with REFRESH."));
 }
 
-List *
-without_inner_relations(List *tables)
-{
-	List *others = NIL;
-	ListCell *lc;
-
-	foreach (lc, tables)
-		if (catalog::view_of(lfirst_oid(lc)) == lfirst_oid(lc))
-			others = lappend_oid(others, lfirst_oid(lc));
-	return others;
-}
-
 } // namespace
 
 /* From now on changes of the tables are captured: by triggers, or in the write-ahead log. */
@@ -250,6 +238,25 @@ announce(const ViewPlan *plan)
 			errhint("See tailwater.explain() for the circuit."));
 }
 
+namespace
+{
+
+/* Views that are being built over this one learn of its change. */
+void
+record_delta_of(const ViewRuntime *view, ZSet *change)
+{
+	capture::Delta delta = {};
+
+	if (recordings_of_base(view->info.view) == NIL)
+		return;
+	delta.relid = view->info.view;
+	delta.desc = view->desc;
+	delta.set = change;
+	record_changes(NIL, NIL, list_make1(&delta));
+}
+
+} // namespace
+
 /* Brings content and state in line with the query. Returns how many rows changed. */
 int64
 rebuild(const ViewRuntime *view, Publish publish, Snapshot snapshot)
@@ -268,6 +275,8 @@ rebuild(const ViewRuntime *view, Publish publish, Snapshot snapshot)
 	}
 	recompute(view, out);
 	int64 changed = apply_to_view(view, out, publish);
+	if (publish == Publish::kYes)
+		record_delta_of(view, out);
 	capture::clear_zset(out);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
@@ -431,21 +440,6 @@ remove_parts(Oid view)
 namespace
 {
 
-/* Drops the view's inner relations; returns the tables they were made of. */
-List *
-remove_inner_relations(Oid view)
-{
-	List *tables = NIL;
-	List *inners = catalog::inner_relations(view);
-	ListCell *lc;
-
-	foreach (lc, inners)
-		tables = list_concat_unique_oid(tables, remove_parts(lfirst_oid(lc)));
-	foreach (lc, inners)
-		catalog::drop_inner_relation(lfirst_oid(lc));
-	return list_difference_oid(tables, inners);
-}
-
 /* Removes everything but the view itself. */
 void
 remove_attachment(Oid view)
@@ -469,53 +463,6 @@ remove_attachment(Oid view)
 	CommandCounterIncrement();
 }
 
-/* A LIMIT reads the first rows of an inner relation in this order. */
-void
-ensure_order_index(const ViewPlan *plan, Oid inner)
-{
-	Query *query = plan->query;
-	List *columns = NIL;
-	List *operators = NIL;
-	List *nulls_first = NIL;
-	ListCell *lc;
-
-	if (!analyze::is_top_k(query) || linitial_node(RangeTblEntry, query->rtable)->relid != inner)
-		return;
-	foreach (lc, query->sortClause)
-	{
-		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
-		Var *var = (Var *) get_sortgroupclause_expr(clause, query->targetList);
-
-		if (!IsA(var, Var))
-			break;
-		columns = lappend_int(columns, var->varattno);
-		operators = lappend_oid(operators, clause->sortop);
-		nulls_first = lappend_int(nulls_first, clause->nulls_first);
-	}
-	catalog::create_order_index(inner, psprintf("%s_order", get_rel_name(inner)), columns,
-								operators, nulls_first);
-}
-
-/* Indexes by which the view, or another of its inner relations, reads the view's inner relations. */
-void
-create_reading_indexes(const ViewPlan *plan, List *inners)
-{
-	ListCell *lc;
-
-	foreach (lc, inners)
-	{
-		Oid inner = lfirst_oid(lc);
-		List *columns = analyze::lookup_columns(plan->query, inner);
-
-		if (columns != NIL)
-			catalog::ensure_planner_index(inner,
-										  ChooseRelationName(get_rel_name(inner), nullptr, "lookup",
-															 catalog::internal_namespace(), false),
-										  columns);
-		ensure_order_index(plan, inner);
-	}
-}
-
 /* Fills an inner relation, whose own inputs are filled. In a deferred view the maintainer makes the state of groups. */
 void
 attach_inner_relation(const ViewPlan *plan, catalog::Mode mode)
@@ -535,40 +482,6 @@ attach_inner_relation(const ViewPlan *plan, catalog::Mode mode)
 	CommandCounterIncrement();
 	if (!filled)
 		(void) rebuild(get_runtime(plan->view), Publish::kNo, GetLatestSnapshot());
-}
-
-/* Analyzes a view or an inner relation as the view's owner. */
-ViewPlan *
-analyze_as(Oid owner, Oid view)
-{
-	Environment environment = enter_environment(owner, Settings::kPinned);
-	ViewPlan *plan = analyze::analyze_view(view, CurrentMemoryContext);
-
-	leave_environment(&environment);
-	return plan;
-}
-
-/* Makes the tables for parts of the view's query, with their keys, where they are worth it. */
-List *
-choose_inner_relations(Oid view, Oid owner)
-{
-	Environment environment = enter_environment(owner, Settings::kPinned);
-	ListCell *lc;
-
-	analyze::create_inner_relations(view, catalog::create_inner_relation);
-	List *inners = catalog::inner_relations(view);
-	foreach (lc, inners)
-	{
-		ViewPlan *plan = analyze::analyze_view(lfirst_oid(lc), CurrentMemoryContext);
-
-		catalog::set_inner_key(lfirst_oid(lc), InvalidOid, key_list(plan));
-	}
-	bool pays = inners != NIL && analyze::whether_inner_pays(view);
-	leave_environment(&environment);
-	if (pays)
-		return inners;
-	(void) remove_inner_relations(view);
-	return NIL;
 }
 
 /* Makes and fills the inner relations of a view that has none. */
@@ -605,16 +518,6 @@ readers_of(Oid base)
 		views = list_append_unique_oid(views, is_inner ? inner.view : lfirst_oid(lc));
 	}
 	return views;
-}
-
-Oid
-owner_of(Oid view)
-{
-	Relation rel = table_open(view, AccessShareLock);
-	Oid owner = rel->rd_rel->relowner;
-
-	table_close(rel, NoLock);
-	return owner;
 }
 
 const ViewRuntime *
@@ -676,16 +579,6 @@ attach(Oid view, catalog::Mode mode, bool feed)
 	return rows;
 }
 
-bool
-needs_inner_relations(Oid view)
-{
-	List *inners = choose_inner_relations(view, owner_of(view));
-
-	if (inners != NIL)
-		(void) remove_inner_relations(view);
-	return inners != NIL;
-}
-
 void
 detach(Oid view)
 {
@@ -710,11 +603,41 @@ sweep()
 			log_rows_as_before(lfirst_oid(lc));
 }
 
+namespace
+{
+
+/*
+ * True if the view and its inner relations are what their queries give under
+ * one snapshot. Then they are right now, too: what was written since was
+ * followed. Nobody is kept from writing meanwhile.
+ */
+bool
+was_right(Oid view)
+{
+	Environment environment = enter_environment(owner_of(view), Settings::kPinned);
+	bool right = true;
+	ListCell *lc;
+
+	PushCopiedSnapshot(GetLatestSnapshot());
+	UpdateActiveSnapshotCommandId();
+	foreach (lc, lappend_oid(catalog::inner_relations(view), view))
+		right = right && is_right(runtime_of(lfirst_oid(lc)));
+	PopActiveSnapshot();
+	leave_environment(&environment);
+	return right;
+}
+
+} // namespace
+
 int64
 refresh(Oid view)
 {
 	const ViewRuntime *runtime = runtime_of(view);
 	ListCell *lc;
+
+	if (runtime->info.mode == catalog::Mode::kImmediate && was_right(view))
+		return 0;
+	runtime = runtime_of(view);
 
 	LOCKMODE lock = base_lock(runtime->info.mode);
 	(void) tables_of(runtime->plan, lock);
@@ -810,6 +733,49 @@ types_altered()
 		if (composite || (runtime && runtime->plan->inners != NIL))
 			query_altered(lfirst_oid(lc));
 	}
+}
+
+namespace
+{
+
+bool
+has_row_security(Oid table)
+{
+	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	bool has = HeapTupleIsValid(tup) && ((Form_pg_class) GETSTRUCT(tup))->relrowsecurity;
+
+	if (HeapTupleIsValid(tup))
+		ReleaseSysCache(tup);
+	return has;
+}
+
+/* True if the view, or one of its inner relations, reads a table whose policies may hide rows from its owner. */
+bool
+reads_by_policies(Oid view)
+{
+	ListCell *lc;
+
+	foreach (lc, lappend_oid(catalog::inner_relations(view), view))
+	{
+		ListCell *lt;
+
+		foreach (lt, read_internal("base", 2, lfirst_oid(lc), 1))
+			if (has_row_security(lfirst_oid(lt)))
+				return true;
+	}
+	return false;
+}
+
+} // namespace
+
+void
+roles_altered()
+{
+	ListCell *lc;
+
+	foreach (lc, catalog::attached_views())
+		if (reads_by_policies(lfirst_oid(lc)))
+			query_altered(lfirst_oid(lc));
 }
 
 bool

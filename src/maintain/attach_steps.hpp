@@ -25,8 +25,21 @@ void capture_changes(List *tables, catalog::Mode mode);
 /* No view may read the tables any more: triggers go, and the log gets what it got before. */
 void stop_unused_capture(List *tables);
 
-/* True if parts of the view's query are kept in relations of their own. */
-bool needs_inner_relations(Oid view);
+Oid owner_of(Oid view);
+
+/* Analyzes a view or an inner relation as the view's owner. */
+analyze::ViewPlan *analyze_as(Oid owner, Oid view);
+
+List *without_inner_relations(List *tables);
+
+/* Makes the tables for parts of the view's query, with their keys, where they are worth it; empty. */
+List *choose_inner_relations(Oid view, Oid owner);
+
+/* Drops the view's inner relations; returns the tables they were made of. */
+List *remove_inner_relations(Oid view);
+
+/* Indexes by which the view, or another of its inner relations, reads the view's inner relations. */
+void create_reading_indexes(const analyze::ViewPlan *plan, List *inners);
 
 /* Removes the state and the bases of a view or inner relation; returns the bases. */
 List *remove_parts(Oid view);
@@ -50,6 +63,16 @@ void rebuild_key_index(const ViewRuntime *view);
 /* Attribute numbers of the columns that identify a row of the view; NIL: all. */
 List *key_list(const analyze::ViewPlan *plan);
 void create_state(const analyze::ViewPlan *plan);
+
+/* State tables of a view besides its own ones: first that of its groups, then those of its distinct inputs. */
+struct SpareState
+{
+	state::AggregateOperator *op;
+	List *tables;
+};
+
+SpareState create_spare_state(const ViewRuntime *view);
+void drop_spare_state(const SpareState *spare);
 
 /* Computes the content of a view that has none, and no index yet. Returns the number of rows. */
 int64 fill(const analyze::ViewPlan *plan, Snapshot snapshot);

@@ -91,6 +91,37 @@ probe_descriptor(const ViewRuntime *view)
 			   : view->desc;
 }
 
+/* True if rows of the table have come or gone since the active, fixed snapshot. */
+bool
+changed_since(Oid table)
+{
+	Relation rel = table_open(table, AccessShareLock);
+	ZSet *difference = capture::make_large_zset(RelationGetDescr(rel), CurrentMemoryContext);
+
+	read_table(table, +1, difference);
+	PushCopiedSnapshot(GetLatestSnapshot());
+	UpdateActiveSnapshotCommandId();
+	read_table(table, -1, difference);
+	PopActiveSnapshot();
+	bool changed = !capture::zset_is_empty(difference);
+	capture::end_zset(difference);
+	table_close(rel, NoLock);
+	return changed;
+}
+
+/* TRUNCATE removes what a fixed snapshot does not see, too; the view could not follow. */
+void
+check_reset(const ViewRuntime *view)
+{
+	ListCell *lc;
+
+	if (changed_since(view->info.view) || (OidIsValid(view->state) && changed_since(view->state)))
+		state::serialization_failure();
+	foreach (lc, view->part_states)
+		if (changed_since(lfirst_oid(lc)))
+			state::serialization_failure();
+}
+
 /*
  * Under a fixed snapshot, rows that others committed since would be missed. So
  * the delta is computed under the fixed snapshot and under the present one; if
@@ -99,8 +130,14 @@ probe_descriptor(const ViewRuntime *view)
 void
 check_isolation(const ViewRuntime *view, List *deltas)
 {
-	if (!IsolationUsesXactSnapshot() || !needs_guard(view))
+	if (!IsolationUsesXactSnapshot())
 		return;
+	if (!needs_guard(view))
+	{
+		if (any_reset(deltas))
+			check_reset(view);
+		return;
+	}
 
 	TupleDesc desc = probe_descriptor(view);
 	ZSet *before = capture::make_large_zset(desc, CurrentMemoryContext);

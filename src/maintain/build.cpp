@@ -11,8 +11,14 @@
  * 3. What was recorded by transactions that the frontier does not see goes
  *    through the same engine as the changes of a statement, under a newer
  *    snapshot, which becomes the frontier; again and again, until little is left.
- * 4. In a second moment in which nobody writes, the rest is applied, the view is
- *    recorded as attached, and recording ends.
+ * 4. A last such round, and in a second moment in which nobody writes what came
+ *    during it; the view is recorded as attached, and recording ends. Both are one
+ *    transaction, which keeps the snapshot of the round: what must be read as it
+ *    was before the last changes is read under that.
+ *
+ * A view with inner relations is built together with them: changes of its base
+ * tables are recorded once, and each relation takes its inputs' changes in turn,
+ * as in a batch of a statement.
  *
  * A moment in which nobody writes is waited for without standing in the way:
  * first for those who hold a lock now, then for the lock itself, which others
@@ -26,7 +32,7 @@
  */
 #include "maintain/build.hpp"
 #include "maintain/attach_steps.hpp"
-#include "maintain/deferred.hpp"
+#include "exec/snapshot.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/reach.hpp"
 #include "maintain/record.hpp"
@@ -64,10 +70,12 @@ struct Work
 {
 	Build *build;
 	MemoryContext context; /* of the whole build */
-	List *tables;          /* that the view reads, with partitions and children */
+	List *members;         /* the view's inner relations in order, and the view */
+	List *tables;          /* that these read, with partitions and children */
 	List *locked;          /* these, and what live views among them read */
 	catalog::LiveView info;
-	bool own_index; /* the key index was created for the build */
+	bool computed;         /* all members have content, which was right at some time */
+	bool view_has_content; /* the same of the view; also if the rest is made anew */
 	Frontier frontier;
 };
 
@@ -191,16 +199,17 @@ is_intact(const Work *work)
 		   !list_member_oid(read_internal("recording", 2, work->build->view, 5), true);
 }
 
+/* The plan of the view, or of one of its inner relations, which exist. */
+ViewPlan *
+analyze_member(const Work *work, Oid member)
+{
+	return analyze_as(owner_of(work->build->view), member);
+}
+
 ViewPlan *
 analyze_now(Oid view)
 {
-	Relation rel = table_open(view, NoLock);
-	Environment environment = enter_environment(rel->rd_rel->relowner, Settings::kPinned);
-	ViewPlan *plan = analyze::analyze_view(view, CurrentMemoryContext);
-
-	leave_environment(&environment);
-	table_close(rel, NoLock);
-	return plan;
+	return analyze_as(owner_of(view), view);
 }
 
 bool
@@ -236,6 +245,35 @@ insert_recording(Oid table, Oid view, Oid changes, bool alone)
 	insert_internal("recording", values, nulls);
 }
 
+/* What the members of a view read besides each other. */
+struct Sources
+{
+	List *tables;     /* with partitions and children */
+	List *bases;      /* as the queries name them */
+	List *only_bases; /* those of them that are read without descendants */
+};
+
+Sources
+sources_of(const Work *work)
+{
+	Sources sources = {NIL, NIL, NIL};
+	ListCell *lc;
+
+	foreach (lc, work->members)
+	{
+		ViewPlan *plan = analyze_member(work, lfirst_oid(lc));
+
+		sources.tables = list_concat_unique_oid(sources.tables,
+												tables_of(plan, ShareRowExclusiveLock));
+		sources.bases = list_concat_unique_oid(sources.bases, plan->bases);
+		sources.only_bases = list_concat_unique_oid(sources.only_bases, plan->only_bases);
+		create_state(plan);
+	}
+	sources.tables = without_inner_relations(sources.tables);
+	sources.bases = without_inner_relations(sources.bases);
+	return sources;
+}
+
 void
 begin_recording(Work *work)
 {
@@ -245,23 +283,26 @@ begin_recording(Work *work)
 	lock_view(view);
 	PushActiveSnapshot(GetTransactionSnapshot());
 
-	ViewPlan *plan = analyze_now(view);
-	List *tables = tables_of(plan, ShareRowExclusiveLock);
+	List *inners = choose_inner_relations(view, owner_of(view));
+	MemoryContextSwitchTo(work->context);
+	work->members = lappend_oid(list_copy(inners), view);
+	MemoryContextSwitchTo(CurTransactionContext);
 
-	create_state(plan);
-	foreach (lc, list_union_oid(tables, plan->bases))
+	Sources sources = sources_of(work);
+	List *all = list_union_oid(sources.tables, sources.bases);
+	foreach (lc, all)
 	{
 		Oid table = lfirst_oid(lc);
-		bool is_input = list_member_oid(plan->bases, table);
+		bool is_input = list_member_oid(sources.bases, table);
 
 		insert_recording(table, view, is_input ? create_changes(view, table) : InvalidOid,
-						 list_member_oid(plan->only_bases, table));
+						 list_member_oid(sources.only_bases, table));
 	}
 	CommandCounterIncrement();
-	capture_changes(tables, work->build->mode);
+	capture_changes(all, work->build->mode);
 
 	MemoryContextSwitchTo(work->context);
-	work->tables = list_union_oid(tables, plan->bases);
+	work->tables = list_copy(all);
 	work->locked = with_tables_below(work->tables);
 	MemoryContextSwitchTo(CurTransactionContext);
 }
@@ -301,17 +342,68 @@ set_frontier(Work *work)
 	MemoryContextSwitchTo(old);
 }
 
+/* How a member that is not attached is found; its history begins with the switch. */
+catalog::LiveView
+info_of(const Work *work, Oid member)
+{
+	catalog::LiveView info = work->info;
+
+	if (member != work->build->view && !catalog::find_live_view(member, &info))
+		elog(ERROR, "inner relation %u of a materialized view is gone", member);
+	info.mode = work->build->mode;
+	info.log = InvalidOid;
+	return info;
+}
+
 void
 create_indexes(Work *work, const ViewPlan *plan)
 {
-	work->info.key_index = find_key_index(plan);
+	Oid key_index = find_key_index(plan);
+
 	ensure_touch_index(plan);
+	if (plan->view == work->build->view)
+		work->info.key_index = key_index;
+	else
+		catalog::set_inner_key(plan->view, key_index, key_list(plan));
+	invalidate(plan->view);
+	CommandCounterIncrement();
+}
+
+/* Computes the content of a member, those before it being computed. Returns the number of rows that changed. */
+int64
+compute_member(Work *work, Oid member)
+{
+	ViewPlan *plan = analyze_member(work, member);
+	bool is_view = member == work->build->view;
+	bool empty = is_view ? !work->view_has_content && !view_is_populated(member) : !work->computed;
+	int64 rows = 0;
+
+	if (!work->computed)
+		create_reading_indexes(plan, list_difference_oid(work->members,
+														 list_make1_oid(work->build->view)));
+	bool filled = empty && plan->strategy != Strategy::kAggregate;
+	if (filled)
+		rows = fill(plan, GetTransactionSnapshot());
+	if (!work->computed)
+		create_indexes(work, plan);
+	if (!filled)
+	{
+		catalog::LiveView info = info_of(work, member);
+		ViewRuntime *runtime = build_runtime(&info);
+
+		rows = rebuild(runtime, Publish::kNo, GetTransactionSnapshot());
+		MemoryContextDelete(runtime->plan->context);
+	}
+	if (is_view && empty)
+		work->build->result = rows;
+	return rows;
 }
 
 Outcome
 compute(Work *work)
 {
 	Oid view = work->build->view;
+	ListCell *lc;
 
 	begin(work);
 	lock_view(view);
@@ -322,35 +414,79 @@ compute(Work *work)
 		end(work);
 		return Outcome::kBroken;
 	}
-
-	ViewPlan *plan = analyze_now(view);
-	bool first = !OidIsValid(work->info.key_index);
-	bool empty = first && !view_is_populated(view);
-	bool filled = empty && plan->strategy != Strategy::kAggregate;
-
-	if (filled)
-		work->build->result = fill(plan, GetTransactionSnapshot());
-	create_indexes(work, plan);
-	if (!filled)
-	{
-		ViewRuntime *runtime = build_runtime(&work->info);
-		int64 changed = rebuild(runtime, Publish::kNo, GetTransactionSnapshot());
-
-		if (empty)
-			work->build->result = changed;
-		MemoryContextDelete(runtime->plan->context);
-	}
+	foreach (lc, work->members)
+		(void) compute_member(work, lfirst_oid(lc));
 	if (work->build->feed && !OidIsValid(work->info.log))
 		work->info.log = feed::create_log(view);
 	end(work);
+	work->computed = work->view_has_content = true;
 	return Outcome::kDone;
 }
 
 /* ---- step 3 ---- */
 
+/* The deltas of a member's inputs. */
+List *
+deltas_for(const ViewPlan *plan, List *deltas)
+{
+	List *inputs = NIL;
+	ListCell *lc;
+
+	foreach (lc, deltas)
+		if (list_member_oid(plan->bases, ((Delta *) lfirst(lc))->relid))
+			inputs = lappend(inputs, lfirst(lc));
+	return inputs;
+}
+
+/* Brings a member up to date; returns its own delta, null where no input changed. */
+Delta *
+apply_to_member(Work *work, Oid member, List *deltas)
+{
+	catalog::LiveView info = info_of(work, member);
+	ViewRuntime *runtime = build_runtime(&info);
+	List *inputs = deltas_for(runtime->plan, deltas);
+	Delta *delta = nullptr;
+
+	if (inputs != NIL)
+	{
+		Environment environment = enter_environment(runtime->plan->owner, Settings::kPinned);
+
+		UpdateActiveSnapshotCommandId();
+		delta = (Delta *) palloc0(sizeof(Delta));
+		delta->relid = member;
+		delta->desc = CreateTupleDescCopy(runtime->desc);
+		delta->set = capture::make_large_zset(delta->desc, CurrentMemoryContext,
+											  runtime->plan->nkey, runtime->plan->key);
+		compute_delta(runtime, inputs, delta->set);
+		(void) apply_to_view(runtime, delta->set, Publish::kYes);
+		CommandCounterIncrement();
+		leave_environment(&environment);
+	}
+	MemoryContextDelete(runtime->plan->context);
+	return delta;
+}
+
+void
+apply_to_members(Work *work, List **deltas)
+{
+	Oid view = work->build->view;
+	bool populated = view_is_populated(view);
+	ListCell *lc;
+
+	set_populated(view, true); /* the engine may read the view */
+	foreach (lc, work->members)
+	{
+		Delta *delta = apply_to_member(work, lfirst_oid(lc), *deltas);
+
+		if (delta)
+			*deltas = lappend(*deltas, delta);
+	}
+	set_populated(view, populated);
+}
+
 /* Applies what was recorded since the frontier under the active snapshot. */
 Outcome
-apply_recorded(Work *work, int64 *nrows)
+apply_recorded(Work *work, const Frontier *frontier, int64 *nrows)
 {
 	List *deltas = NIL;
 	bool reset = false;
@@ -360,7 +496,7 @@ apply_recorded(Work *work, int64 *nrows)
 	foreach (lc, recordings_of_view(work->build->view))
 	{
 		int64 n;
-		Delta *delta = read_changes((Recording *) lfirst(lc), &work->frontier, &n);
+		Delta *delta = read_changes((Recording *) lfirst(lc), frontier, &n);
 
 		*nrows += n;
 		if (!delta)
@@ -370,23 +506,7 @@ apply_recorded(Work *work, int64 *nrows)
 	}
 	work->build->to_catch_up = *nrows;
 	if (!reset && deltas != NIL)
-	{
-		catalog::LiveView silent = work->info;
-		bool populated = view_is_populated(silent.view);
-
-		silent.log = InvalidOid;          /* its history begins with the switch */
-		set_populated(silent.view, true); /* the engine may read the view */
-		ViewRuntime *runtime = build_runtime(&silent);
-		Environment environment = enter_environment(runtime->plan->owner, Settings::kPinned);
-		capture::ZSet *out = make_view_delta(runtime, CurrentMemoryContext);
-
-		compute_delta(runtime, deltas, out);
-		(void) apply_to_view(runtime, out, Publish::kYes);
-		capture::end_zset(out);
-		leave_environment(&environment);
-		MemoryContextDelete(runtime->plan->context);
-		set_populated(silent.view, populated);
-	}
+		apply_to_members(work, &deltas);
 	foreach (lc, deltas)
 		capture::end_zset(((Delta *) lfirst(lc))->set);
 	return reset ? Outcome::kReset : Outcome::kDone;
@@ -406,7 +526,8 @@ catch_up(Work *work)
 		lock_view(work->build->view);
 		PushActiveSnapshot(GetTransactionSnapshot());
 
-		Outcome outcome = is_intact(work) ? apply_recorded(work, &nrows) : Outcome::kBroken;
+		Outcome outcome = is_intact(work) ? apply_recorded(work, &work->frontier, &nrows)
+										  : Outcome::kBroken;
 		set_frontier(work);
 		end(work);
 		if (outcome != Outcome::kDone)
@@ -438,33 +559,81 @@ drop_recording(Oid view)
 	CommandCounterIncrement();
 }
 
+/* Records the members as attached, each with what it reads. */
+void
+record_members(const Work *work)
+{
+	Oid view = work->build->view;
+	ListCell *lc;
+
+	record_attachment(analyze_now(view), work->build->mode, work->info.log, work->info.key_index);
+	foreach (lc, work->members)
+	{
+		List *tables = tables_of(analyze_member(work, lfirst_oid(lc)), ShareRowExclusiveLock);
+
+		record_bases(lfirst_oid(lc), tables);
+		capture_changes(tables, work->build->mode);
+		invalidate(lfirst_oid(lc));
+	}
+	CommandCounterIncrement();
+}
+
+/* One more round, before anybody has to wait; its snapshot stays the active one. */
+Outcome
+run_last_round(Work *work, Frontier *frontier)
+{
+	int64 nrows = 0;
+
+	PushCopiedSnapshot(GetTransactionSnapshot());
+	Outcome outcome = is_intact(work) ? apply_recorded(work, &work->frontier, &nrows)
+									  : Outcome::kBroken;
+	*frontier = make_frontier(GetActiveSnapshot());
+	work->build->caught_up += nrows;
+	return outcome;
+}
+
+/* Applies what was recorded since the last round, whose snapshot is the active one. */
+Outcome
+apply_rest(Work *work, const Frontier *frontier)
+{
+	Snapshot before = GetActiveSnapshot();
+	int64 nrows;
+
+	/* Taken when all writers have finished. */
+	Snapshot now = RegisterSnapshot(GetLatestSnapshot());
+
+	PushCopiedSnapshot(now);
+	exec::fix_snapshot(now, before);
+	Outcome outcome = apply_recorded(work, frontier, &nrows);
+	exec::fix_snapshot(nullptr);
+	UnregisterSnapshot(now);
+	work->build->caught_up += nrows;
+	CommandCounterIncrement();
+	return outcome;
+}
+
 Outcome
 switch_over(Work *work)
 {
 	Oid view = work->build->view;
+	Frontier frontier;
 	ListCell *lc;
-	int64 nrows;
 
+	exec::fix_snapshot(nullptr); /* an earlier attempt may have failed */
 	lock_view(view);
-	foreach (lc, work->locked)
-		LockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock);
-	/* Taken when all writers have finished. */
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (!is_intact(work))
-		return Outcome::kBroken;
-
-	Outcome outcome = apply_recorded(work, &nrows);
+	Outcome outcome = run_last_round(work, &frontier);
 	if (outcome != Outcome::kDone)
 		return outcome;
-	work->build->caught_up += nrows;
-	CommandCounterIncrement();
+	foreach (lc, work->locked)
+		LockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock);
+	if (!is_intact(work))
+		return Outcome::kBroken;
+	outcome = apply_rest(work, &frontier);
+	if (outcome != Outcome::kDone)
+		return outcome;
 	drop_recording(view);
-
-	ViewPlan *plan = analyze_now(view);
-	record_attachment(plan, work->build->mode, work->info.log, work->info.key_index);
+	record_members(work);
 	worker::note_log_written();
-	record_bases(view, work->tables);
-	capture_changes(work->tables, work->build->mode);
 	rebuild_deferred_readers(view);
 	mark_populated(view);
 	catalog::put_listing(view, {work->build->mode, work->build->feed});
@@ -485,6 +654,7 @@ remove_unfinished(Oid view, const List *tables)
 	if (attached)
 		return;
 	(void) remove_parts(view);
+	(void) remove_inner_relations(view);
 	if (OidIsValid(log))
 		feed::drop_log(log);
 }
@@ -508,7 +678,8 @@ take_down(Work *work)
 					  remove_unfinished(view, tables);
 					  announce_build(view, work->build);
 				  });
-	work->tables = work->locked = NIL;
+	work->members = work->tables = work->locked = NIL;
+	work->computed = false;
 	work->info.log = InvalidOid;
 }
 
@@ -607,20 +778,6 @@ blocks_of(List *tables)
 	return blocks;
 }
 
-/* True if recorded changes cannot tell all that happens to the view's inputs, or bring the view up to date. */
-bool
-must_be_built_here(const ViewPlan *plan)
-{
-	ListCell *lc;
-
-	if (plan->strategy == Strategy::kRecursive || needs_inner_relations(plan->view))
-		return true;
-	foreach (lc, plan->bases)
-		if (catalog::is_maintained(lfirst_oid(lc)) && deferred_below(lfirst_oid(lc)) != NIL)
-			return true;
-	return false;
-}
-
 } // namespace
 
 Way
@@ -631,10 +788,16 @@ way_to_attach(Oid view)
 
 	if (blocks_of(tables) <= kSmallBlocks && is_cheap(plan->query) && lock_at_once(tables))
 		return Way::kAtOnce;
-	if (must_be_built_here(plan))
-		return Way::kHere;
-	announce(plan);
 	return Way::kBeside;
+}
+
+void
+announce_built(Oid view)
+{
+	const ViewRuntime *runtime = get_runtime(view);
+
+	if (runtime)
+		announce(runtime->plan);
 }
 
 void

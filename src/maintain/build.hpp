@@ -15,12 +15,14 @@ void announce_build(Oid view, const Build *build);
 enum class Way
 {
 	kAtOnce, /* small, and nobody writes its base tables, which are now locked: attach() takes a moment */
-	kBeside, /* run_build() */
-	kHere    /* attach(), however long that takes */
+	kBeside /* run_build() */
 };
 
 /* How to attach the view, which is locked, beside its writers. */
 Way way_to_attach(Oid view);
+
+/* Tells of a view that was built, and is recomputed at each change. */
+void announce_built(Oid view);
 
 /*
  * Builds the view in transactions of its own; called outside one, in a worker.

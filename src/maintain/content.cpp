@@ -2,6 +2,7 @@
  * content.cpp - what a view should hold, against what it holds.
  */
 #include "maintain/content.hpp"
+#include "maintain/attach_steps.hpp"
 #include "maintain/progress.hpp"
 #include "analyze/determinism.hpp"
 #include "exec/snapshot.hpp"
@@ -177,9 +178,9 @@ make_room(const ViewRuntime *view)
 }
 
 void
-read_view(const ViewRuntime *view, int64 weight, ZSet *out)
+read_table(Oid table, int64 weight, ZSet *out)
 {
-	Relation rel = table_open(view->info.view, AccessShareLock);
+	Relation rel = table_open(table, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, nullptr);
 	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, nullptr);
 
@@ -191,6 +192,69 @@ read_view(const ViewRuntime *view, int64 weight, ZSet *out)
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
+}
+
+namespace
+{
+
+/* True if both tables hold the same rows. */
+bool
+hold_the_same(Oid a, Oid b)
+{
+	Relation rel = table_open(a, AccessShareLock);
+	ZSet *difference = capture::make_large_zset(RelationGetDescr(rel), CurrentMemoryContext);
+
+	read_table(a, +1, difference);
+	read_table(b, -1, difference);
+	bool same = capture::zset_is_empty(difference);
+	capture::clear_zset(difference);
+	table_close(rel, NoLock);
+	return same;
+}
+
+/* Adds the rows that the groups give; false where the state is not what the input gives. */
+bool
+check_groups(const ViewRuntime *view, ZSet *out)
+{
+	SpareState spare = create_spare_state(view);
+	state::Groups *groups = state::begin_groups(spare.op);
+	bool same = true;
+	ListCell *lc;
+	ListCell *ls;
+
+	UpdateActiveSnapshotCommandId();
+	exec::run_whole(view->input, state::add_input, groups);
+	state::store_groups(groups, out);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	forboth (lc, lcons_oid(view->state, list_copy(view->part_states)), ls, spare.tables)
+		same = same && hold_the_same(lfirst_oid(lc), lfirst_oid(ls));
+	drop_spare_state(&spare);
+	return same;
+}
+
+} // namespace
+
+bool
+is_right(const ViewRuntime *view)
+{
+	ZSet *difference = capture::make_large_zset(view->desc, CurrentMemoryContext);
+	bool right = true;
+
+	if (view->plan->strategy == analyze::Strategy::kAggregate)
+		right = check_groups(view, difference);
+	else
+		evaluate(view, difference);
+	read_view(view, -1, difference);
+	right = right && capture::zset_is_empty(difference);
+	capture::clear_zset(difference);
+	return right;
+}
+
+void
+read_view(const ViewRuntime *view, int64 weight, ZSet *out)
+{
+	read_table(view->info.view, weight, out);
 }
 
 void

@@ -29,7 +29,13 @@ void evaluate_whole(const analyze::ViewPlan *plan, capture::ZSet *out);
  */
 void make_room(const ViewRuntime *view);
 
+/* Adds the table's rows, as the active snapshot sees them, to `out` with the weight. */
+void read_table(Oid table, int64 weight, capture::ZSet *out);
+
 /* Adds the view's rows to `out` with the weight. */
 void read_view(const ViewRuntime *view, int64 weight, capture::ZSet *out);
+
+/* True if content and state are what the query gives, as the active snapshot, a copy of its own, sees all of them. */
+bool is_right(const ViewRuntime *view);
 
 } // namespace tw::maintain

@@ -16,6 +16,7 @@
 #include "maintain/deferred.hpp"
 #include "maintain/batch.hpp"
 #include "maintain/guard.hpp"
+#include "maintain/record.hpp"
 #include "maintain/reach.hpp"
 #include "maintain/session.hpp"
 #include "catalog/inner_relation.hpp"
@@ -289,7 +290,10 @@ run_deferred_batch(DeferredBatch *batch)
 
 	ListCell *lc;
 
-	foreach (lc, run_immediate(batch, run_deferred(batch)))
+	List *view_deltas = run_immediate(batch, run_deferred(batch));
+	/* Views that are being built over these learn of the batch. */
+	record_changes(NIL, NIL, view_deltas);
+	foreach (lc, view_deltas)
 		capture::end_zset(((Delta *) lfirst(lc))->set);
 	batch->current = InvalidOid;
 	MemoryContextSwitchTo(old);

@@ -11,7 +11,14 @@
  * taken afterwards, which sees what the other one committed.
  *
  * Where rows of two inputs meet only if a column of each is equal, writers are
- * kept apart by these keys instead, when they are known (key_guard.cpp).
+ * kept apart by these keys instead, when they are known (key_guard.cpp). So are
+ * those of keyed views where the way from a change to its key leads over the other
+ * input by such an equality; where it leads over the other input from neither side,
+ * they need not be kept apart (analyze/touch_keys.cpp).
+ *
+ * Who takes guards first locks the tables that the view reads, as its delta will
+ * have to anyway: whoever has one of them for himself (TRUNCATE) then meets nobody
+ * who holds a guard and waits for that table.
  *
  * Views over one table that are filters, projections or aggregates need no
  * guard: rows are told apart by the base row's or the group row's own lock.
@@ -92,6 +99,7 @@ inputs_of(const analyze::ViewPlan *plan)
 }
 
 constexpr int kWhole = 0x7fff; /* in place of both inputs: the view as a whole */
+constexpr int kTruncate = 0x7ffe;
 constexpr LOCKMODE kFirstMode =
 	RowExclusiveLock; /* compatible with itself, conflicts with the second */
 constexpr LOCKMODE kSecondMode = ShareLock;
@@ -107,6 +115,16 @@ needs_guard(const ViewRuntime *view)
 	return strategy == Strategy::kKeyed || strategy == Strategy::kRecompute ||
 		   strategy == Strategy::kRecursive || view->plan->keyed_input ||
 		   view->plan->input->noccurrences > 1;
+}
+
+void
+lock_inputs(const ViewRuntime *view)
+{
+	ListCell *lc;
+
+	/* Waiting may bring news that replace the runtime. */
+	foreach (lc, list_copy(view->tables))
+		LockRelationOid(lfirst_oid(lc), AccessShareLock);
 }
 
 void
@@ -155,6 +173,17 @@ guard_write(const ViewRuntime *view, List *written)
 }
 
 void
+guard_truncate(List *views)
+{
+	List *sorted = list_copy(views);
+	ListCell *lc;
+
+	list_sort(sorted, list_oid_cmp);
+	foreach (lc, sorted)
+		lock_pair(lfirst_oid(lc), kTruncate, kTruncate, kAloneMode);
+}
+
+void
 guard_recompute(const ViewRuntime *view)
 {
 	lock_pair(view->info.view, kWhole, kWhole, kAloneMode);
@@ -165,6 +194,9 @@ guard_all(const ViewRuntime *view)
 {
 	guard_write(view, view->plan->bases);
 	guard_all_keys(view);
+	/* Touched keys are not known, so that those who lock some must be kept away as a whole. */
+	if (analyze::keyed_part(view->plan))
+		guard_recompute(view);
 }
 
 } // namespace tw::maintain

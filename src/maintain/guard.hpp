@@ -15,6 +15,12 @@ namespace tw::maintain
  */
 void guard_write(const ViewRuntime *view, List *written);
 
+/* Locks the tables that the view reads for reading: to be done before guards are taken. */
+void lock_inputs(const ViewRuntime *view);
+
+/* Takes the locks of a TRUNCATE of inputs of these views (List of OIDs). */
+void guard_truncate(List *views);
+
 /* Takes the locks that exclude all writers of the view's base tables from maintaining it. */
 void guard_all(const ViewRuntime *view);
 

@@ -125,13 +125,38 @@ lock_sides(const ViewRuntime *view, int pair, const bool *sides)
 	lock(view, pair, kBothWhole, both ? kAloneMode : (sides[0] ? kFirstMode : kSecondMode));
 }
 
-bool
-has_keys(const ViewRuntime *view)
+/* The pairs of inputs of a view whose rows have keys. */
+struct Pairs
 {
+	int n;
+	const JoinKey *keys;
+	const Oid *relids; /* by occurrence */
+};
+
+Pairs
+pairs_of(const ViewRuntime *view)
+{
+	const analyze::ViewPlan *keyed = analyze::keyed_part(view->plan);
 	Strategy strategy = view->plan->strategy;
 
-	return (strategy == Strategy::kLinear || strategy == Strategy::kAggregate) &&
-		   !analyze::keyed_part(view->plan) && view->plan->input->njoin_keys > 0;
+	if (keyed)
+	{
+		Oid *relids = (Oid *) palloc(sizeof(Oid) * Max(keyed->npoints, 1));
+
+		for (int i = 0; i < keyed->npoints; i++)
+			relids[i] = keyed->points[i].relid;
+		return {keyed->npoint_keys, keyed->point_keys, relids};
+	}
+	if (strategy != Strategy::kLinear && strategy != Strategy::kAggregate)
+		return {0, nullptr, nullptr};
+	return {view->plan->input->njoin_keys, view->plan->input->join_keys, view->plan->input->relids};
+}
+
+/* True if the rows of the pair never matter to each other. */
+bool
+is_independent(const JoinKey *key)
+{
+	return key->sides[0].column == InvalidAttrNumber;
 }
 
 /* Adds what a delta of an input writes; a delta of another relation writes nothing here. */
@@ -154,14 +179,12 @@ add_delta(PairWrite *write, const Oid *relids, const Delta *delta)
 bool
 guarded_by_key(const ViewRuntime *view, Oid a, Oid b)
 {
-	if (!has_keys(view))
-		return false;
+	Pairs pairs = pairs_of(view);
 
-	const analyze::Block *block = view->plan->input;
-	for (int i = 0; i < block->njoin_keys; i++)
+	for (int i = 0; i < pairs.n; i++)
 	{
-		Oid first = block->relids[block->join_keys[i].sides[0].occurrence];
-		Oid second = block->relids[block->join_keys[i].sides[1].occurrence];
+		Oid first = pairs.relids[pairs.keys[i].sides[0].occurrence];
+		Oid second = pairs.relids[pairs.keys[i].sides[1].occurrence];
 
 		if ((first == a && second == b) || (first == b && second == a))
 			return true;
@@ -172,10 +195,11 @@ guarded_by_key(const ViewRuntime *view, Oid a, Oid b)
 Guarded
 guard_keys(const ViewRuntime *view, List *deltas)
 {
-	if (!has_keys(view))
+	Pairs pairs = pairs_of(view);
+
+	if (pairs.n == 0)
 		return Guarded::kNothing;
 
-	const analyze::Block *block = view->plan->input;
 	PairWrite *write = (PairWrite *) palloc(sizeof(PairWrite));
 	Guarded guarded = Guarded::kNothing;
 	ListCell *lc;
@@ -189,13 +213,15 @@ guard_keys(const ViewRuntime *view, List *deltas)
 			guard_all_keys(view);
 			return Guarded::kSomething;
 		}
-	for (int pair = 0; pair < block->njoin_keys; pair++)
+	for (int pair = 0; pair < pairs.n; pair++)
 	{
+		if (is_independent(&pairs.keys[pair]))
+			continue;
 		memset(write, 0, sizeof(PairWrite));
-		write->key = &block->join_keys[pair];
+		write->key = &pairs.keys[pair];
 		write->whole = taken > kManyInTransaction;
 		foreach (lc, deltas)
-			add_delta(write, block->relids, (const Delta *) lfirst(lc));
+			add_delta(write, pairs.relids, (const Delta *) lfirst(lc));
 		if (!write->sides[0] && !write->sides[1])
 			continue;
 		if (write->whole)
@@ -213,9 +239,7 @@ guard_all_keys(const ViewRuntime *view)
 {
 	const bool both[2] = {true, true};
 
-	if (!has_keys(view))
-		return;
-	for (int pair = 0; pair < view->plan->input->njoin_keys; pair++)
+	for (int pair = 0; pair < pairs_of(view).n; pair++)
 		lock_sides(view, pair, both);
 }
 

@@ -56,6 +56,9 @@ void query_altered(Oid view);
 /* A composite type was altered, which columns of live views may have. */
 void types_altered();
 
+/* Roles have other attributes or members: which policies of base tables hold for a view's owner may have changed. */
+void roles_altered();
+
 /* True if a table that the view reads is unlogged. */
 bool reads_unlogged(Oid view);
 

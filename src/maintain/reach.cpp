@@ -220,6 +220,14 @@ guard_views(List *relids)
 											: find_guards(relids, find_views(relids));
 	ListCell *lc;
 
+	/* Tables first, see guard.cpp. */
+	foreach (lc, guards)
+	{
+		const ViewRuntime *view = get_runtime(((const Guard *) lfirst(lc))->view);
+
+		if (view)
+			lock_inputs(view);
+	}
 	foreach (lc, guards)
 	{
 		const Guard *guard = (const Guard *) lfirst(lc);
