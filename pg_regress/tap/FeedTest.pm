@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(new_node deferred_conf make_view log_of change session_open session_run session_close
-  wait_for worker_pid wakeups);
+  wait_for until_true start_psql end_psql worker_pid wakeups);
 
 # A started cluster; the extension is created in database postgres unless the name says otherwise.
 sub new_node
@@ -111,6 +111,25 @@ sub wait_for
 	}
 	return 0;
 }
+
+# True as soon as the query gives true, false if that takes longer than half a minute.
+sub until_true
+{
+	my ($node, $sql) = @_;
+	return wait_for(30, sub { return $node->safe_psql('postgres', $sql) eq 't'; });
+}
+
+# A statement in a session of its own, which goes on beside the test; end_psql() waits for it and returns its errors.
+sub start_psql
+{
+	my ($node, $sql) = @_;
+	my ($out, $err) = ('', '');
+	my $h = IPC::Run::start([ 'psql', '-X', '-At', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), '-c', $sql ],
+		'<', \undef, '>', \$out, '2>', \$err);
+	return { h => $h, out => \$out, err => \$err };
+}
+
+sub end_psql { my ($s) = @_; $s->{h}->finish; return ${ $s->{err} }; }
 
 # Process of a worker ("sequencer" of a database, "launcher"); empty where there is none.
 sub worker_pid

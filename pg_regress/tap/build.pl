@@ -52,44 +52,25 @@ CREATE VIEW traces AS SELECT
 	(SELECT count(*) FROM pg_class WHERE relnamespace = 'tailwater_internal'::regnamespace AND relname ~ '^changes_') AS changes;
 SQL
 
-# A statement in a session of its own; the harness ends it with finish.
-sub start
-{
-	my ($sql) = @_;
-	my ($out, $err) = ('', '');
-	my $h = IPC::Run::start([ 'psql', '-X', '-At', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), '-c', $sql ],
-		'<', \undef, '>', \$out, '2>', \$err);
-	return { h => $h, out => \$out, err => \$err };
-}
-
-sub done { my ($s) = @_; $s->{h}->finish; return ${ $s->{err} }; }
-
 sub value { return $node->safe_psql('postgres', $_[0]); }
-
-sub until_true
-{
-	my ($sql) = @_;
-	foreach (1 .. 600) { return 1 if value($sql) eq 't'; usleep(50_000); }
-	return 0;
-}
 
 # Creates a view while two sessions write; returns the longest that a transaction of theirs took.
 sub create_beside
 {
 	my ($name, @sql) = @_;
 	value('DROP TABLE IF EXISTS stop; TRUNCATE waits');
-	my @writers = map { start('CALL write(1000000)') } 1, 2;
-	until_true('SELECT count(*) > 20 FROM waits');
+	my @writers = map { start_psql($node, 'CALL write(1000000)') } 1, 2;
+	until_true($node, 'SELECT count(*) > 20 FROM waits');
 	my $start = time;
 	foreach my $sql (@sql)
 	{
-		my $creation = start($sql);
-		is(done($creation), '', "$name: " . substr($sql, 0, 40));
+		my $creation = start_psql($node, $sql);
+		is(end_psql($creation), '', "$name: " . substr($sql, 0, 40));
 	}
 	my $took = time - $start;
 	usleep(200_000);
 	value('CREATE TABLE stop ()');
-	is(done($_), '', "$name: writer") foreach @writers;
+	is(end_psql($_), '', "$name: writer") foreach @writers;
 	is(value("SELECT tailwater.verify('$name')"), 0, "$name is exact");
 	my $longest = value('SELECT max(seconds) FROM waits');
 	note("$name took $took s, writers at most $longest s");
@@ -119,35 +100,35 @@ value('DROP MATERIALIZED VIEW linear, joined, keyed, above');
 my $slow = "CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, slowly(x) AS x FROM t";
 my $open = session_open($node);
 session_run($open, 'BEGIN; UPDATE t SET x = 5 WHERE id = 5;');
-my $creation = start($slow);
-ok(until_true("SELECT count(*) = 1 FROM tailwater.progress WHERE blocked_by IS NOT NULL AND phase = 'waiting to record changes'"), 'the blocker is shown');
+my $creation = start_psql($node, $slow);
+ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE blocked_by IS NOT NULL AND phase = 'waiting to record changes'"), 'the blocker is shown');
 my $begun = time;
 value("INSERT INTO t VALUES (nextval('ids'), 1, -1, 'beside')") foreach 1 .. 20;
 cmp_ok(time - $begun, '<', 5, 'others write meanwhile');
 is(value("SELECT phase FROM tailwater.progress"), 'waiting to record changes', 'while it waits');
 session_run($open, 'COMMIT;');
-ok(until_true("SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing' AND rows_computed > 0"), 'then it goes on');
+ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing' AND rows_computed > 0"), 'then it goes on');
 session_run($open, 'BEGIN; UPDATE t SET x = 6 WHERE id = 5;');
-ok(until_true("SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'waiting to switch'"), 'waits again for the switch');
+ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'waiting to switch'"), 'waits again for the switch');
 value("INSERT INTO t VALUES (nextval('ids'), 1, -2, 'beside')") foreach 1 .. 5;
 my ($code, undef, $refused) = $node->psql('postgres', 'REFRESH MATERIALIZED VIEW v');
 like($refused, qr/is being computed/, 'no REFRESH meanwhile');
 session_run($open, 'COMMIT;');
-is(done($creation), '', 'done');
+is(end_psql($creation), '', 'done');
 is(value("SELECT tailwater.verify('v')"), 0, 'exact');
 value('DROP MATERIALIZED VIEW v');
 
 # What alters a base table: beyond rows, and its columns.
-$creation = start($slow);
-ok(until_true("SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
+$creation = start_psql($node, $slow);
+ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
 value("BEGIN; CREATE TABLE kept AS SELECT * FROM t; TRUNCATE t; INSERT INTO t SELECT * FROM kept WHERE id % 7 > 0; COMMIT");
-is(done($creation), '', 'truncated meanwhile');
+is(end_psql($creation), '', 'truncated meanwhile');
 is(value("SELECT tailwater.verify('v')"), 0, 'exact after TRUNCATE');
 value('DROP MATERIALIZED VIEW v');
-$creation = start($slow);
-ok(until_true("SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
+$creation = start_psql($node, $slow);
+ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
 value("ALTER TABLE t ALTER COLUMN pad TYPE varchar(2000); ALTER TABLE t ADD COLUMN more int DEFAULT 3; UPDATE t SET more = x WHERE id < 100");
-is(done($creation), '', 'altered meanwhile');
+is(end_psql($creation), '', 'altered meanwhile');
 is(value("SELECT tailwater.verify('v')"), 0, 'exact after ALTER TABLE');
 value('UPDATE t SET more = 7, x = -x WHERE id < 200; DROP MATERIALIZED VIEW v');
 
@@ -155,29 +136,29 @@ value('UPDATE t SET more = 7, x = -x WHERE id < 200; DROP MATERIALIZED VIEW v');
 sub leaves_nothing
 {
 	my ($how) = @_;
-	ok(until_true("SELECT builds + changes = 0 AND to_regclass('v') IS NULL FROM traces"), "$how: nothing is left");
+	ok(until_true($node, "SELECT builds + changes = 0 AND to_regclass('v') IS NULL FROM traces"), "$how: nothing is left");
 	is(value("SELECT count(*) FROM tailwater.views"), 1, "$how: not listed");
 	value('UPDATE t SET x = x WHERE id < 100');
 }
 foreach my $how ('pg_cancel_backend(pid)', 'pg_terminate_backend(pid)', 'pg_cancel_backend(builder)', 'pg_terminate_backend(builder)')
 {
-	$creation = start($slow);
-	ok(until_true("SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
+	$creation = start_psql($node, $slow);
+	ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
 	value("SELECT $how FROM tailwater.progress");
-	isnt(done($creation), '', "$how ends it");
+	isnt(end_psql($creation), '', "$how ends it");
 	leaves_nothing($how);
 }
 # a row that no writer above deletes
-$creation = start('CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, slowly(x) / (id - 29999) AS x FROM t');
-like(done($creation), qr/22012.*division by zero/, 'its error is told');
+$creation = start_psql($node, 'CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, slowly(x) / (id - 29999) AS x FROM t');
+like(end_psql($creation), qr/22012.*division by zero/, 'its error is told');
 leaves_nothing('an error');
 
 # A crash in the middle.
-$creation = start($slow);
-ok(until_true("SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
+$creation = start_psql($node, $slow);
+ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
 my $builder = value('SELECT builder FROM tailwater.progress');
 kill 'KILL', $builder;
-done($creation);
+end_psql($creation);
 foreach (1 .. 100) { last if $node->psql('postgres', 'SELECT 1') == 0; usleep(100_000); }
 leaves_nothing('a crash');
 is(value("SELECT tailwater.verify('groups')"), 0, 'other views are right');

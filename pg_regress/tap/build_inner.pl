@@ -56,24 +56,7 @@ CREATE VIEW traces AS SELECT
 	(SELECT count(*) FROM pg_class WHERE relnamespace = 'tailwater_internal'::regnamespace AND relname ~ '^(changes|inner|state)_') AS relations;
 SQL
 
-sub start
-{
-	my ($sql) = @_;
-	my ($out, $err) = ('', '');
-	my $h = IPC::Run::start([ 'psql', '-X', '-At', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), '-c', $sql ],
-		'<', \undef, '>', \$out, '2>', \$err);
-	return { h => $h, out => \$out, err => \$err };
-}
-
-sub done { my ($s) = @_; $s->{h}->finish; return ${ $s->{err} }; }
 sub value { return $node->safe_psql('postgres', $_[0]); }
-
-sub until_true
-{
-	my ($sql) = @_;
-	foreach (1 .. 200) { return 1 if value($sql) eq 't'; usleep(50_000); }
-	return 0;
-}
 
 my $before = value('SELECT relations FROM traces');
 
@@ -82,16 +65,16 @@ sub beside
 {
 	my ($name, $sql) = @_;
 	value('DROP TABLE IF EXISTS stop; TRUNCATE waits');
-	my @writers = map { start('CALL write()') } 1, 2;
-	until_true('SELECT count(*) > 20 FROM waits');
+	my @writers = map { start_psql($node, 'CALL write()') } 1, 2;
+	until_true($node, 'SELECT count(*) > 20 FROM waits');
 	my $start = time;
-	my $creation = start($sql);
-	my $rest = done($creation) =~ s/^NOTICE:.*\n(DETAIL:.*\n)?(HINT:.*\n)?(LOCATION:.*\n)?//mgr;
+	my $creation = start_psql($node, $sql);
+	my $rest = end_psql($creation) =~ s/^NOTICE:.*\n(DETAIL:.*\n)?(HINT:.*\n)?(LOCATION:.*\n)?//mgr;
 	is($rest, '', "$name: " . substr($sql, 0, 40));
 	my $took = time - $start;
 	usleep(200_000);
 	value('CREATE TABLE stop ()');
-	is(done($_), '', "$name: writer") foreach @writers;
+	is(end_psql($_), '', "$name: writer") foreach @writers;
 	is(value("SELECT tailwater.sync(); SELECT tailwater.verify('$name')"), "\n0", "$name is exact");
 	my $longest = value('SELECT max(seconds) FROM waits');
 	note("$name took $took s, writers at most $longest s");
@@ -123,27 +106,27 @@ is(value('SELECT relations FROM traces'), $before, 'nothing is left of them');
 value("INSERT INTO t SELECT nextval('ids'), i % 100, 1, NULL, repeat('p', 1600) FROM generate_series(1, 5000) i");
 value('UPDATE t SET x = CASE WHEN id % 20 = 0 THEN 50 ELSE 1 END');
 my $create = "CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS $query{twice}";
-my $creation = start($create);
-ok(until_true("SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
+my $creation = start_psql($node, $create);
+ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
 value("BEGIN; CREATE TABLE kept AS SELECT * FROM t; TRUNCATE t; INSERT INTO t SELECT * FROM kept WHERE id % 7 > 0; DROP TABLE kept; COMMIT");
-is(done($creation), '', 'truncated meanwhile');
+is(end_psql($creation), '', 'truncated meanwhile');
 is(value("SELECT tailwater.verify('v')"), 0, 'exact after TRUNCATE');
 value('DROP MATERIALIZED VIEW v');
-$creation = start($create);
-ok(until_true("SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
+$creation = start_psql($node, $create);
+ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
 value("ALTER TABLE t ALTER COLUMN pad TYPE varchar(2000); ALTER TABLE t ADD COLUMN more int DEFAULT 3; UPDATE t SET more = x WHERE id < 100");
-is(done($creation), '', 'altered meanwhile');
+is(end_psql($creation), '', 'altered meanwhile');
 is(value("SELECT tailwater.verify('v')"), 0, 'exact after ALTER TABLE');
 value('UPDATE t SET x = -x WHERE id < 200');
 is(value("SELECT tailwater.verify('v')"), 0, 'and follows');
 value('DROP MATERIALIZED VIEW v');
 foreach my $how ('pg_cancel_backend(pid)', 'pg_terminate_backend(builder)')
 {
-	$creation = start($create);
-	ok(until_true("SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
+	$creation = start_psql($node, $create);
+	ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
 	value("SELECT $how FROM tailwater.progress");
-	isnt(done($creation), '', "$how ends it");
-	ok(until_true("SELECT builds = 0 AND relations = $before AND to_regclass('v') IS NULL FROM traces"), "$how: nothing is left");
+	isnt(end_psql($creation), '', "$how ends it");
+	ok(until_true($node, "SELECT builds = 0 AND relations = $before AND to_regclass('v') IS NULL FROM traces"), "$how: nothing is left");
 	value('UPDATE t SET x = x WHERE id < 100');
 }
 

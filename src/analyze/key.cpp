@@ -12,6 +12,7 @@
 #include "analyze/recursion.hpp"
 #include "analyze/scale.hpp"
 #include "catalog/inner_relation.hpp"
+#include "catalog/internal_rows.hpp"
 
 namespace tw::analyze
 {
@@ -539,27 +540,19 @@ derive_key(Query *query, bool *exists)
 List *
 live_view_key(Oid view)
 {
-	Oid relid = get_relname_relid("attachment", get_namespace_oid("tailwater_internal", true));
 	catalog::InnerRelation inner;
+	catalog::InternalRows rows;
 	List *key = NIL;
 
 	if (catalog::find_inner_relation(view, &inner))
 		return inner.key;
 
-	if (!OidIsValid(relid))
-		return NIL;
-
-	Relation rel = table_open(relid, AccessShareLock);
-	ScanKeyData skey;
-	bool isnull;
-
-	ScanKeyInit(&skey, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 1, &skey);
-	HeapTuple tup = systable_getnext(scan);
-	if (HeapTupleIsValid(tup))
+	rows.find("attachment", 1, view, AccessShareLock);
+	if (rows.next())
 	{
-		AttrNumber attno = get_attnum(relid, "key_columns");
-		Datum value = heap_getattr(tup, attno, RelationGetDescr(rel), &isnull);
+		AttrNumber attno = get_attnum(RelationGetRelid(rows.table), "key_columns");
+		bool isnull;
+		Datum value = heap_getattr(rows.row, attno, rows.desc(), &isnull);
 
 		if (!isnull)
 		{
@@ -569,8 +562,7 @@ live_view_key(Oid view)
 				key = lappend_int(key, columns->values[i]);
 		}
 	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	rows.close();
 	return key;
 }
 

@@ -159,18 +159,25 @@ grouping_of(Query *query, List *columns)
 	return groups;
 }
 
+List *
+group_expressions(const Query *query)
+{
+	List *expressions = NIL;
+	ListCell *lc;
+
+	foreach (lc, query->groupClause)
+		expressions = lappend(expressions,
+							  copyObject(get_sortgroupclause_expr(lfirst_node(SortGroupClause, lc),
+																  query->targetList)));
+	return expressions;
+}
+
 /* The query as one over its groups; null where that cannot be written. */
 Query *
 over_groups(Query *query)
 {
-	GroupStage stage = {NIL, 0, true, false};
+	GroupStage stage = {group_expressions(query), 0, true, false};
 	ListCell *lc;
-
-	foreach (lc, query->groupClause)
-		stage.columns = lappend(stage.columns,
-								copyObject(
-									get_sortgroupclause_expr(lfirst_node(SortGroupClause, lc),
-															 query->targetList)));
 
 	List *targets = (List *) over_groups_mutator((Node *) query->targetList, &stage);
 	Node *having = over_groups_mutator(query->havingQual, &stage);
@@ -214,14 +221,8 @@ groups_by_sets(Query *query)
 Query *
 over_group_columns(Query *query)
 {
-	GroupStage stage = {NIL, 0, false, false};
+	GroupStage stage = {group_expressions(query), 0, false, false};
 	ListCell *lc;
-
-	foreach (lc, query->groupClause)
-		stage.columns = lappend(stage.columns,
-								copyObject(
-									get_sortgroupclause_expr(lfirst_node(SortGroupClause, lc),
-															 query->targetList)));
 
 	Query *top = (Query *) copyObject(query);
 	top->targetList = (List *) over_groups_mutator((Node *) query->targetList, &stage);

@@ -65,11 +65,10 @@ create_trigger(Oid table, const char *name, int16 timing, int16 events, List *tr
 													 : TRIGGER_FIRES_ALWAYS);
 }
 
-/* OIDs of the table's triggers that call the capture function. */
+/* Copies of the rows of the table's triggers that call the capture function. */
 List *
-find_triggers(Oid table)
+own_triggers(Relation catalog, Oid table)
 {
-	Relation rel = table_open(TriggerRelationId, AccessShareLock);
 	Oid function = capture_function();
 	List *found = NIL;
 	ScanKeyData key;
@@ -77,12 +76,24 @@ find_triggers(Oid table)
 
 	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(table));
-	SysScanDesc scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, nullptr, 1, &key);
+	SysScanDesc scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, nullptr, 1, &key);
 	while (HeapTupleIsValid(tup = systable_getnext(scan)))
 		if (((Form_pg_trigger) GETSTRUCT(tup))->tgfoid == function)
-			found = lappend_oid(found, ((Form_pg_trigger) GETSTRUCT(tup))->oid);
+			found = lappend(found, heap_copytuple(tup));
 	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	return found;
+}
+
+List *
+find_triggers(Oid table)
+{
+	Relation catalog = table_open(TriggerRelationId, AccessShareLock);
+	List *found = NIL;
+	ListCell *lc;
+
+	foreach (lc, own_triggers(catalog, table))
+		found = lappend_oid(found, ((Form_pg_trigger) GETSTRUCT((HeapTuple) lfirst(lc)))->oid);
+	table_close(catalog, AccessShareLock);
 	return found;
 }
 
@@ -97,34 +108,24 @@ wanted_state(Form_pg_trigger trigger)
 List *
 enable_triggers(Oid table)
 {
-	Relation rel = table_open(TriggerRelationId, RowExclusiveLock);
-	Oid function = capture_function();
+	Relation catalog = table_open(TriggerRelationId, RowExclusiveLock);
 	bool changed = false;
 	List *names = NIL;
-	ScanKeyData key;
-	HeapTuple tup;
+	ListCell *lc;
 
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(table));
-	SysScanDesc scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, nullptr, 1, &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	foreach (lc, own_triggers(catalog, table))
 	{
+		HeapTuple tup = (HeapTuple) lfirst(lc);
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tup);
 
-		if (trigger->tgfoid != function)
-			continue;
 		names = lappend(names, pstrdup(NameStr(trigger->tgname)));
 		if (trigger->tgenabled == wanted_state(trigger))
 			continue;
-
-		HeapTuple enabled = heap_copytuple(tup);
-		((Form_pg_trigger) GETSTRUCT(enabled))->tgenabled = wanted_state(trigger);
-		CatalogTupleUpdate(rel, &enabled->t_self, enabled);
-		heap_freetuple(enabled);
+		trigger->tgenabled = wanted_state(trigger);
+		CatalogTupleUpdate(catalog, &tup->t_self, tup);
 		changed = true;
 	}
-	systable_endscan(scan);
-	table_close(rel, NoLock);
+	table_close(catalog, NoLock);
 	if (changed)
 	{
 		CacheInvalidateRelcacheByRelid(table);

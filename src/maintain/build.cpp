@@ -884,29 +884,24 @@ namespace
 void
 mark_broken(AttrNumber column, Oid oid)
 {
-	Relation rel = table_open(catalog::internal_relation("recording"), RowExclusiveLock);
-	TupleDesc desc = RelationGetDescr(rel);
-	ScanKeyData key;
-	HeapTuple tup;
+	catalog::InternalRows rows;
 
-	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, nullptr, 1, &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	rows.find("recording", column, oid, RowExclusiveLock);
+	while (rows.next())
 	{
-		Datum values[5];
-		bool nulls[5];
+		Datum values[5] = {};
+		bool nulls[5] = {};
 		bool replace[5] = {};
 
-		heap_deform_tuple(tup, desc, values, nulls);
-		invalidate(DatumGetObjectId(values[0]));
-		if (DatumGetBool(values[4]))
+		invalidate(rows.oid(1));
+		if (DatumGetBool(rows.value(5)))
 			continue;
 		values[4] = BoolGetDatum(true);
 		replace[4] = true;
-		CatalogTupleUpdate(rel, &tup->t_self, heap_modify_tuple(tup, desc, values, nulls, replace));
+		CatalogTupleUpdate(rows.table, &rows.row->t_self,
+						   heap_modify_tuple(rows.row, rows.desc(), values, nulls, replace));
 	}
-	systable_endscan(scan);
-	table_close(rel, NoLock);
+	rows.close();
 	CommandCounterIncrement();
 }
 

@@ -113,25 +113,18 @@ remember(Oid table, Identity identity)
 bool
 recall(Oid table, Identity *out)
 {
-	Relation rel = table_open(catalog::internal_relation("replica_identity"), RowExclusiveLock);
-	ScanKeyData key;
+	catalog::InternalRows rows;
 	bool found = false;
-	HeapTuple tup;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
-	SysScanDesc scan = systable_beginscan(rel, catalog::internal_relation("replica_identity_pkey"),
-										  true, nullptr, 1, &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	rows.find("replica_identity", 1, table, RowExclusiveLock);
+	while (rows.next())
 	{
-		bool isnull;
-
-		out->kind = DatumGetChar(heap_getattr(tup, 2, RelationGetDescr(rel), &isnull));
-		out->index = DatumGetObjectId(heap_getattr(tup, 3, RelationGetDescr(rel), &isnull));
+		out->kind = DatumGetChar(rows.value(2));
+		out->index = rows.oid(3);
 		found = true;
-		CatalogTupleDelete(rel, &tup->t_self);
+		CatalogTupleDelete(rows.table, &rows.row->t_self);
 	}
-	systable_endscan(scan);
-	table_close(rel, NoLock);
+	rows.close();
 	return found;
 }
 
