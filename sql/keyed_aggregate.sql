@@ -115,7 +115,7 @@ BEGIN
 END $$;
 INSERT INTO customer SELECT 400 + write_in_query(i), 'r8', i FROM generate_series(7, 9) i;
 SELECT * FROM wrong_views();
-SELECT write_in_query(customer) FROM orders WHERE id < 10;
+SELECT write_in_query(customer) FROM orders WHERE id < 10 ORDER BY id;
 SELECT * FROM wrong_views();
 
 -- a statement that changes nothing in any view does not hide the old state from the next one: few of the rows are read
