@@ -142,6 +142,22 @@ SELECT * FROM traces;
 DROP OWNED BY regress_tw_owner;
 DROP ROLE regress_tw_owner, regress_tw_other;
 
+-- the indexes that a live view got go with its being live; those of users stay
+CREATE MATERIALIZED VIEW indexed WITH (tailwater.maintain = immediate) AS
+	SELECT id, kind, row_number() OVER (PARTITION BY kind ORDER BY id) AS place FROM item;
+CREATE INDEX indexed_by_user ON indexed (place);
+SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'indexed'::regclass ORDER BY 1;
+SELECT tailwater.release('indexed');
+SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'indexed'::regclass ORDER BY 1;
+SELECT tailwater.maintain('indexed', 'immediate');
+SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'indexed'::regclass ORDER BY 1;
+BEGIN;
+SET LOCAL client_min_messages = warning;
+DROP EXTENSION tailwater CASCADE;
+SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'indexed'::regclass ORDER BY 1;
+ROLLBACK;
+DROP MATERIALIZED VIEW indexed;
+
 -- the extension goes
 CREATE MATERIALIZED VIEW a WITH (tailwater.maintain = immediate) AS SELECT kind, sum(price) AS total FROM item GROUP BY kind;
 DROP VIEW traces;

@@ -146,11 +146,23 @@ add_column(IndexDraft *draft, Form_pg_attribute att, Oid opclass, int16 options)
 Oid
 create_index(Relation rel, const char *name, IndexDraft *draft)
 {
-	return pg::create_index(rel, name, draft->info, draft->names, draft->info->ii_Am,
-							draft->collations, draft->opclasses, draft->options);
+	Oid index = pg::create_index(rel, name, draft->info, draft->names, draft->info->ii_Am,
+								 draft->collations, draft->opclasses, draft->options);
+	own_index(index);
+	return index;
 }
 
 } // namespace
+
+void
+own_index(Oid index)
+{
+	ObjectAddress object, extension;
+
+	ObjectAddressSet(object, RelationRelationId, index);
+	ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("tailwater", false));
+	recordDependencyOn(&object, &extension, DEPENDENCY_AUTO);
+}
 
 Oid
 extension_owner()
@@ -239,6 +251,53 @@ create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqu
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
 	return index;
+}
+
+bool
+is_own_index(Oid index)
+{
+	Relation rel = table_open(DependRelationId, AccessShareLock);
+	Oid extension = get_extension_oid("tailwater", false);
+	ScanKeyData keys[2];
+	HeapTuple tup;
+	bool found = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(index));
+	SysScanDesc scan = systable_beginscan(rel, DependDependerIndexId, true, nullptr, 2, keys);
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		Form_pg_depend depend = (Form_pg_depend) GETSTRUCT(tup);
+
+		found |= depend->refclassid == ExtensionRelationId && depend->refobjid == extension &&
+				 depend->deptype == DEPENDENCY_AUTO;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+void
+drop_own_indexes(Oid table)
+{
+	Relation rel = table_open(table, AccessExclusiveLock);
+	ObjectAddresses *own = new_object_addresses();
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(rel))
+	{
+		ObjectAddress index;
+
+		ObjectAddressSet(index, RelationRelationId, lfirst_oid(lc));
+		if (is_own_index(lfirst_oid(lc)))
+			add_exact_object_address(&index, own);
+	}
+	table_close(rel, NoLock);
+	performMultipleDeletions(own, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	free_object_addresses(own);
+	CommandCounterIncrement();
 }
 
 namespace

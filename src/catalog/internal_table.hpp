@@ -35,6 +35,17 @@ enum class Uniqueness
 Oid create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqueness);
 
 /*
+ * Indexes that were made here for a view go with its being live: they depend on
+ * the extension, so that DROP EXTENSION drops them. A dump does not know that,
+ * so that it can be restored where the extension is not.
+ */
+void own_index(Oid index);
+bool is_own_index(Oid index);
+
+/* Drops these indexes of the table, of a view that is live no more. */
+void drop_own_indexes(Oid table);
+
+/*
  * Makes sure that the planner has an index to look rows up by any of the
  * columns; creates one of that name where there is none.
  */

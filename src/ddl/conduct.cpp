@@ -6,6 +6,7 @@
 #include "ddl/aside.hpp"
 #include "maintain/maintain.hpp"
 #include "maintain/truncate.hpp"
+#include "catalog/internal_table.hpp"
 
 namespace tw::ddl
 {
@@ -149,7 +150,10 @@ release_view(Oid view)
 	if (attached)
 		detach_listed(view);
 	if (listed)
+	{
 		unlist(view);
+		catalog::drop_own_indexes(view);
+	}
 	return listed;
 }
 

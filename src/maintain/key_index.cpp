@@ -37,6 +37,25 @@ same_columns(List *a, List *b)
 	return list_length(a) == list_length(b) && list_difference_int(a, b) == NIL;
 }
 
+/* Indexes that a dump brought back are ours by their names: it knows nothing else of them. */
+void
+adopt_indexes(Oid view)
+{
+	Relation rel = table_open(view, AccessShareLock);
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(rel))
+	{
+		const char *name = get_rel_name(lfirst_oid(lc));
+
+		if ((strstr(name, "_tw_key") || strstr(name, "_tw_touch")) &&
+			!catalog::is_own_index(lfirst_oid(lc)))
+			catalog::own_index(lfirst_oid(lc));
+	}
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
+}
+
 } // namespace
 
 Oid
@@ -73,6 +92,7 @@ find_key_index(const ViewPlan *plan)
 	table_close(rel, NoLock);
 	if (!OidIsValid(index) && !scalar)
 		index = catalog::create_lookup_index(plan->view, name, key, catalog::Uniqueness::kUnique);
+	adopt_indexes(plan->view);
 	return index;
 }
 
@@ -95,20 +115,6 @@ ensure_touch_index(const ViewPlan *plan)
 								  columns);
 }
 
-namespace
-{
-
-/* True if the index looks like one that find_key_index() made. */
-bool
-is_own_key_index(Oid index)
-{
-	const char *name = get_rel_name(index);
-
-	return name && strstr(name, "_tw_key") != nullptr;
-}
-
-} // namespace
-
 bool
 follow_key(const ViewPlan *plan, const catalog::LiveView *info)
 {
@@ -118,7 +124,7 @@ follow_key(const ViewPlan *plan, const catalog::LiveView *info)
 		return false;
 	catalog::set_key(plan->view, index, key_list(plan));
 	CommandCounterIncrement();
-	if (OidIsValid(info->key_index) && is_own_key_index(info->key_index))
+	if (OidIsValid(info->key_index) && catalog::is_own_index(info->key_index))
 	{
 		ObjectAddress address;
 
