@@ -267,7 +267,6 @@ sources_of(const Work *work)
 												tables_of(plan, ShareRowExclusiveLock));
 		sources.bases = list_concat_unique_oid(sources.bases, plan->bases);
 		sources.only_bases = list_concat_unique_oid(sources.only_bases, plan->only_bases);
-		create_state(plan);
 	}
 	sources.tables = without_inner_relations(sources.tables);
 	sources.bases = without_inner_relations(sources.bases);
@@ -378,9 +377,13 @@ compute_member(Work *work, Oid member)
 	bool empty = is_view ? !work->view_has_content && !view_is_populated(member) : !work->computed;
 	int64 rows = 0;
 
+	/* Not before: the keys of the members it reads may have decided how it is kept. */
 	if (!work->computed)
+	{
 		create_reading_indexes(plan, list_difference_oid(work->members,
 														 list_make1_oid(work->build->view)));
+		create_state(plan);
+	}
 	bool filled = empty && plan->strategy != Strategy::kAggregate;
 	if (filled)
 		rows = fill(plan, GetTransactionSnapshot());
