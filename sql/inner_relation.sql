@@ -160,6 +160,27 @@ SELECT * FROM own ORDER BY 1;
 RESET ROLE;
 SELECT * FROM wrong_views();
 
+-- how a hidden relation is kept may follow from the key of one that it reads
+CREATE TABLE kept (id int PRIMARY KEY, k int, c smallint NOT NULL);
+CREATE TABLE link (place point NOT NULL, id int PRIMARY KEY, k int) PARTITION BY RANGE (id);
+CREATE TABLE link_low PARTITION OF link FOR VALUES FROM (MINVALUE) TO (15) PARTITION BY RANGE (id);
+CREATE TABLE link_lowest PARTITION OF link_low FOR VALUES FROM (MINVALUE) TO (7);
+CREATE TABLE link_rest PARTITION OF link_low DEFAULT;
+CREATE TABLE link_mid PARTITION OF link FOR VALUES FROM (15) TO (30);
+CREATE TABLE link_high PARTITION OF link FOR VALUES FROM (30) TO (MAXVALUE);
+CREATE TABLE other (id int PRIMARY KEY, k int);
+CREATE MATERIALIZED VIEW by_chain WITH (tailwater.maintain = immediate) AS
+	SELECT g.bits IS NULL AS none FROM link AS l JOIN (SELECT a.id, bit_and(b.c) AS bits FROM kept AS a LEFT JOIN kept AS b ON a.id = b.id
+		WHERE EXISTS (SELECT FROM link WHERE link.id = a.k) GROUP BY a.id) AS g ON l.k = g.id JOIN link AS m ON l.k = m.k
+	WHERE l.id NOT IN (SELECT x.id FROM link AS x JOIN other AS y ON x.id = y.id WHERE y.k = l.k);
+INSERT INTO kept SELECT i, i % 7, i FROM generate_series(1, 20) AS i;
+INSERT INTO link SELECT point(i, i), i, i % 5 FROM generate_series(1, 40) AS i;
+INSERT INTO other SELECT i, i % 3 FROM generate_series(15, 25) AS i;
+UPDATE kept SET c = c + 1 WHERE id < 5;
+DELETE FROM link WHERE id IN (2, 4);
+WITH o AS (INSERT INTO other VALUES (1, 1), (6, 1)) INSERT INTO kept VALUES (30, 1, 3);
+SELECT * FROM wrong_views();
+
 DROP SCHEMA inner_relation CASCADE;
 SELECT count(*) AS relations FROM tailwater_internal.inner_relation;
 SELECT relname FROM pg_class WHERE relname ~ '^inner_\d' ORDER BY 1;
