@@ -607,6 +607,14 @@ class Generator:
         return Query([text], columns)
 
     def q_srf(self, depth):
+        """Functions that give rows; whether the rest of the list is computed where they give none depends on the plan."""
+        risky, self.risky = self.risky, 0
+        try:
+            return self.sets(depth)
+        finally:
+            self.risky = risky
+
+    def sets(self, depth):
         rng = self.rng
         tree, scope = self.source(depth, most=2)
         n = self.pick(scope, "int")
