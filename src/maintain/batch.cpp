@@ -9,13 +9,13 @@
  * the batch is done.
  */
 #include "maintain/batch.hpp"
-#include "exec/data_error.hpp"
 #include "maintain/content.hpp"
 #include "maintain/environment.hpp"
 #include "maintain/guard.hpp"
 #include "maintain/record.hpp"
 #include "maintain/key_guard.hpp"
 #include "capture/statement.hpp"
+#include "exec/data_error.hpp"
 #include "feed/log.hpp"
 #include "state/apply.hpp"
 
@@ -109,17 +109,26 @@ changed_since(Oid table)
 	return changed;
 }
 
-/* TRUNCATE removes what a fixed snapshot does not see, too; the view could not follow. */
+/*
+ * Fails if rows of these tables, or of the view, have come or gone since the
+ * active, fixed snapshot. The view is computed as a whole, under that snapshot;
+ * and TRUNCATE removes what that does not see, too, which the view could not follow.
+ */
 void
-check_reset(const ViewRuntime *view)
+check_whole(const ViewRuntime *view, List *tables)
 {
+	List *all = list_concat(list_make2_oid(view->info.view, view->state),
+							list_concat_copy(view->part_states, tables));
 	ListCell *lc;
 
-	if (changed_since(view->info.view) || (OidIsValid(view->state) && changed_since(view->state)))
-		state::serialization_failure();
-	foreach (lc, view->part_states)
-		if (changed_since(lfirst_oid(lc)))
+	foreach (lc, all)
+	{
+		char relkind = OidIsValid(lfirst_oid(lc)) ? get_rel_relkind(lfirst_oid(lc)) : '\0';
+
+		if ((relkind == RELKIND_RELATION || relkind == RELKIND_MATVIEW) &&
+			changed_since(lfirst_oid(lc)))
 			state::serialization_failure();
+	}
 }
 
 /*
@@ -132,10 +141,11 @@ check_isolation(const ViewRuntime *view, List *deltas)
 {
 	if (!IsolationUsesXactSnapshot())
 		return;
+	bool reset = any_reset(deltas);
 	if (!needs_guard(view))
 	{
-		if (any_reset(deltas))
-			check_reset(view);
+		if (reset)
+			check_whole(view, NIL);
 		return;
 	}
 
@@ -144,11 +154,17 @@ check_isolation(const ViewRuntime *view, List *deltas)
 	ZSet *after = capture::make_large_zset(desc, CurrentMemoryContext);
 
 	/* This also takes the locks on touched keys: what is committed afterwards does not concern them. */
-	bool rows = !any_reset(deltas) && probe(view, deltas, before);
+	bool rows = !reset && probe(view, deltas, before);
 	Snapshot fixed = GetActiveSnapshot();
 	Snapshot now = GetLatestSnapshot();
 	if (now->xmax == fixed->xmax && now->xcnt == fixed->xcnt)
 	{
+		capture::end_zset(before);
+		return;
+	}
+	if (reset)
+	{
+		check_whole(view, view->tables);
 		capture::end_zset(before);
 		return;
 	}
@@ -170,14 +186,14 @@ check_isolation(const ViewRuntime *view, List *deltas)
 
 /* True if state cannot take back what a row did that was never in the input. */
 bool
-looks_at_single_rows(analyze::AggregateKind kind)
+looks_at_single_rows(AggregateKind kind)
 {
 	switch (kind)
 	{
-		case analyze::AggregateKind::kMin:
-		case analyze::AggregateKind::kMax:
-		case analyze::AggregateKind::kBitAnd:
-		case analyze::AggregateKind::kBitOr:
+		case AggregateKind::kMin:
+		case AggregateKind::kMax:
+		case AggregateKind::kBitAnd:
+		case AggregateKind::kBitOr:
 			return true;
 		default:
 			return false;
