@@ -207,13 +207,13 @@ Node *
 canonical_float(Node *expr, Oid type, Oid equals, Oid plus)
 {
 	bool is_double = type == FLOAT8OID;
-	Const *nan = makeConst(type, -1, InvalidOid, is_double ? sizeof(float8) : sizeof(float4),
-						   is_double ? Float8GetDatum(get_float8_nan())
-									 : Float4GetDatum(get_float4_nan()),
-						   false, is_double ? FLOAT8PASSBYVAL : true);
-	Const *zero = makeConst(type, -1, InvalidOid, is_double ? sizeof(float8) : sizeof(float4),
-							is_double ? Float8GetDatum(0) : Float4GetDatum(0), false,
-							is_double ? FLOAT8PASSBYVAL : true);
+	auto constant = [&](float8 value)
+	{
+		return makeConst(type, -1, InvalidOid, is_double ? sizeof(float8) : sizeof(float4),
+						 is_double ? Float8GetDatum(value) : Float4GetDatum((float4) value), false,
+						 is_double ? FLOAT8PASSBYVAL : true);
+	};
+	Const *nan = constant(get_float8_nan());
 	CaseExpr *result = makeNode(CaseExpr);
 	CaseWhen *when = makeNode(CaseWhen);
 
@@ -222,7 +222,7 @@ canonical_float(Node *expr, Oid type, Oid equals, Oid plus)
 	when->location = -1;
 	result->casetype = type;
 	result->args = list_make1(when);
-	result->defresult = (Expr *) call(plus, type, (Node *) copyObject(expr), (Node *) zero);
+	result->defresult = (Expr *) call(plus, type, (Node *) copyObject(expr), (Node *) constant(0));
 	result->location = -1;
 	return (Node *) result;
 }

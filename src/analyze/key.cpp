@@ -12,7 +12,7 @@
 #include "analyze/recursion.hpp"
 #include "analyze/scale.hpp"
 #include "catalog/inner_relation.hpp"
-#include "catalog/internal_rows.hpp"
+#include "catalog/view_list.hpp"
 
 namespace tw::analyze
 {
@@ -175,7 +175,7 @@ relation_keys(Query *query, int rti)
 		case RTE_RELATION:
 			if (catalog::is_maintained(rte->relid))
 			{
-				key = live_view_key(rte->relid);
+				key = catalog::key_columns(rte->relid);
 				return key ? list_make1(key) : NIL;
 			}
 			/* Inheritance children are not covered by the parent's indexes; partitions are. */
@@ -535,35 +535,6 @@ derive_key(Query *query, bool *exists)
 		return NIL;
 	}
 	return join_key(query, exists);
-}
-
-List *
-live_view_key(Oid view)
-{
-	catalog::InnerRelation inner;
-	catalog::InternalRows rows;
-	List *key = NIL;
-
-	if (catalog::find_inner_relation(view, &inner))
-		return inner.key;
-
-	rows.find("attachment", 1, view, AccessShareLock);
-	if (rows.next())
-	{
-		AttrNumber attno = get_attnum(RelationGetRelid(rows.table), "key_columns");
-		bool isnull;
-		Datum value = heap_getattr(rows.row, attno, rows.desc(), &isnull);
-
-		if (!isnull)
-		{
-			int2vector *columns = (int2vector *) DatumGetPointer(value);
-
-			for (int i = 0; i < columns->dim1; i++)
-				key = lappend_int(key, columns->values[i]);
-		}
-	}
-	rows.close();
-	return key;
 }
 
 namespace

@@ -15,9 +15,6 @@ namespace tw::analyze
  */
 List *derive_key(Query *query, bool *exists);
 
-/* Columns of the key of a live view, NIL where rows are identified by their image only. */
-List *live_view_key(Oid view);
-
 /* True if values of the expression that are equal under its type's default equality also look the same. */
 bool equality_is_image(Node *expr);
 

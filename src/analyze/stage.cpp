@@ -206,15 +206,9 @@ over_groups(Query *query)
 
 /* True if a group column is what a set-returning function gives. */
 bool
-groups_by_sets(Query *query)
+groups_by_sets(const Query *query)
 {
-	ListCell *lc;
-
-	foreach (lc, query->groupClause)
-		if (expression_returns_set(
-				get_sortgroupclause_expr(lfirst_node(SortGroupClause, lc), query->targetList)))
-			return true;
-	return false;
+	return expression_returns_set((Node *) group_expressions(query));
 }
 
 /* Grouping over a subquery that computes the group columns, and with them the rows of their functions. */

@@ -384,19 +384,6 @@ add_row_change(TriggerData *trigger)
 	MemoryContextSwitchTo(old);
 }
 
-void
-add_reset(Oid relid)
-{
-	MemoryContext old = MemoryContextSwitchTo(pending_context());
-	Change *change = (Change *) palloc0(sizeof(Change));
-
-	change->relid = relid;
-	change->nest_level = GetCurrentTransactionNestLevel();
-	change->truncated = true;
-	pending.changes = lappend(pending.changes, change);
-	MemoryContextSwitchTo(old);
-}
-
 List *
 take_changes()
 {

@@ -65,9 +65,6 @@ enum class RowsLifetime
 /* Adds what the trigger call saw to the pending batch. */
 void add_change(TriggerData *trigger, RowsLifetime lifetime);
 
-/* Adds that a relation changed beyond rows. */
-void add_reset(Oid relid);
-
 /* The relation and what it is a partition of or inherits from, at any depth. */
 List *ancestors_of(Oid relid);
 

@@ -13,17 +13,6 @@ namespace
 
 constexpr int kColumns = 6;
 
-List *
-numbers_of(Datum vector)
-{
-	int2vector *numbers = (int2vector *) DatumGetPointer(vector);
-	List *list = NIL;
-
-	for (int i = 0; i < numbers->dim1; i++)
-		list = lappend_int(list, numbers->values[i]);
-	return list;
-}
-
 InnerRelation
 from_tuple(HeapTuple tup, TupleDesc desc)
 {
@@ -39,18 +28,6 @@ from_tuple(HeapTuple tup, TupleDesc desc)
 	inner.key = numbers_of(values[4]);
 	inner.places = numbers_of(values[5]);
 	return inner;
-}
-
-Datum
-vector_of(List *list)
-{
-	int16 *numbers = (int16 *) palloc(sizeof(int16) * Max(list_length(list), 1));
-	int n = 0;
-	ListCell *lc;
-
-	foreach (lc, list)
-		numbers[n++] = lfirst_int(lc);
-	return PointerGetDatum(buildint2vector(numbers, n));
 }
 
 /* Inserts or replaces the row of the relation. */

@@ -111,14 +111,26 @@ has_internal(const char *table, AttrNumber where, Oid oid)
 	return found;
 }
 
+namespace
+{
+
+HeapTuple
+form_row(Relation rel, Datum *values)
+{
+	TupleDesc desc = RelationGetDescr(rel);
+	bool *nulls = (bool *) palloc0(sizeof(bool) * desc->natts);
+
+	return heap_form_tuple(desc, values, nulls);
+}
+
+} // namespace
+
 void
-insert_internal(const char *table, Datum *values, bool *nulls)
+insert_internal(const char *table, Datum *values)
 {
 	Relation rel = table_open(internal_relation(table), RowExclusiveLock);
-	HeapTuple tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 
-	CatalogTupleInsert(rel, tup);
-	heap_freetuple(tup);
+	CatalogTupleInsert(rel, form_row(rel, values));
 	table_close(rel, NoLock);
 }
 
@@ -145,15 +157,35 @@ put_internal(const char *table, Oid oid, Datum *values)
 	if (!rows.table)
 		elog(ERROR, "table tailwater_internal.%s is missing", table);
 
-	bool *nulls = (bool *) palloc0(sizeof(bool) * rows.desc()->natts);
-	HeapTuple now = heap_form_tuple(rows.desc(), values, nulls);
-
 	if (rows.next())
-		CatalogTupleUpdate(rows.table, &rows.row->t_self, now);
+		CatalogTupleUpdate(rows.table, &rows.row->t_self, form_row(rows.table, values));
 	else
-		CatalogTupleInsert(rows.table, now);
+		CatalogTupleInsert(rows.table, form_row(rows.table, values));
 	rows.close();
 	CommandCounterIncrement();
+}
+
+List *
+numbers_of(Datum vector)
+{
+	int2vector *numbers = (int2vector *) DatumGetPointer(vector);
+	List *list = NIL;
+
+	for (int i = 0; i < numbers->dim1; i++)
+		list = lappend_int(list, numbers->values[i]);
+	return list;
+}
+
+Datum
+vector_of(List *list)
+{
+	int16 *numbers = (int16 *) palloc(sizeof(int16) * Max(list_length(list), 1));
+	int n = 0;
+	ListCell *lc;
+
+	foreach (lc, list)
+		numbers[n++] = lfirst_int(lc);
+	return PointerGetDatum(buildint2vector(numbers, n));
 }
 
 } // namespace tw::catalog

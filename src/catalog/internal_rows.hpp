@@ -53,8 +53,8 @@ List *read_internal(const char *table, AttrNumber where, Oid oid, AttrNumber col
 /* True if there is a row whose column `where` holds the OID. */
 bool has_internal(const char *table, AttrNumber where, Oid oid);
 
-/* A row more; those whose column holds the OID go. Seen after CommandCounterIncrement(). */
-void insert_internal(const char *table, Datum *values, bool *nulls);
+/* A row more, without nulls; those whose column holds the OID go. Seen after CommandCounterIncrement(). */
+void insert_internal(const char *table, Datum *values);
 void delete_internal(const char *table, AttrNumber column, Oid oid);
 
 /*
@@ -63,5 +63,9 @@ void delete_internal(const char *table, AttrNumber column, Oid oid);
  * CommandCounterIncrement().
  */
 void put_internal(const char *table, Oid oid, Datum *values);
+
+/* An int2vector, in which the tables keep numbers of columns, as an integer list, and the other way round. */
+List *numbers_of(Datum vector);
+Datum vector_of(List *numbers);
 
 } // namespace tw::catalog

@@ -253,6 +253,16 @@ create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqu
 	return index;
 }
 
+Relation
+open_index_of_locked(Oid index)
+{
+	Relation rel = RelationIdGetRelation(index);
+
+	if (!rel)
+		elog(ERROR, "could not open index %u", index);
+	return rel;
+}
+
 bool
 is_own_index(Oid index)
 {

@@ -35,6 +35,12 @@ enum class Uniqueness
 Oid create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqueness);
 
 /*
+ * Opens an index of a relation that is locked for writing. That keeps away whoever
+ * would drop or rebuild the index, so it needs no lock of its own.
+ */
+Relation open_index_of_locked(Oid index);
+
+/*
  * Indexes that were made here for a view go with its being live: they depend on
  * the extension, so that DROP EXTENSION drops them. A dump does not know that,
  * so that it can be restored where the extension is not.

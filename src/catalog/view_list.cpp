@@ -197,18 +197,18 @@ change_attachment(Oid view, int ncolumns, const AttrNumber *columns, const Datum
 	CommandCounterIncrement();
 }
 
-/* Changes the key index of an attachment, and its key columns unless they are null. */
+/* Changes the key index of an attachment, and its key columns unless there is no vector of them. */
 void
-change_key(Oid view, Oid index, int2vector *key)
+change_key(Oid view, Oid index, Datum key)
 {
 	const AttrNumber columns[] = {kAttachmentKeyIndex, kAttachmentKeyColumns};
-	const Datum now[] = {ObjectIdGetDatum(index), PointerGetDatum(key)};
+	const Datum now[] = {ObjectIdGetDatum(index), key};
 	InnerRelation inner;
 
 	if (find_inner_relation(view, &inner))
 		set_inner_key(view, index, inner.key);
 	else
-		change_attachment(view, key ? 2 : 1, columns, now);
+		change_attachment(view, DatumGetPointer(key) ? 2 : 1, columns, now);
 }
 
 } // namespace
@@ -225,19 +225,29 @@ set_strategy(Oid view, const char *strategy)
 void
 set_key_index(Oid view, Oid index)
 {
-	change_key(view, index, nullptr);
+	change_key(view, index, PointerGetDatum(nullptr));
 }
 
 void
 set_key(Oid view, Oid index, List *columns)
 {
-	int16 *numbers = static_cast<int16 *>(palloc(sizeof(int16) * Max(list_length(columns), 1)));
-	int n = 0;
-	ListCell *lc;
+	change_key(view, index, vector_of(columns));
+}
 
-	foreach (lc, columns)
-		numbers[n++] = static_cast<int16>(lfirst_int(lc));
-	change_key(view, index, buildint2vector(numbers, n));
+List *
+key_columns(Oid view)
+{
+	InnerRelation inner;
+	InternalRows rows;
+	List *key = NIL;
+
+	if (find_inner_relation(view, &inner))
+		return inner.key;
+	rows.find("attachment", 1, view, AccessShareLock);
+	if (rows.next())
+		key = numbers_of(rows.value(kAttachmentKeyColumns));
+	rows.close();
+	return key;
 }
 
 } // namespace tw::catalog

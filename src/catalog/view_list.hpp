@@ -72,4 +72,7 @@ void set_key_index(Oid view, Oid index);
 /* The same by an index on other columns (attribute numbers); NIL: rows are told apart by their image. */
 void set_key(Oid view, Oid index, List *columns);
 
+/* These columns of a live view or an inner relation; NIL where rows are told apart by their image. */
+List *key_columns(Oid view);
+
 } // namespace tw::catalog

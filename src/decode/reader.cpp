@@ -300,18 +300,6 @@ confirm(XLogRecPtr upto)
 	confirmed = upto;
 }
 
-XLogRecPtr
-decoded_position()
-{
-	return context ? context->reader->EndRecPtr : InvalidXLogRecPtr;
-}
-
-XLogRecPtr
-confirmed_position()
-{
-	return confirmed;
-}
-
 void
 init()
 {

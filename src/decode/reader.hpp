@@ -63,10 +63,6 @@ void decode_up_to(XLogRecPtr upto);
 /* What lies before the position will never be asked for again; older positions are ignored. */
 void confirm(XLogRecPtr upto);
 
-/* Position up to which was decoded, and which was confirmed. */
-XLogRecPtr decoded_position();
-XLogRecPtr confirmed_position();
-
 void init();
 
 } // namespace tw::decode

@@ -3,12 +3,12 @@
  *
  * Plans are made by the server's planner and kept for the session with the
  * view they belong to; there is no text, no SPI and no plan cache of the server
- * between. A plan is made for each magnitude of the delta, since the best
- * join order differs: with one row everything is looked up by index, with
- * hundreds the delta itself must not be read again for each of its rows. The relations of a plan are locked before it starts, as
- * the plan cache would do; if that brings news of a change, the query is
- * planned again for this run, and the owner of the view's plan rebuilds it at
- * the next statement.
+ * between. A plan is made for each magnitude of the delta, since the best join
+ * order differs: with one row everything is looked up by index, with hundreds
+ * the delta itself must not be read again for each of its rows. The relations
+ * of a plan are locked before it starts, as the plan cache would do; if that
+ * brings news of a change, the query is planned again for this run, and the
+ * owner of the view's plan rebuilds it at the next statement.
  */
 #include "exec/plan.hpp"
 

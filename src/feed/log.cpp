@@ -187,10 +187,7 @@ LogWriter::open(LogCache *cache)
 	cache->user = xid_;
 	cache->nrows = 0;
 	cache->nbytes = 0;
-	/* The lock on the log keeps away whoever would drop or rebuild its index. */
-	index_ = RelationIdGetRelation(cache->index);
-	if (!index_)
-		elog(ERROR, "could not open index %u", cache->index);
+	index_ = catalog::open_index_of_locked(cache->index);
 	cache_ = cache;
 }
 

@@ -250,15 +250,6 @@ newest_version()
 }
 
 int64
-oldest_version()
-{
-	Version version;
-
-	find_oldest(GetActiveSnapshot(), &version);
-	return version.number;
-}
-
-int64
 oldest_position(const catalog::LiveView &view)
 {
 	Version low, high;

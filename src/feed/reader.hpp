@@ -23,9 +23,8 @@ namespace tw::feed
  */
 using ChangeCallback = bool (*)(void *arg, int64 version, int64 diff, TupleTableSlot *row);
 
-/* Newest and oldest retained version that the active snapshot sees; 0 where there is none. */
+/* Newest retained version that the active snapshot sees; 0 where there is none. */
 int64 newest_version();
-int64 oldest_version();
 
 /* Oldest position from which this view's changes can be read; 0 where there is none yet. */
 int64 oldest_position(const catalog::LiveView &view);

@@ -163,14 +163,13 @@ capture_changes(List *tables, catalog::Mode mode)
 void
 record_bases(Oid view, List *tables)
 {
-	bool nulls[2] = {false, false};
 	ListCell *lc;
 
 	foreach (lc, tables)
 	{
 		Datum values[2] = {ObjectIdGetDatum(lfirst_oid(lc)), ObjectIdGetDatum(view)};
 
-		insert_internal("base", values, nulls);
+		insert_internal("base", values);
 	}
 	CommandCounterIncrement();
 }
@@ -194,12 +193,8 @@ strategy_of(const ViewPlan *plan)
 void
 record_attachment(const ViewPlan *plan, catalog::Mode mode, Oid log, Oid key_index)
 {
-	bool nulls[9] = {};
 	Datum values[9];
-	int16 *columns = (int16 *) palloc(sizeof(int16) * Max(plan->nkey, 1));
 
-	for (int i = 0; i < plan->nkey; i++)
-		columns[i] = plan->key[i];
 	values[0] = ObjectIdGetDatum(plan->view);
 	values[1] = CharGetDatum(static_cast<char>(mode));
 	values[2] = Int64GetDatum(GetCurrentTimestamp());
@@ -207,9 +202,9 @@ record_attachment(const ViewPlan *plan, catalog::Mode mode, Oid log, Oid key_ind
 	values[4] = ObjectIdGetDatum(key_index);
 	values[5] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	values[6] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	values[7] = PointerGetDatum(buildint2vector(columns, plan->nkey));
+	values[7] = catalog::vector_of(key_list(plan));
 	values[8] = CStringGetTextDatum(strategy_of(plan));
-	insert_internal("attachment", values, nulls);
+	insert_internal("attachment", values);
 	CommandCounterIncrement();
 	invalidate(plan->view);
 	CommandCounterIncrement();

@@ -240,9 +240,8 @@ insert_recording(Oid table, Oid view, Oid changes, bool alone)
 {
 	Datum values[5] = {ObjectIdGetDatum(table), ObjectIdGetDatum(view), ObjectIdGetDatum(changes),
 					   BoolGetDatum(alone), BoolGetDatum(false)};
-	bool nulls[5] = {};
 
-	insert_internal("recording", values, nulls);
+	insert_internal("recording", values);
 }
 
 /* What the members of a view read besides each other. */
@@ -734,10 +733,9 @@ announce_build(Oid view, const Build *build)
 {
 	Datum values[3] = {ObjectIdGetDatum(view), BoolGetDatum(build->created),
 					   BoolGetDatum(build->listed)};
-	bool nulls[3] = {};
 
-	if (read_internal("build", 1, view, 1) == NIL)
-		insert_internal("build", values, nulls);
+	if (!catalog::has_build(view))
+		insert_internal("build", values);
 	CommandCounterIncrement();
 }
 

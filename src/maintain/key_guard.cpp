@@ -238,8 +238,9 @@ void
 guard_all_keys(const ViewRuntime *view)
 {
 	const bool both[2] = {true, true};
+	int npairs = pairs_of(view).n;
 
-	for (int pair = 0; pair < pairs_of(view).n; pair++)
+	for (int pair = 0; pair < npairs; pair++)
 		lock_sides(view, pair, both);
 }
 

@@ -78,15 +78,12 @@ find_views(List *relids)
 
 		foreach (lv, views_of_base(lfirst_oid(lc)))
 		{
-			catalog::LiveView live;
-
 			/*
 			 * Deferred views, and what is above them, follow in the maintainer.
 			 * Their definitions may not even be looked at: nothing keeps them
 			 * from being altered at the same time.
 			 */
-			if (!catalog::find_live_view(lfirst_oid(lv), &live) ||
-				live.mode != catalog::Mode::kImmediate)
+			if (!is_immediate(lfirst_oid(lv)))
 				continue;
 
 			const ViewRuntime *runtime = get_runtime(lfirst_oid(lv));

@@ -101,12 +101,8 @@ remember(Oid table, Identity identity)
 {
 	Datum values[3] = {ObjectIdGetDatum(table), CharGetDatum(identity.kind),
 					   ObjectIdGetDatum(identity.index)};
-	bool nulls[3] = {};
 
-	delete_internal("replica_identity", 1, table);
-	CommandCounterIncrement();
-	insert_internal("replica_identity", values, nulls);
-	CommandCounterIncrement();
+	catalog::put_internal("replica_identity", table, values);
 }
 
 /* Fills *out with what was remembered, and forgets it; false where there is nothing. */
@@ -190,7 +186,7 @@ log_rows_as_before(Oid table)
 	bool exists = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table));
 	Identity before;
 
-	if (read_internal("replica_identity", 1, table, 1) == NIL)
+	if (!catalog::has_internal("replica_identity", 1, table))
 		return;
 	if (exists)
 		LockDatabaseObject(RelationRelationId, table, kIdentityLock, ExclusiveLock);

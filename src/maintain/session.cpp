@@ -314,6 +314,19 @@ get_runtime(Oid view)
 	return runtime;
 }
 
+bool
+is_immediate(Oid view)
+{
+	const RuntimeEntry *entry = runtimes ? (RuntimeEntry *) hash_search(runtimes, &view, HASH_FIND,
+																		nullptr)
+										 : nullptr;
+	catalog::LiveView live;
+
+	if (entry && entry->runtime && !entry->runtime->stale)
+		return entry->runtime->info.mode == catalog::Mode::kImmediate;
+	return catalog::find_live_view(view, &live) && live.mode == catalog::Mode::kImmediate;
+}
+
 namespace
 {
 

@@ -57,6 +57,9 @@ struct ViewRuntime
 /* The runtime of an attached view; null where it is not attached. Valid until the transaction ends. */
 ViewRuntime *get_runtime(Oid view);
 
+/* True if writers keep the view up to date; does not look at its definition. */
+bool is_immediate(Oid view);
+
 /* A runtime of a view that is not attached yet; delete plan->context when done with it. */
 ViewRuntime *build_runtime(const catalog::LiveView *info);
 

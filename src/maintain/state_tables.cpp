@@ -39,9 +39,8 @@ create_state_table(const ViewPlan *plan, int number)
 	Oid table = create_groups_table(plan, name, &index);
 	Datum values[3] = {ObjectIdGetDatum(plan->view), Int32GetDatum(number),
 					   ObjectIdGetDatum(table)};
-	bool nulls[3] = {false, false, false};
 
-	insert_internal("state", values, nulls);
+	insert_internal("state", values);
 }
 
 } // namespace

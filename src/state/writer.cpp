@@ -20,6 +20,7 @@
  */
 #include "state/writer.hpp"
 #include "state/row_hash.hpp"
+#include "catalog/internal_table.hpp"
 
 namespace tw::state
 {
@@ -237,20 +238,6 @@ fill_cache(WriterCache *cache, Relation rel)
 	MemoryContextSwitchTo(old);
 }
 
-/*
- * Opens an index of a relation that is locked for writing. That keeps away whoever
- * would drop or rebuild the index, so it needs no lock of its own.
- */
-Relation
-open_index_of_locked(Oid index)
-{
-	Relation rel = RelationIdGetRelation(index);
-
-	if (!rel)
-		elog(ERROR, "could not open index %u", index);
-	return rel;
-}
-
 /* Opens the relations of a kept writer again. */
 void
 reopen(WriterCache *cache, Relation rel)
@@ -261,7 +248,7 @@ reopen(WriterCache *cache, Relation rel)
 	writer->rel = rel;
 	result->ri_RelationDesc = rel;
 	for (int i = 0; i < result->ri_NumIndices; i++)
-		result->ri_IndexRelationDescs[i] = open_index_of_locked(cache->indexes[i]);
+		result->ri_IndexRelationDescs[i] = catalog::open_index_of_locked(cache->indexes[i]);
 	if (OidIsValid(cache->index))
 		writer->index = opened_index(result, cache->index);
 }
