@@ -9,9 +9,10 @@ use IPC::Run;
 use Time::HiRes qw(usleep time);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Test::More;
 
 our @EXPORT = qw(new_node deferred_conf make_view log_of change session_open session_run session_close
-  wait_for until_true start_psql end_psql worker_pid wakeups);
+  wait_for until_true start_psql end_psql start_build changed_meanwhile worker_pid wakeups);
 
 # A started cluster; the extension is created in database postgres unless the name says otherwise.
 sub new_node
@@ -130,6 +131,33 @@ sub start_psql
 }
 
 sub end_psql { my ($s) = @_; $s->{h}->finish; return ${ $s->{err} }; }
+
+# The same with a statement that creates a view, when its content is being computed.
+sub start_build
+{
+	my ($node, $sql) = @_;
+	my $creation = start_psql($node, $sql);
+	ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
+	return $creation;
+}
+
+# Base table t is changed beyond rows, and in its columns, while the statement builds view v: it ends, exact.
+sub changed_meanwhile
+{
+	my ($node, $create) = @_;
+	my $creation = start_build($node, $create);
+	$node->safe_psql('postgres',
+		'BEGIN; CREATE TABLE kept AS SELECT * FROM t; TRUNCATE t; INSERT INTO t SELECT * FROM kept WHERE id % 7 > 0; DROP TABLE kept; COMMIT');
+	is(end_psql($creation), '', 'truncated meanwhile');
+	is($node->safe_psql('postgres', "SELECT tailwater.verify('v')"), 0, 'exact after TRUNCATE');
+	$node->safe_psql('postgres', 'DROP MATERIALIZED VIEW v');
+	$creation = start_build($node, $create);
+	$node->safe_psql('postgres',
+		'ALTER TABLE t ALTER COLUMN pad TYPE varchar(2000); ALTER TABLE t ADD COLUMN more int DEFAULT 3; UPDATE t SET more = x WHERE id < 100');
+	is(end_psql($creation), '', 'altered meanwhile');
+	is($node->safe_psql('postgres', "SELECT tailwater.verify('v')"), 0, 'exact after ALTER TABLE');
+	return;
+}
 
 # Process of a worker ("sequencer" of a database, "launcher"); empty where there is none.
 sub worker_pid

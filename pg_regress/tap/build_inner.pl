@@ -106,24 +106,13 @@ is(value('SELECT relations FROM traces'), $before, 'nothing is left of them');
 value("INSERT INTO t SELECT nextval('ids'), i % 100, 1, NULL, repeat('p', 1600) FROM generate_series(1, 5000) i");
 value('UPDATE t SET x = CASE WHEN id % 20 = 0 THEN 50 ELSE 1 END');
 my $create = "CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS $query{twice}";
-my $creation = start_psql($node, $create);
-ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
-value("BEGIN; CREATE TABLE kept AS SELECT * FROM t; TRUNCATE t; INSERT INTO t SELECT * FROM kept WHERE id % 7 > 0; DROP TABLE kept; COMMIT");
-is(end_psql($creation), '', 'truncated meanwhile');
-is(value("SELECT tailwater.verify('v')"), 0, 'exact after TRUNCATE');
-value('DROP MATERIALIZED VIEW v');
-$creation = start_psql($node, $create);
-ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
-value("ALTER TABLE t ALTER COLUMN pad TYPE varchar(2000); ALTER TABLE t ADD COLUMN more int DEFAULT 3; UPDATE t SET more = x WHERE id < 100");
-is(end_psql($creation), '', 'altered meanwhile');
-is(value("SELECT tailwater.verify('v')"), 0, 'exact after ALTER TABLE');
+changed_meanwhile($node, $create);
 value('UPDATE t SET x = -x WHERE id < 200');
 is(value("SELECT tailwater.verify('v')"), 0, 'and follows');
 value('DROP MATERIALIZED VIEW v');
 foreach my $how ('pg_cancel_backend(pid)', 'pg_terminate_backend(builder)')
 {
-	$creation = start_psql($node, $create);
-	ok(until_true($node, "SELECT count(*) = 1 FROM tailwater.progress WHERE phase = 'computing'"), 'computing');
+	my $creation = start_build($node, $create);
 	value("SELECT $how FROM tailwater.progress");
 	isnt(end_psql($creation), '', "$how ends it");
 	ok(until_true($node, "SELECT builds = 0 AND relations = $before AND to_regclass('v') IS NULL FROM traces"), "$how: nothing is left");
