@@ -64,6 +64,18 @@ void ensure_planner_index(Oid table, const char *name, List *columns);
 void create_order_index(Oid table, const char *name, List *columns, List *operators,
 						List *nulls_first);
 
+/* A column that rows are sorted by. */
+struct OrderColumn
+{
+	AttrNumber column;
+	Oid op; /* of ascending or descending order */
+	Oid collation;
+	bool nulls_first;
+};
+
+/* An index of the table in the order of these columns, and maybe others after them; invalid: there is none. */
+Oid find_order_index(Oid table, const OrderColumn *columns, int n);
+
 /* OID of schema tailwater_internal. */
 Oid internal_namespace();
 

@@ -67,8 +67,11 @@ any_reset(List *deltas)
 
 /* What the deltas change, as far as other tables have a say in it; false where that is not a set of rows. */
 bool
-probe(const ViewRuntime *view, List *deltas, ZSet *out)
+probe(const ViewRuntime *view, List *deltas, ZSet *out, state::Boundaries *boundaries = nullptr)
 {
+	if (view->top_k)
+		return state::follow_top_k(view->top_k, deltas, out, boundaries) ==
+			   exec::Touched::kSomeKeys;
 	if (view->recursion)
 		return state::run_recursion(view->recursion, deltas, out) == exec::Touched::kSomeKeys;
 	if (view->keyed)
@@ -154,7 +157,9 @@ check_isolation(const ViewRuntime *view, List *deltas)
 	ZSet *after = capture::make_large_zset(desc, CurrentMemoryContext);
 
 	/* This also takes the locks on touched keys: what is committed afterwards does not concern them. */
-	bool rows = !reset && probe(view, deltas, before);
+	state::Boundaries boundaries_before;
+	state::Boundaries boundaries_after;
+	bool rows = !reset && probe(view, deltas, before, &boundaries_before);
 	Snapshot fixed = GetActiveSnapshot();
 	Snapshot now = GetLatestSnapshot();
 	if (now->xmax == fixed->xmax && now->xcnt == fixed->xcnt)
@@ -172,9 +177,10 @@ check_isolation(const ViewRuntime *view, List *deltas)
 		state::serialization_failure();
 	PushCopiedSnapshot(now);
 	UpdateActiveSnapshotCommandId();
-	bool comparable = probe(view, deltas, after);
+	bool comparable = probe(view, deltas, after, &boundaries_after);
 	PopActiveSnapshot();
-	if (!comparable)
+	if (!comparable || (view->top_k && !state::same_boundaries(view->top_k, &boundaries_before,
+															   &boundaries_after)))
 		state::serialization_failure();
 
 	capture::zset_add_all(before, after, -1);
@@ -249,6 +255,20 @@ fold_input(const ViewRuntime *view, List *deltas, ZSet *out)
 	return true;
 }
 
+/* Takes what crosses the boundaries, which move. */
+void
+follow_limit(const ViewRuntime *view, List *deltas, ZSet *out)
+{
+	state::Boundaries boundaries;
+
+	if (state::follow_top_k(view->top_k, deltas, out, &boundaries) == exec::Touched::kEverything)
+	{
+		evaluate(view, out);
+		read_view(view, -1, out);
+	}
+	state::keep_boundaries(view->top_k, &boundaries);
+}
+
 /* Evaluates the whole query again, alone. */
 void
 recompute_alone(const ViewRuntime *view, ZSet *out)
@@ -284,7 +304,9 @@ compute_delta(const ViewRuntime *view, List *deltas, ZSet *out)
 			break;
 		case Strategy::kKeyed:
 		case Strategy::kRecompute:
-			if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
+			if (view->top_k)
+				follow_limit(view, deltas, out);
+			else if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
 				recompute_alone(view, out);
 			break;
 		default:
