@@ -390,8 +390,12 @@ how_changed(const ViewPlan *plan, Oid relid)
 {
 	int occurrences = 0;
 
+	if (plan->limits && OidIsValid(plan->limits->index))
+		return "compare with the boundary; where it moves, by index, rows enter or leave";
+	if (plan->limits)
+		return "compare with the boundary; where it moves, read the first rows again and compare";
 	if (plan->top_k)
-		return "read the first rows again, by index, and compare";
+		return "read the first rows again and compare";
 	if (plan->strategy == Strategy::kRecompute)
 		return psprintf("where any row is touched, evaluate the query again and compare (%s)",
 						plan->reason);

@@ -73,6 +73,17 @@ consolidate_row(void *arg, TupleTableSlot *row, int64 weight)
 
 } // namespace
 
+bool
+any_reset(List *deltas)
+{
+	ListCell *lc;
+
+	foreach (lc, deltas)
+		if (((Delta *) lfirst(lc))->reset)
+			return true;
+	return false;
+}
+
 void
 each_row(const Delta *delta, RowCallback callback, void *arg)
 {

@@ -34,6 +34,9 @@ struct Delta
 	ZSet *set;
 };
 
+/* True if one of the deltas (List of Delta) is a reset. */
+bool any_reset(List *deltas);
+
 /* Calls back for every changed row; they are in the format of the delta's relation. */
 void each_row(const Delta *delta, RowCallback callback, void *arg);
 

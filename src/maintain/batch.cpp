@@ -24,6 +24,7 @@ namespace tw::maintain
 
 using analyze::AggregateKind;
 using analyze::Strategy;
+using capture::any_reset;
 using capture::Delta;
 using capture::ZSet;
 
@@ -52,17 +53,6 @@ collect_weighted_row(void *arg, TupleTableSlot *row, int64 weight)
 	slot_getallattrs(row);
 	(void) capture::zset_add_values(static_cast<ZSet *>(arg), row->tts_values, row->tts_isnull,
 									weight);
-}
-
-bool
-any_reset(List *deltas)
-{
-	ListCell *lc;
-
-	foreach (lc, deltas)
-		if (((Delta *) lfirst(lc))->reset)
-			return true;
-	return false;
 }
 
 /* What the deltas change, as far as other tables have a say in it; false where that is not a set of rows. */
@@ -179,8 +169,8 @@ check_isolation(const ViewRuntime *view, List *deltas)
 	UpdateActiveSnapshotCommandId();
 	bool comparable = probe(view, deltas, after, &boundaries_after);
 	PopActiveSnapshot();
-	if (!comparable || (view->top_k && !state::same_boundaries(view->top_k, &boundaries_before,
-															   &boundaries_after)))
+	if (!comparable ||
+		(view->top_k && !state::moved_alike(view->top_k, &boundaries_before, &boundaries_after)))
 		state::serialization_failure();
 
 	capture::zset_add_all(before, after, -1);
@@ -476,6 +466,7 @@ maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context, Keep
 	UpdateActiveSnapshotCommandId();
 	if (guard_keys(view, deltas) == Guarded::kSomething)
 		exec::renew_snapshot();
+	guard_boundary(view, deltas);
 	check_isolation(view, deltas);
 
 	ZSet *out = make_view_delta(view, context);

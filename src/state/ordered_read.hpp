@@ -13,7 +13,7 @@ struct OrderedRead;
 /* Where to begin. */
 enum class From
 {
-	kEnd,  /* with the first row in the direction */
+	kEnd,   /* with the first row in the direction */
 	kPlace, /* with the rows whose keys are the given ones */
 	kBeyond /* with what comes after these */
 };

@@ -307,8 +307,7 @@ write_boundary(TopKOperator *op, Writer *writer, const Boundary *boundary)
 	TupleTableSlot *row = writer->row;
 
 	/* Another one has made it since the transaction's snapshot. */
-	if (!exists && IsolationUsesXactSnapshot() &&
-		find_kept(writer, GetLatestSnapshot(), boundary))
+	if (!exists && IsolationUsesXactSnapshot() && find_kept(writer, GetLatestSnapshot(), boundary))
 		serialization_failure();
 	ExecClearTuple(row);
 	number_key(boundary, &row->tts_values[kNumber]);
@@ -348,6 +347,9 @@ keep_boundaries(TopKOperator *op, const Boundaries *boundaries)
 		close_writer(writer);
 }
 
+namespace
+{
+
 bool
 same_boundaries(TopKOperator *op, const Boundaries *a, const Boundaries *b)
 {
@@ -362,6 +364,24 @@ same_boundaries(TopKOperator *op, const Boundaries *a, const Boundaries *b)
 			return false;
 	}
 	return true;
+}
+
+bool
+have_moved(const Boundaries *boundaries)
+{
+	bool moved = false;
+
+	for (int i = 0; i < boundaries->n; i++)
+		moved |= boundaries->at[i].changed;
+	return moved;
+}
+
+} // namespace
+
+bool
+moved_alike(TopKOperator *op, const Boundaries *a, const Boundaries *b)
+{
+	return (!have_moved(a) && !have_moved(b)) || same_boundaries(op, a, b);
 }
 
 namespace
@@ -638,9 +658,8 @@ void
 move_up(Following *f, Boundary *boundary)
 {
 	TopKOperator *op = f->op;
-	OrderedRead *read = begin_ordered_read(op->input, op->top->index, op->top->nkeys,
-										   From::kBeyond, boundary->keys, boundary->nulls,
-										   ForwardScanDirection);
+	OrderedRead *read = begin_ordered_read(op->input, op->top->index, op->top->nkeys, From::kBeyond,
+										   boundary->keys, boundary->nulls, ForwardScanDirection);
 	Equals equals = {};
 	bool done = false;
 	TupleTableSlot *row;
@@ -702,8 +721,7 @@ bool
 leaves_choice(const TopKOperator *op, const Boundaries *boundaries)
 {
 	for (int i = 0; i < boundaries->n; i++)
-		if (excess_of(op, &boundaries->at[i]) > 0 &&
-			(op->plan->may_tie || !op->top->shown_keys))
+		if (excess_of(op, &boundaries->at[i]) > 0 && (op->plan->may_tie || !op->top->shown_keys))
 			return true;
 	return false;
 }

@@ -57,8 +57,8 @@ exec::Touched follow_top_k(TopKOperator *op, List *deltas, capture::ZSet *out,
 /* Writes what has changed. One transaction at a time may do so. */
 void keep_boundaries(TopKOperator *op, const Boundaries *boundaries);
 
-/* True if both are the same. */
-bool same_boundaries(TopKOperator *op, const Boundaries *a, const Boundaries *b);
+/* True if a delta that was followed under two snapshots left the boundaries alone, or moved them to the same place. */
+bool moved_alike(TopKOperator *op, const Boundaries *a, const Boundaries *b);
 
 /* True if the delta is wholly beyond what the view shows, as the active snapshot sees that: nothing changes. */
 bool is_beyond(TopKOperator *op, List *deltas);
