@@ -390,7 +390,7 @@ how_changed(const ViewPlan *plan, Oid relid)
 {
 	int occurrences = 0;
 
-	if (plan->limits && OidIsValid(plan->limits->index))
+	if (plan->limits && OidIsValid(plan->limits->index.index))
 		return "compare with the boundary; where it moves, by index, rows enter or leave";
 	if (plan->limits)
 		return "compare with the boundary; where it moves, read the first rows again and compare";

@@ -3,7 +3,6 @@
  */
 #include "analyze/top_k.hpp"
 #include "analyze/view_plan.hpp"
-#include "catalog/internal_table.hpp"
 
 namespace tw::analyze
 {
@@ -95,7 +94,7 @@ find_shown(Query *query, TopK *top)
 	return true;
 }
 
-Oid
+catalog::OrderIndex
 find_index(Oid inner, const TopK *top)
 {
 	catalog::OrderColumn *columns = (catalog::OrderColumn *) palloc(sizeof(catalog::OrderColumn) *
@@ -106,7 +105,7 @@ find_index(Oid inner, const TopK *top)
 		const SortKey *key = &top->keys[i];
 
 		if (!IsA(key->expr, Var))
-			return InvalidOid;
+			return {InvalidOid, InvalidOid};
 		columns[i] = {((Var *) key->expr)->varattno, key->op, key->collation, key->nulls_first};
 	}
 	return catalog::find_order_index(inner, columns, top->nkeys);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "pg/postgres.hpp"
+#include "catalog/internal_table.hpp"
 
 namespace tw::analyze
 {
@@ -33,8 +34,7 @@ struct TopK
 	/* By column of the view: the sort key that it shows. Null where it shows anything else, too. */
 	int *shown_keys;
 
-	/* Of the inner relation, sorted by these keys alone or first by these; invalid: there is none. */
-	Oid index;
+	catalog::OrderIndex index; /* of the inner relation, by these keys */
 };
 
 constexpr int64 kNoEnd = -1;

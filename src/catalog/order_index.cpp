@@ -29,7 +29,7 @@ bool
 is_in_order(Relation index, const OrderColumn *columns, int n)
 {
 	bool sorted = index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indisvalid &&
-				  index->rd_index->indnkeyatts >= n && RelationGetIndexPredicate(index) == NIL;
+				  index->rd_index->indnkeyatts >= n;
 
 	for (int i = 0; sorted && i < n; i++)
 		sorted = sorts_by(index, i, &columns[i]);
@@ -38,22 +38,38 @@ is_in_order(Relation index, const OrderColumn *columns, int n)
 
 } // namespace
 
-Oid
+bool
+is_index_of_ours(Relation index)
+{
+	return RelationGetNamespace(index) == internal_namespace();
+}
+
+OrderIndex
 find_order_index(Oid table, const OrderColumn *columns, int n)
 {
 	Relation rel = table_open(table, AccessShareLock);
-	Oid found = InvalidOid;
+	OrderIndex found = {InvalidOid, InvalidOid};
+	bool partial = false;
 	ListCell *lc;
 
 	foreach (lc, RelationGetIndexList(rel))
 	{
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+		bool has_predicate = RelationGetIndexPredicate(index) != NIL;
 
-		if (!OidIsValid(found) && is_in_order(index, columns, n))
-			found = lfirst_oid(lc);
+		/* There are two with a predicate at most, see create_order_index(). */
+		if (has_predicate && RelationGetIndexExpressions(index) != NIL)
+			found.rest = lfirst_oid(lc);
+		else if (is_in_order(index, columns, n) && (!OidIsValid(found.index) || partial))
+		{
+			found.index = lfirst_oid(lc);
+			partial = has_predicate;
+		}
 		index_close(index, NoLock);
 	}
 	table_close(rel, NoLock);
+	if (!partial)
+		found.rest = InvalidOid;
 	return found;
 }
 

@@ -183,4 +183,15 @@ end_ordered_read(OrderedRead *read)
 	pfree(read);
 }
 
+bool
+is_empty_index(Oid table, Oid index)
+{
+	OrderedRead *read = begin_ordered_read(table, index, 0, From::kEnd, nullptr, nullptr,
+										   ForwardScanDirection);
+	bool empty = next_in_order(read) == nullptr;
+
+	end_ordered_read(read);
+	return empty;
+}
+
 } // namespace tw::state

@@ -29,4 +29,7 @@ OrderedRead *begin_ordered_read(Oid table, Oid index, int n, From from, const Da
 TupleTableSlot *next_in_order(OrderedRead *read);
 void end_ordered_read(OrderedRead *read);
 
+/* True if the active snapshot sees none of the rows that the index is on. */
+bool is_empty_index(Oid table, Oid index);
+
 } // namespace tw::state

@@ -613,7 +613,7 @@ move_down(Following *f, Boundary *boundary)
 {
 	TopKOperator *op = f->op;
 	Boundary before = *boundary;
-	OrderedRead *read = begin_ordered_read(op->input, op->top->index, op->top->nkeys,
+	OrderedRead *read = begin_ordered_read(op->input, op->top->index.index, op->top->nkeys,
 										   before.none ? From::kEnd : From::kPlace, before.keys,
 										   before.nulls, BackwardScanDirection);
 	Equals equals = {{}, 0, capture::make_zset(op->view, CurrentMemoryContext)};
@@ -658,8 +658,9 @@ void
 move_up(Following *f, Boundary *boundary)
 {
 	TopKOperator *op = f->op;
-	OrderedRead *read = begin_ordered_read(op->input, op->top->index, op->top->nkeys, From::kBeyond,
-										   boundary->keys, boundary->nulls, ForwardScanDirection);
+	OrderedRead *read = begin_ordered_read(op->input, op->top->index.index, op->top->nkeys,
+										   From::kBeyond, boundary->keys, boundary->nulls,
+										   ForwardScanDirection);
 	Equals equals = {};
 	bool done = false;
 	TupleTableSlot *row;
@@ -691,6 +692,16 @@ move_up(Following *f, Boundary *boundary)
 	end_ordered_read(read);
 }
 
+/* True if all rows can be read along the index. */
+bool
+can_be_read(const TopKOperator *op)
+{
+	const catalog::OrderIndex *index = &op->top->index;
+
+	return OidIsValid(index->index) &&
+		   (!OidIsValid(index->rest) || is_empty_index(op->input, index->rest));
+}
+
 /* Puts the boundary where it belongs by its numbers. */
 void
 move(Following *f, Boundary *boundary)
@@ -699,7 +710,7 @@ move(Following *f, Boundary *boundary)
 	bool up = !boundary->none && boundary->before + boundary->equal < boundary->count;
 
 	f->lost |= boundary->before < 0 || boundary->equal < 0;
-	f->lost |= (down || up) && !OidIsValid(f->op->top->index);
+	f->lost |= (down || up) && !can_be_read(f->op);
 	if (f->lost)
 		return;
 	if (down)
