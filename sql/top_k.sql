@@ -37,6 +37,7 @@ SELECT live('long_words', 'SELECT id, x FROM t ORDER BY x, id LIMIT 5');
 SELECT live('computed', 'SELECT id, c * 2 AS double FROM t ORDER BY abs(c - 4), id LIMIT 6');
 SELECT live('outside', 'SELECT a + 1 AS next, s FROM (SELECT a, sum(b) AS s FROM t GROUP BY a) q ORDER BY s % 5, a LIMIT 4');
 SELECT live('sums', 'SELECT a, sum(c * 1.5 - 3) FROM t GROUP BY a ORDER BY 2 DESC NULLS LAST, a LIMIT 3');
+SELECT live('patterns', 'SELECT id, x FROM t ORDER BY x USING ~>~, id LIMIT 5');
 SELECT live('groups', 'SELECT a, count(*) AS n FROM t GROUP BY a ORDER BY n DESC, a LIMIT 3');
 SELECT live('joined', 'SELECT l.id, r.id AS other FROM t l JOIN t r ON r.a = l.b AND r.id < 20 ORDER BY l.id DESC, r.id LIMIT 9');
 SELECT live('none', 'SELECT id FROM t ORDER BY id LIMIT 0 OFFSET 2');

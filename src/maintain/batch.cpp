@@ -253,7 +253,10 @@ follow_limit(const ViewRuntime *view, List *deltas, ZSet *out)
 
 	if (state::follow_top_k(view->top_k, deltas, out, &boundaries) == exec::Touched::kEverything)
 	{
-		evaluate(view, out);
+		if (state::leave_choice(view->top_k, &boundaries))
+			evaluate_whole(view->plan, out);
+		else
+			evaluate(view, out);
 		read_view(view, -1, out);
 	}
 	state::keep_boundaries(view->top_k, &boundaries);

@@ -728,14 +728,19 @@ excess_of(const TopKOperator *op, const Boundary *boundary)
 	return boundary->crowded ? 1 : boundary->before + boundary->equal - boundary->count;
 }
 
+} // namespace
+
 bool
-leaves_choice(const TopKOperator *op, const Boundaries *boundaries)
+leave_choice(const TopKOperator *op, const Boundaries *boundaries)
 {
 	for (int i = 0; i < boundaries->n; i++)
 		if (excess_of(op, &boundaries->at[i]) > 0 && (op->plan->may_tie || !op->top->shown_keys))
 			return true;
 	return false;
 }
+
+namespace
+{
 
 /* Takes off, or puts back, what was taken in too much. */
 void
@@ -798,7 +803,7 @@ follow_top_k(TopKOperator *op, List *deltas, ZSet *out, Boundaries *boundaries)
 		find_boundaries(op, boundaries);
 	else
 		note_changes(op, &before, boundaries);
-	if (f.lost || leaves_choice(op, &before) || leaves_choice(op, boundaries))
+	if (f.lost || leave_choice(op, &before) || leave_choice(op, boundaries))
 	{
 		capture::clear_zset(out);
 		return Touched::kEverything;
@@ -838,7 +843,7 @@ is_beyond(TopKOperator *op, List *deltas)
 	Beyond beyond = {op, &boundaries.at[Max(boundaries.n - 1, 0)], true};
 	ListCell *lc;
 
-	if (!are_known(&boundaries) || !has_end(&boundaries) || leaves_choice(op, &boundaries))
+	if (!are_known(&boundaries) || !has_end(&boundaries) || leave_choice(op, &boundaries))
 		return false;
 	foreach (lc, deltas)
 		capture::each_row((const Delta *) lfirst(lc), look_beyond, &beyond);

@@ -54,6 +54,9 @@ TopKOperator *make_top_k_operator(const analyze::ViewPlan *plan, Oid state, Oid 
 exec::Touched follow_top_k(TopKOperator *op, List *deltas, capture::ZSet *out,
 						   Boundaries *boundaries);
 
+/* True if rows beyond a boundary tie with it, so that the query chooses which of them it shows. */
+bool leave_choice(const TopKOperator *op, const Boundaries *boundaries);
+
 /* Writes what has changed. One transaction at a time may do so. */
 void keep_boundaries(TopKOperator *op, const Boundaries *boundaries);
 
