@@ -469,7 +469,6 @@ maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context, Keep
 	UpdateActiveSnapshotCommandId();
 	if (guard_keys(view, deltas) == Guarded::kSomething)
 		exec::renew_snapshot();
-	guard_boundary(view, deltas);
 	check_isolation(view, deltas);
 
 	ZSet *out = make_view_delta(view, context);

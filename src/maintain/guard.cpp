@@ -24,13 +24,11 @@
  * guard: rows are told apart by the base row's or the group row's own lock.
  * Keyed views have the pair locks too, and lock the touched keys (exec/keyed.cpp);
  * one lock on the view as a whole separates those who change some keys from
- * those who must evaluate everything again. Recursive views and views that are
- * always evaluated again take only that lock.
- *
- * So do views by ORDER BY ... LIMIT, but when they are maintained, and writers
- * whose rows are all beyond the last one shown take it in a mode that they share.
- * The boundary is looked at under the lock: as long as somebody shares it,
- * nobody moves the boundary, and whoever moves it sees all rows beyond it.
+ * those who must evaluate everything again. Recursive views, views that are
+ * always evaluated again and those by ORDER BY ... LIMIT take only that lock: who
+ * moves the boundary must see all rows beyond it. Writers beyond it could share
+ * the lock, but they know where they write only when it is done: of two transactions
+ * that share it and then both move the boundary, one would fail.
  *
  * The locks are taken before the statement locks any row, for all tables that it
  * is known to write (by writable CTEs and foreign key actions too), in the
@@ -39,7 +37,6 @@
  */
 #include "maintain/guard.hpp"
 #include "maintain/key_guard.hpp"
-#include "exec/snapshot.hpp"
 
 namespace tw::maintain
 {
@@ -49,20 +46,12 @@ using analyze::Strategy;
 namespace
 {
 
-LOCKTAG
-pair_tag(Oid view, int a, int b)
+void
+lock_pair(Oid view, int a, int b, LOCKMODE mode)
 {
 	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, view, (uint32) (a * 65536 + b), pg::kGuardLock);
-	return tag;
-}
-
-void
-lock_pair(Oid view, int a, int b, LOCKMODE mode)
-{
-	LOCKTAG tag = pair_tag(view, a, b);
-
 	(void) LockAcquire(&tag, mode, false, false);
 }
 
@@ -147,7 +136,7 @@ guard_write(const ViewRuntime *view, List *written)
 	const analyze::ViewPlan *plan = view->plan;
 	LOCKMODE whole = kFirstMode;
 
-	if (!needs_guard(view) || written == NIL || view->top_k)
+	if (!needs_guard(view) || written == NIL)
 		return;
 	if (plan->strategy == Strategy::kRecompute || plan->strategy == Strategy::kRecursive)
 	{
@@ -203,48 +192,13 @@ guard_recompute(const ViewRuntime *view)
 	lock_pair(view->info.view, kWhole, kWhole, kAloneMode);
 }
 
-namespace
-{
-
-/* Whether the deltas are beyond the boundary as it is now, which may not be as the transaction sees it. */
-bool
-is_beyond_now(const ViewRuntime *view, List *deltas)
-{
-	PushCopiedSnapshot(IsolationUsesXactSnapshot() ? GetLatestSnapshot() : GetActiveSnapshot());
-	UpdateActiveSnapshotCommandId();
-	bool beyond = state::is_beyond(view->top_k, deltas);
-	PopActiveSnapshot();
-	return beyond;
-}
-
-} // namespace
-
-void
-guard_boundary(const ViewRuntime *view, List *deltas)
-{
-	LOCKTAG tag = pair_tag(view->info.view, kWhole, kWhole);
-
-	if (!view->top_k || LockHeldByMe(&tag, kAloneMode))
-		return;
-	if (!capture::any_reset(deltas))
-	{
-		(void) LockAcquire(&tag, kFirstMode, false, false);
-		exec::renew_snapshot();
-		if (is_beyond_now(view, deltas))
-			return;
-		(void) LockRelease(&tag, kFirstMode, false);
-	}
-	(void) LockAcquire(&tag, kAloneMode, false, false);
-	exec::renew_snapshot();
-}
-
 void
 guard_all(const ViewRuntime *view)
 {
 	guard_write(view, view->plan->bases);
 	guard_all_keys(view);
 	/* Touched keys are not known, so that those who lock some must be kept away as a whole. */
-	if (analyze::keyed_part(view->plan) || view->top_k)
+	if (analyze::keyed_part(view->plan))
 		guard_recompute(view);
 }
 

@@ -15,13 +15,6 @@ namespace tw::maintain
  */
 void guard_write(const ViewRuntime *view, List *written);
 
-/*
- * Takes the lock that a change of a view by ORDER BY ... LIMIT needs, given the
- * deltas (List of capture::Delta) of what it reads. Replaces the active snapshot by
- * one of after that.
- */
-void guard_boundary(const ViewRuntime *view, List *deltas);
-
 /* Locks the tables that the view reads for reading: to be done before guards are taken. */
 void lock_inputs(const ViewRuntime *view);
 

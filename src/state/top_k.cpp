@@ -816,40 +816,6 @@ follow_top_k(TopKOperator *op, List *deltas, ZSet *out, Boundaries *boundaries)
 	return Touched::kSomeKeys;
 }
 
-namespace
-{
-
-struct Beyond
-{
-	TopKOperator *op;
-	const Boundary *end;
-	bool all;
-};
-
-void
-look_beyond(void *arg, TupleTableSlot *row, int64 weight)
-{
-	Beyond *beyond = static_cast<Beyond *>(arg);
-
-	beyond->all = beyond->all && place_of(beyond->op, keys_of(beyond->op, row), beyond->end) > 0;
-}
-
-} // namespace
-
-bool
-is_beyond(TopKOperator *op, List *deltas)
-{
-	Boundaries boundaries = read_boundaries(op);
-	Beyond beyond = {op, &boundaries.at[Max(boundaries.n - 1, 0)], true};
-	ListCell *lc;
-
-	if (!are_known(&boundaries) || !has_end(&boundaries) || leave_choice(op, &boundaries))
-		return false;
-	foreach (lc, deltas)
-		capture::each_row((const Delta *) lfirst(lc), look_beyond, &beyond);
-	return beyond.all;
-}
-
 bool
 boundaries_are_right(TopKOperator *op)
 {

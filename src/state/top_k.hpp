@@ -63,9 +63,6 @@ void keep_boundaries(TopKOperator *op, const Boundaries *boundaries);
 /* True if a delta that was followed under two snapshots left the boundaries alone, or moved them to the same place. */
 bool moved_alike(TopKOperator *op, const Boundaries *a, const Boundaries *b);
 
-/* True if the delta is wholly beyond what the view shows, as the active snapshot sees that: nothing changes. */
-bool is_beyond(TopKOperator *op, List *deltas);
-
 /* True if what is kept is what the inner relation gives. */
 bool boundaries_are_right(TopKOperator *op);
 
