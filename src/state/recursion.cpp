@@ -246,7 +246,7 @@ term_query(RecursionOperator *op, const Block *block, const Part *parts, Wanted 
 	term->parts = (Part *) palloc(Max(size, 1));
 	memcpy(term->parts, parts, size);
 	if (wanted == Wanted::kAll)
-		query = analyze::delta_query(block, parts);
+		query = analyze::delta_query(block, parts, analyze::Match::kAny);
 	else
 		query = analyze::restricted_term(block, parts,
 										 block == recursion->base ? recursion->base_keys
