@@ -35,6 +35,10 @@ SELECT watch('twice', 'SELECT x.id, y.id AS other FROM a x LEFT JOIN a y ON y.k 
 SELECT watch('grouped', 'SELECT a.k, count(*) AS rows, count(b.id) AS n, sum(b.id) AS s, min(b.w) AS w, count(DISTINCT b.w) AS d FROM a LEFT JOIN b ON a.k = b.k GROUP BY a.k');
 SELECT watch('total', 'SELECT count(*) AS rows, count(b.id) AS n, max(b.w) AS w FROM a LEFT JOIN b ON a.k = b.k');
 SELECT watch('beside_subqueries', 'SELECT a.id, (SELECT array_agg(b.id ORDER BY b.id) FROM b WHERE b.k = a.k) AS list FROM a WHERE NOT EXISTS (SELECT FROM c WHERE c.b = a.id)');
+-- scalar subqueries of aggregates: groups that are joined
+SELECT watch('counted', $$SELECT a.id, (SELECT count(*) FROM b WHERE b.k = a.k) AS n, (SELECT sum(b.id) + count(b.w) * 10 FROM b WHERE b.k = a.k) AS s, (SELECT min(b.id) FROM b WHERE b.k = a.k AND b.w <> 'x') AS m FROM a$$);
+SELECT watch('uncounted', 'SELECT a.id FROM a WHERE (SELECT count(*) FROM b WHERE b.k = a.k) = 0 OR (SELECT max(id) FROM c WHERE c.b = a.id) > 4');
+SELECT watch('counts_grouped', 'SELECT a.v, sum((SELECT count(*) FROM b WHERE a.k = b.k AND b.id > 3)) AS n FROM a, c WHERE c.id = a.id GROUP BY a.v');
 SELECT * FROM wrong_views();
 -- the first match comes, others come, one goes, the last goes
 INSERT INTO b VALUES (100, 0, 'first');

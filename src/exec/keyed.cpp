@@ -246,12 +246,8 @@ make_stores(const KeyedOperator *op, List *deltas, NamedStore *stores, List **ch
 		const Delta *delta = (const Delta *) lfirst(lc);
 		NamedStore *store = &stores[n];
 
-		store->desc = analyze::delta_descriptor(delta->desc);
-		store->rows = weighted_store(delta, used_columns(op->plan, delta->relid), store->desc,
-									 &store->nrows);
-		if (!store->rows)
+		if (!open_delta(delta, used_columns(op->plan, delta->relid), store))
 			continue;
-		store->name = analyze::delta_name(delta->relid);
 		*changed = lappend_oid(*changed, delta->relid);
 		n++;
 	}

@@ -190,9 +190,12 @@ run_terms(Stream *stream, const bool *changed, NamedStore *stores, int nstores,
 					  callback, arg);
 			continue;
 		}
+		/* There is one changed table, and no match of its rows goes if none of them does. */
 		for (Match match : {Match::kKept, Match::kLost, Match::kGained})
-			run_query(term_query(stream, parts, match), stores, nstores, WeightColumn::kLast,
-					  callback, arg);
+			if ((match != Match::kLost || stores->ngone > 0) &&
+				(match != Match::kGained || stores->ngone < stores->nrows))
+				run_query(term_query(stream, parts, match), stores, nstores, WeightColumn::kLast,
+						  callback, arg);
 	}
 }
 
@@ -229,11 +232,8 @@ run_planned(Stream *stream, List *deltas, RowCallback callback, void *arg)
 			occurs |= block->relids[i] == delta->relid;
 		if (!occurs)
 			continue;
-		store->desc = analyze::delta_descriptor(delta->desc);
-		store->rows = weighted_store(delta, used, store->desc, &store->nrows);
-		if (!store->rows)
+		if (!open_delta(delta, used, store))
 			continue;
-		store->name = analyze::delta_name(delta->relid);
 		nstores++;
 		for (int i = 0; i < n; i++)
 			changed[i] |= block->relids[i] == delta->relid;
@@ -245,6 +245,20 @@ run_planned(Stream *stream, List *deltas, RowCallback callback, void *arg)
 }
 
 } // namespace
+
+bool
+open_delta(const Delta *delta, const Bitmapset *used, NamedStore *store)
+{
+	capture::RowCounts counts;
+
+	store->desc = analyze::delta_descriptor(delta->desc);
+	store->rows = weighted_store(delta, used, store->desc, &counts);
+	store->nrows = counts.all;
+	store->ngone = counts.gone;
+	if (store->rows)
+		store->name = analyze::delta_name(delta->relid);
+	return store->rows;
+}
 
 Stream *
 make_stream(const Block *block, MemoryContext context, const bool *stale)

@@ -30,6 +30,12 @@ void run_changes(Stream *stream, List *changed, NamedStore *stores, int nstores,
 				 RowCallback callback, void *arg);
 
 /*
+ * Makes the delta a tuplestore for delta queries, consolidated over the columns in
+ * `used` as weighted_store() does; false where nothing is left of it.
+ */
+bool open_delta(const capture::Delta *delta, const Bitmapset *used, NamedStore *store);
+
+/*
  * True if the delta may fail where neither the old nor the new rows of the block
  * would: where several inputs changed, new rows of one meet old rows of another.
  */
