@@ -66,7 +66,7 @@ enum class Match : char
 	kAny,   /* there is no such join */
 	kKept,  /* rows of the other side with the rows of the delta that they match */
 	kLost,  /* rows of the other side that had a match and have none: they come, with nulls */
-	kGained /* rows of the other side that had none and have one: they go, with nulls */
+	kGained /* rows of the other side that had none and have one: they go, with nulls; to be run under the old snapshot */
 };
 
 /*

@@ -10,9 +10,7 @@
  * Where an outer join shows nulls for the occurrence, there are three terms. The rows
  * that match are those of the inner join. Of the other side, the rows that match one that
  * went and none of those that are there now come with nulls; and the rows that match one that came
- * go with nulls, if they match none that went and as many of those that are
- * there now as came: these had no match before. So nothing is read of the
- * table as it was, and all is looked up by what changed.
+ * and none of those that were there before go with nulls. The last term is run under the old snapshot.
  *
  * All of it is done on Query trees. The planner later pulls up the subqueries
  * that appear here.
@@ -358,72 +356,23 @@ with_weight(Query *changes, Oid function)
 	return changes;
 }
 
-/* SELECT sum(weight), as an int8. */
-Query *
-sum_of_weights(Query *changes)
-{
-	TargetEntry *tle = llast_node(TargetEntry, changes->targetList);
-	Aggref *sum = makeNode(Aggref);
-
-	sum->aggfnoid = F_SUM_INT8;
-	sum->aggtype = NUMERICOID;
-	sum->aggargtypes = list_make1_oid(INT8OID);
-	sum->args = list_make1(makeTargetEntry(tle->expr, 1, nullptr, false));
-	sum->aggkind = AGGKIND_NORMAL;
-	sum->aggsplit = AGGSPLIT_SIMPLE;
-	sum->aggno = sum->aggtransno = -1;
-	sum->location = -1;
-	tle->expr = (Expr *) makeFuncExpr(F_INT8_NUMERIC, INT8OID, list_make1(sum), InvalidOid,
-									  InvalidOid, COERCE_EXPLICIT_CALL);
-	changes->hasAggs = true;
-	return changes;
-}
-
-/* True for rows of the other side that match more rows of the side than those that came. */
-Node *
-matches_more(Query *query, JoinExpr *join, int rti, const Rewriting *rewriting, int begin)
-{
-	Query *matches = matches_of(query, join, rti);
-	SubLink *came = makeNode(SubLink);
-
-	came->subLinkType = EXPR_SUBLINK;
-	came->subselect = (Node *) sum_of_weights(
-		with_weight(changed_matches(query, join, rti, rewriting, begin), F_INT8GT));
-	came->location = -1;
-	/* It stands in the subquery, one level deeper. */
-	IncrementVarSublevelsUp(came->subselect, 1, 1);
-	matches->targetList = list_make1(makeTargetEntry((Expr *) weight_const(1), 1, nullptr, false));
-	matches->limitOffset = (Node *) came;
-	matches->hasSubLinks = true;
-	return exists(matches, false);
-}
-
-/* Leaves of the query the rows of the join's other side whose match comes or goes. */
+/*
+ * Leaves of the query the rows of the join's other side that match a row that went, or came, and
+ * none of those that are there: afterwards, or before.
+ */
 void
 keep_turning(Query *query, JoinExpr *join, int rti, Rewriting *rewriting)
 {
 	int begin = rewriting->next;
 	int end = begin + count_occurrences(query);
-	Query *gone = with_weight(changed_matches(query, join, rti, rewriting, begin), F_INT8LT);
 	bool lost = rewriting->match == Match::kLost;
-	List *conditions;
+	Query *changes = changed_matches(query, join, rti, rewriting, begin);
+	Query *present = matches_of(query, join, rti);
 
-	if (lost)
-	{
-		Query *present = matches_of(query, join, rti);
-
-		present->targetList = list_make1(
-			makeTargetEntry((Expr *) weight_const(1), 1, nullptr, false));
-		conditions = list_make2(exists(gone, false), exists(present, true));
-	}
-	else
-		conditions = list_make3(
-			exists(with_weight(changed_matches(query, join, rti, rewriting, begin), F_INT8GT),
-				   false),
-			exists(gone, true),
-			makeBoolExpr(NOT_EXPR, list_make1(matches_more(query, join, rti, rewriting, begin)),
-						 -1));
-	keep_unmatched(query, join, rti, conditions);
+	append_weight_column(present, nullptr);
+	keep_unmatched(query, join, rti,
+				   list_make2(exists(with_weight(changes, lost ? F_INT8LT : F_INT8GT), false),
+							  exists(present, true)));
 	append_weight_column(query, weight_const(lost ? 1 : -1));
 	rewriting->next = end;
 }

@@ -475,6 +475,27 @@ run_partial(const KeyedOperator *op, List *changed, NamedStore *stores, int nsto
 							   });
 }
 
+bool
+changes_nulled(const ViewPlan *plan, List *changed)
+{
+	const analyze::Block *block = plan->partial;
+
+	for (int i = 0; i < block->noccurrences; i++)
+		if (block->reaches[i] == analyze::Reach::kNulled &&
+			list_member_oid(changed, block->relids[i]))
+			return true;
+	return false;
+}
+
+/* True if the delta of the query itself is known for what changed. */
+bool
+is_partial(const KeyedOperator *op, List *changed, const NamedStore *stores)
+{
+	if (!op->partial || !analyze::follows(op->plan->partial, changed))
+		return false;
+	return !changes_nulled(op->plan, changed) || stores->ngone == stores->nrows || old_snapshot();
+}
+
 /*
  * True if rows of other tables that matter to this delta might come and go
  * meanwhile, but for the locks on touched keys: where writers of another table
@@ -483,12 +504,8 @@ run_partial(const KeyedOperator *op, List *changed, NamedStore *stores, int nsto
 bool
 needs_key_locks(const ViewPlan *plan, List *changed)
 {
-	const analyze::Block *block = plan->partial;
-
-	for (int i = 0; i < block->noccurrences; i++)
-		if (block->reaches[i] == analyze::Reach::kNulled &&
-			list_member_oid(changed, block->relids[i]))
-			return true;
+	if (changes_nulled(plan, changed))
+		return true;
 	for (int i = 0; i < plan->npoints; i++)
 		if (!plan->points[i].apart && list_member_oid(changed, plan->points[i].relid))
 			return true;
@@ -538,8 +555,7 @@ evaluate_touched(KeyedOperator *op, const TouchedKeys *touched, List *changed, N
 	const ViewPlan *plan = op->plan;
 	KeySet *keys = touched->keys;
 	bool any_keys = keys && keys->counts[0] + keys->counts[1] > 0;
-	bool partial = op->partial && analyze::follows(plan->partial, changed) &&
-				   (touched->alone || !touched->everything);
+	bool partial = (touched->alone || !touched->everything) && is_partial(op, changed, stores);
 	bool done;
 
 	if (touched->everything && !partial)
@@ -568,7 +584,7 @@ run_stores(KeyedOperator *op, List *changed, NamedStore *stores, int nstores, ZS
 		return Touched::kEverything;
 	if (changed == NIL)
 		return Touched::kSomeKeys;
-	if (op->partial && analyze::follows(plan->partial, changed) && !needs_key_locks(plan, changed))
+	if (is_partial(op, changed, stores) && !needs_key_locks(plan, changed))
 	{
 		if (run_partial(op, changed, stores, nstores, out))
 			return Touched::kSomeKeys;

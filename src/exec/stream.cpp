@@ -8,6 +8,7 @@
  */
 #include "exec/stream.hpp"
 #include "exec/data_error.hpp"
+#include "exec/snapshot.hpp"
 #include "pg/guard.hpp"
 
 namespace tw::exec
@@ -190,12 +191,18 @@ run_terms(Stream *stream, const bool *changed, NamedStore *stores, int nstores,
 					  callback, arg);
 			continue;
 		}
-		/* There is one changed table, and no match of its rows goes if none of them does. */
-		for (Match match : {Match::kKept, Match::kLost, Match::kGained})
-			if ((match != Match::kLost || stores->ngone > 0) &&
-				(match != Match::kGained || stores->ngone < stores->nrows))
-				run_query(term_query(stream, parts, match), stores, nstores, WeightColumn::kLast,
-						  callback, arg);
+		/* There is one changed table; no match goes if none of its rows does. */
+		run_query(term_query(stream, parts, Match::kKept), stores, nstores, WeightColumn::kLast,
+				  callback, arg);
+		if (stores->ngone > 0)
+			run_query(term_query(stream, parts, Match::kLost), stores, nstores, WeightColumn::kLast,
+					  callback, arg);
+		if (stores->ngone == stores->nrows)
+			continue;
+		PushCopiedSnapshot(old_snapshot());
+		run_query(term_query(stream, parts, Match::kGained), stores, nstores, WeightColumn::kLast,
+				  callback, arg);
+		PopActiveSnapshot();
 	}
 }
 

@@ -24,7 +24,8 @@ void run_delta(Stream *stream, List *deltas, RowCallback callback, void *arg);
 
 /*
  * The same for a partial block that follows() what changed (OIDs), given the tuplestores
- * of their deltas. The rows have their weight as a last column.
+ * of their deltas. The rows have their weight as a last column. Where rows came to a
+ * table that an outer join shows nulls for, there must be an old_snapshot().
  */
 void run_changes(Stream *stream, List *changed, NamedStore *stores, int nstores,
 				 RowCallback callback, void *arg);
