@@ -160,3 +160,17 @@ UPDATE l SET x = 'ab', n = 1 WHERE id = 22;
 SELECT * FROM wrong_views();
 DELETE FROM l WHERE id IN (3, 18);
 SELECT * FROM wrong_views();
+-- kept by the maintainer
+CREATE MATERIALIZED VIEW later WITH (tailwater.maintain = deferred) AS SELECT id, a FROM t ORDER BY a DESC NULLS LAST, id LIMIT 6 OFFSET 2;
+SELECT tailwater.sync();
+SELECT fill('[2000,2010]');
+SELECT tailwater.sync();
+SELECT * FROM wrong_views();
+DELETE FROM t WHERE id IN (SELECT id FROM later LIMIT 3);
+INSERT INTO t (id, a) VALUES (3000, 100), (3001, -100);
+SELECT tailwater.sync();
+SELECT * FROM wrong_views();
+TRUNCATE t;
+SELECT fill('[1,20]');
+SELECT tailwater.sync();
+SELECT * FROM wrong_views();
