@@ -9,10 +9,12 @@
  * STABLE functions of the server are accepted where they depend on nothing but
  * their arguments and on settings that are pinned while a view is maintained
  * (time zone, date style, text search configuration); those that read the
- * clock, the catalogs or the session are told by their names. STABLE functions
- * of users may read tables, so they are refused.
+ * clock, the catalogs or the session are told by their names. Functions of users
+ * that are not IMMUTABLE may read tables: those in SQL are judged by their
+ * bodies, which take the place of the calls (inline_functions.hpp), others are refused.
  */
 #include "analyze/refusal.hpp"
+#include "analyze/inline_functions.hpp"
 
 namespace tw::analyze
 {
@@ -24,6 +26,9 @@ struct Search
 {
 	Refusal found;
 	List *rtables; /* of the queries around the current node, innermost first */
+	Functions functions;
+	List *active;   /* functions in whose bodies we are */
+	List *replaced; /* calls whose bodies have been looked at */
 };
 
 bool
@@ -107,6 +112,18 @@ reads_clock(const char *name)
 }
 
 bool
+is_sql_function(Oid funcid)
+{
+	HeapTuple tup = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	bool is = HeapTupleIsValid(tup) &&
+			  ((Form_pg_proc) GETSTRUCT(tup))->prolang == SQLlanguageId;
+
+	if (HeapTupleIsValid(tup))
+		ReleaseSysCache(tup);
+	return is;
+}
+
+bool
 function_is_refused(Oid funcid, void *arg)
 {
 	Search *search = static_cast<Search *>(arg);
@@ -117,14 +134,22 @@ function_is_refused(Oid funcid, void *arg)
 
 	char *name = get_func_name(funcid);
 
+	if (funcid >= FirstNormalObjectId)
+		return refuse(search,
+					  psprintf("%s function %s()",
+							   volatility == PROVOLATILE_VOLATILE ? "volatile" : "stable", name),
+					  -1,
+					  is_sql_function(funcid)
+						  ? "A SQL function is followed if its body is one SELECT, it is called "
+							"on its own where it is in FROM, and runs as its caller without "
+							"settings other than search_path. Declare it IMMUTABLE if its result "
+							"depends on its arguments alone."
+						  : "It may read tables, which cannot be followed. Declare it IMMUTABLE "
+							"if its result depends on its arguments alone, or write it in SQL.");
 	if (volatility == PROVOLATILE_VOLATILE)
 		return refuse(search, psprintf("volatile function %s()", name), -1,
 					  "Only functions that always give the same result for the same arguments "
 					  "can be kept up to date.");
-	if (funcid >= FirstNormalObjectId)
-		return refuse(search, psprintf("stable function %s()", name), -1,
-					  "A stable function may read tables that cannot be followed. Declare it "
-					  "IMMUTABLE if its result depends on its arguments alone.");
 	if (depends_on_session(name, get_func_nargs(funcid)))
 		return refuse(search, psprintf("function %s(), which depends on time or session", name), -1,
 					  reads_clock(name) ? kClockHint
@@ -183,7 +208,7 @@ bool
 view_is_refused(Search *search, RangeTblEntry *rte)
 {
 	Relation view = table_open(rte->relid, AccessShareLock);
-	bool found = search_walker((Node *) get_view_query(view), search);
+	bool found = search_walker((Node *) copyObject(get_view_query(view)), search);
 
 	table_close(view, NoLock);
 	if (found)
@@ -244,6 +269,73 @@ own_row_mark(const Query *query)
 	return nullptr;
 }
 
+/* A body whose names are looked up when it runs must not depend on who runs it. */
+bool
+meaning_is_refused(Search *search, Node *call, Oid function)
+{
+	return !has_one_meaning(call) &&
+		   refuse(search,
+				  psprintf("function %s(), whose body depends on search_path",
+						   get_func_name(function)),
+				  exprLocation(call),
+				  "Qualify the names in its body, write the body as BEGIN ATOMIC, or add SET "
+				  "search_path to the function.");
+}
+
+/* Looks into the body of a function, whose text is not that of the query. */
+bool
+body_is_refused(Search *search, Query *body, Oid function, int location)
+{
+	search->active = lcons_oid(function, search->active);
+	bool found = search_walker((Node *) body, search);
+	search->active = list_delete_first(search->active);
+	if (!found)
+		return false;
+	search->found.construct = psprintf("%s in function %s()", search->found.construct,
+									   get_func_name(function));
+	search->found.location = location;
+	search->found.words = nullptr;
+	return true;
+}
+
+/* Looks into the function that an item of FROM is, if its body takes the item's place. */
+bool
+item_is_refused(Search *search, RangeTblEntry *rte)
+{
+	Oid function;
+	Query *body = search->functions == Functions::kCalled
+					  ? body_of_item(rte, search->active, &function)
+					  : nullptr;
+
+	if (!body)
+		return false;
+
+	Node *call = linitial_node(RangeTblFunction, rte->functions)->funcexpr;
+	search->replaced = lappend(search->replaced, call);
+	return meaning_is_refused(search, call, function) ||
+		   body_is_refused(search, body, function, exprLocation(call));
+}
+
+/* The same of a call in an expression; *found is the answer where true is returned. */
+bool
+replaces_call(Search *search, Node *call, bool *found)
+{
+	Oid function;
+
+	*found = false;
+	if (list_member_ptr(search->replaced, call))
+		return true;
+	if (search->functions != Functions::kCalled || !(IsA(call, FuncExpr) || IsA(call, OpExpr)))
+		return false;
+
+	Query *body = body_of_call(call, search->active, &function);
+	if (!body)
+		return false;
+	*found = meaning_is_refused(search, call, function) ||
+			 body_is_refused(search, body, function, exprLocation(call));
+	return true;
+}
+
 bool
 search_walker(Node *node, Search *search)
 {
@@ -253,6 +345,9 @@ search_walker(Node *node, Search *search)
 	if (IsA(node, Query))
 	{
 		Query *query = (Query *) node;
+
+		if (search->functions == Functions::kCalled)
+			move_sql_sets(query);
 
 		if (query->commandType != CMD_SELECT || query->hasModifyingCTE)
 			return refuse(search, "a data-modifying statement", -1,
@@ -277,7 +372,7 @@ search_walker(Node *node, Search *search)
 		/* A view's own OLD and NEW entries are not in its FROM. */
 		if (rte->rtekind == RTE_RELATION && rte->inFromCl)
 			return relation_is_refused(search, rte);
-		return false;
+		return rte->rtekind == RTE_FUNCTION && item_is_refused(search, rte);
 	}
 
 	if (IsA(node, Var))
@@ -305,6 +400,9 @@ search_walker(Node *node, Search *search)
 	if (IsA(node, NextValueExpr))
 		return refuse(search, "nextval()", -1, "A sequence gives another value at each call.");
 
+	bool found;
+	if (replaces_call(search, node, &found))
+		return found || pg::walk_expression(node, search_walker, search);
 	if (check_functions_in_node(node, function_is_refused, search))
 	{
 		if (search->found.location < 0)
@@ -317,11 +415,11 @@ search_walker(Node *node, Search *search)
 } // namespace
 
 Refusal
-find_refusal(Query *query)
+find_refusal(Query *query, Functions functions)
 {
-	Search search = {{nullptr, -1, nullptr, nullptr}, NIL};
+	Search search = {{nullptr, -1, nullptr, nullptr}, NIL, functions, NIL, NIL};
 
-	search_walker((Node *) query, &search);
+	search_walker((Node *) copyObject(query), &search);
 	return search.found;
 }
 

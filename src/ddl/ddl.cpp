@@ -155,7 +155,7 @@ find_words(const Command &c, const char *words)
 void
 check_maintainable(Query *query, const Command &c)
 {
-	analyze::Refusal refusal = analyze::find_refusal(query);
+	analyze::Refusal refusal = analyze::find_refusal(query, analyze::Functions::kCalled);
 
 	if (refusal.construct == nullptr)
 		return;

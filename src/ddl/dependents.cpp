@@ -43,6 +43,16 @@ enqueue(Walk *walk, Oid class_id, Oid object_id)
 	walk->objects = lappend(walk->objects, object);
 }
 
+/* A view that has taken in functions depends on what these name. */
+void
+visit_view(Walk *walk, Oid relation)
+{
+	catalog::LiveView live;
+
+	if (get_rel_relkind(relation) == RELKIND_MATVIEW && catalog::find_live_view(relation, &live))
+		walk->views = list_append_unique_oid(walk->views, relation);
+}
+
 /* The relation a rule belongs to; InvalidOid if the rule is gone. */
 Oid
 relation_of_rule(Oid rule)
@@ -104,6 +114,10 @@ visit_dependents(Walk *walk, const ObjectAddress *object)
 		{
 			case RewriteRelationId:
 				visit_rule(walk, dep->objid);
+				break;
+			case RelationRelationId:
+				if (object->classId == ProcedureRelationId)
+					visit_view(walk, dep->objid);
 				break;
 			case ProcedureRelationId:
 			case OperatorRelationId:

@@ -15,6 +15,7 @@
 #include "maintain/content.hpp"
 #include "maintain/deferred.hpp"
 #include "maintain/environment.hpp"
+#include "maintain/function_objects.hpp"
 #include "maintain/guard.hpp"
 #include "maintain/record.hpp"
 #include "maintain/replica_identity.hpp"
@@ -195,6 +196,7 @@ record_attachment(const ViewPlan *plan, catalog::Mode mode, Oid log, Oid key_ind
 {
 	Datum values[9];
 
+	depend_on_function_objects(plan->view, plan->owner);
 	values[0] = ObjectIdGetDatum(plan->view);
 	values[1] = CharGetDatum(static_cast<char>(mode));
 	values[2] = Int64GetDatum(GetCurrentTimestamp());
@@ -447,6 +449,7 @@ remove_attachment(Oid view)
 	tables = list_concat_unique_oid(tables, remove_inner_relations(view));
 	delete_internal("attachment", 1, view);
 	delete_internal("rebuild", 1, view);
+	forget_function_objects(view);
 	CommandCounterIncrement();
 	rebuild_deferred_readers(view);
 	foreach (lc, logs)
@@ -691,6 +694,7 @@ query_altered(Oid view)
 	create_state(plan);
 	bool other_key = follow_key(plan, &info);
 	catalog::set_strategy(view, strategy_of(plan));
+	depend_on_function_objects(view, plan->owner);
 	ensure_touch_index(plan);
 	invalidate(view);
 	CommandCounterIncrement();

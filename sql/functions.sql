@@ -1,0 +1,175 @@
+-- SQL functions in the queries of live views: their bodies are followed.
+\getenv top PG_ABS_SRCDIR
+\set oracle :top /sql/oracle.inc
+\i :oracle
+SET client_min_messages = warning;
+CREATE TABLE item (id int PRIMARY KEY, grp int, price numeric(10,2), name text);
+CREATE TABLE rate (grp int PRIMARY KEY, factor numeric(6,3), label text);
+CREATE TABLE note (id int PRIMARY KEY, item int, body text, n int);
+CREATE INDEX ON note (item);
+INSERT INTO item SELECT i, i % 4, i * 1.5, 'item ' || i FROM generate_series(1, 20) i;
+INSERT INTO rate VALUES (0, 1.5, 'zero'), (1, 2, 'one'), (2, 0.5, NULL);
+INSERT INTO note SELECT i, i % 7, 'note ' || i, i % 3 FROM generate_series(1, 30) i;
+-- expressions; volatile is what a function is if nobody says otherwise
+CREATE FUNCTION twice(numeric) RETURNS numeric LANGUAGE sql AS 'SELECT $1 * 2';
+CREATE FUNCTION raised(a numeric, b numeric DEFAULT 10) RETURNS numeric LANGUAGE sql STABLE AS 'SELECT twice(a) + b';
+CREATE FUNCTION strict_second(a int, b int) RETURNS int LANGUAGE sql STRICT AS 'SELECT b';
+CREATE FUNCTION when_even(a int) RETURNS text LANGUAGE sql AS $$SELECT 'even' WHERE a % 2 = 0$$;
+CREATE FUNCTION any_first(anyarray) RETURNS anyelement LANGUAGE sql STABLE AS 'SELECT $1[1]';
+CREATE FUNCTION listed(VARIADIC int[]) RETURNS text LANGUAGE sql STABLE AS $$SELECT array_to_string($1, '+')$$;
+CREATE FUNCTION atomic_sum(a int, b int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT a + b; END;
+CREATE FUNCTION returned(a int) RETURNS bigint LANGUAGE sql RETURN a + 1;
+CREATE MATERIALIZED VIEW v_expr WITH (tailwater.maintain = immediate) AS
+	SELECT id, twice(price) AS t, raised(price) AS b, raised(b => 1, a => price) AS named, strict_second(grp, id) AS s, strict_second(NULL, id) AS none,
+		when_even(id) AS e, any_first(ARRAY[name, 'x']) AS f, listed(id, grp) AS l, atomic_sum(id, grp) AS a, returned(grp) AS r FROM item;
+CREATE MATERIALIZED VIEW v_where WITH (tailwater.maintain = immediate) AS SELECT grp, count(*), sum(twice(price)) AS s FROM item WHERE raised(price) > 20 GROUP BY grp;
+CREATE MATERIALIZED VIEW v_by WITH (tailwater.maintain = immediate) AS SELECT atomic_sum(grp, 1) AS g, atomic_sum(grp, 1) * 2 AS h, max(name) AS m FROM item GROUP BY atomic_sum(grp, 1) HAVING count(*) > 1;
+-- an operator and a cast
+CREATE OPERATOR +% (FUNCTION = raised, LEFTARG = numeric, RIGHTARG = numeric);
+CREATE TYPE price_tag AS (grp int, price numeric);
+CREATE FUNCTION as_text(price_tag) RETURNS text LANGUAGE sql AS $$SELECT ($1).grp || ':' || ($1).price$$;
+CREATE CAST (price_tag AS text) WITH FUNCTION as_text(price_tag);
+CREATE MATERIALIZED VIEW v_operator WITH (tailwater.maintain = immediate) AS SELECT id, price +% 3 AS p, ROW(grp, price)::price_tag::text AS tag FROM item;
+-- that read tables
+CREATE FUNCTION factor_of(g int) RETURNS numeric LANGUAGE sql AS 'SELECT factor FROM rate WHERE grp = g';
+CREATE FUNCTION label_of(g int) RETURNS text LANGUAGE sql STABLE STRICT AS $$SELECT coalesce(label, 'none') FROM rate WHERE rate.grp = $1$$;
+CREATE FUNCTION notes_of(i int) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM note WHERE item = i';
+CREATE FUNCTION last_note(i int) RETURNS text LANGUAGE sql AS 'SELECT body FROM note WHERE item = i ORDER BY id DESC';
+CREATE FUNCTION has_note(i int, at_least int) RETURNS boolean LANGUAGE sql BEGIN ATOMIC SELECT EXISTS (SELECT FROM note WHERE item = i AND n >= at_least); END;
+CREATE FUNCTION priced(i int) RETURNS numeric LANGUAGE sql AS 'SELECT twice(price) * coalesce(factor_of(grp), 0) FROM item WHERE id = i';
+CREATE FUNCTION rate_row(g int) RETURNS rate LANGUAGE sql AS 'SELECT * FROM rate WHERE grp = g';
+CREATE FUNCTION rate_whole(g int) RETURNS rate LANGUAGE sql AS 'SELECT r FROM rate r WHERE grp = g';
+CREATE FUNCTION rate_out(g int, OUT f numeric, OUT l text) LANGUAGE sql AS 'SELECT factor, label FROM rate WHERE grp = g';
+CREATE FUNCTION total() RETURNS numeric LANGUAGE sql STABLE AS 'SELECT sum(price) FROM item';
+CREATE MATERIALIZED VIEW v_lookup WITH (tailwater.maintain = immediate) AS SELECT id, price * factor_of(grp) AS p, label_of(grp) AS l FROM item;
+CREATE MATERIALIZED VIEW v_count WITH (tailwater.maintain = immediate) AS SELECT id, notes_of(id) AS n, last_note(id) AS last FROM item;
+CREATE MATERIALIZED VIEW v_exists WITH (tailwater.maintain = immediate) AS SELECT id FROM item WHERE has_note(id, 1);
+CREATE MATERIALIZED VIEW v_nested WITH (tailwater.maintain = immediate) AS SELECT item, sum(priced(item)) AS s FROM note GROUP BY item;
+CREATE MATERIALIZED VIEW v_group_arg WITH (tailwater.maintain = immediate) AS SELECT grp, notes_of(max(id)) AS n FROM item GROUP BY grp;
+CREATE MATERIALIZED VIEW v_group_key WITH (tailwater.maintain = immediate) AS SELECT label_of(grp) AS l, label_of(grp) || '!' AS x, count(*) FROM item GROUP BY label_of(grp);
+CREATE MATERIALIZED VIEW v_total WITH (tailwater.maintain = immediate) AS SELECT grp, sum(price) / total() AS share FROM item GROUP BY grp;
+CREATE MATERIALIZED VIEW v_row WITH (tailwater.maintain = immediate) AS SELECT id, (rate_row(grp)).label AS l, rate_row(grp) AS r, rate_whole(grp) AS w, (rate_out(grp)).f AS f FROM item;
+CREATE MATERIALIZED VIEW v_case WITH (tailwater.maintain = immediate) AS SELECT id, CASE label_of(grp) WHEN 'one' THEN 1 WHEN 'zero' THEN 0 END AS c FROM item ORDER BY label_of(grp), id;
+-- in FROM
+CREATE FUNCTION notes_like(p text, at_least int DEFAULT 0) RETURNS TABLE (id int, body text) LANGUAGE sql AS $$SELECT id, body FROM note WHERE body LIKE p || '%' AND n >= at_least$$;
+CREATE FUNCTION items_of(g int) RETURNS SETOF item LANGUAGE sql STABLE STRICT AS 'SELECT * FROM item WHERE grp = g';
+CREATE FUNCTION item_rows(g int) RETURNS SETOF item LANGUAGE sql STABLE AS 'SELECT i FROM item i WHERE grp = g';
+CREATE FUNCTION grouped(g int) RETURNS TABLE (grp int, n bigint, s numeric) LANGUAGE sql BEGIN ATOMIC SELECT grp, count(*), sum(price) FROM item WHERE grp >= g GROUP BY grp; END;
+CREATE FUNCTION loose(g int) RETURNS SETOF record LANGUAGE sql AS 'SELECT id, name FROM item WHERE grp = g';
+CREATE FUNCTION note_ids(i int) RETURNS SETOF int LANGUAGE sql AS 'SELECT id FROM note WHERE item = i';
+CREATE FUNCTION two_notes(i int) RETURNS SETOF note LANGUAGE sql AS 'SELECT * FROM note WHERE item = i ORDER BY id LIMIT 2';
+CREATE MATERIALIZED VIEW f_table WITH (tailwater.maintain = immediate) AS SELECT * FROM notes_like('note 1', 1);
+CREATE MATERIALIZED VIEW f_lateral WITH (tailwater.maintain = immediate) AS SELECT r.grp, r.label, i.id, i.price FROM rate r, items_of(r.grp) i;
+CREATE MATERIALIZED VIEW f_strict WITH (tailwater.maintain = immediate) AS SELECT * FROM items_of(NULL);
+CREATE MATERIALIZED VIEW f_left WITH (tailwater.maintain = immediate) AS SELECT r.grp, i.name FROM rate r LEFT JOIN LATERAL item_rows(r.grp) i ON i.price > 10;
+CREATE MATERIALIZED VIEW f_grouped WITH (tailwater.maintain = immediate) AS SELECT g.*, r.label FROM grouped(1) g JOIN rate r USING (grp);
+CREATE MATERIALIZED VIEW f_record WITH (tailwater.maintain = immediate) AS SELECT name, id FROM loose(2) AS x(id int, name text);
+CREATE MATERIALIZED VIEW f_target WITH (tailwater.maintain = immediate) AS SELECT id, note_ids(id) AS note FROM item;
+CREATE MATERIALIZED VIEW f_limit WITH (tailwater.maintain = immediate) AS SELECT i.id, t.body FROM item i, two_notes(i.id) t;
+CREATE MATERIALIZED VIEW f_value WITH (tailwater.maintain = immediate) AS SELECT i.id, f, r.label FROM item i, factor_of(i.grp) f, rate_row(i.grp) r;
+CREATE MATERIALIZED VIEW f_out WITH (tailwater.maintain = immediate) AS SELECT i.id, o.* FROM item i, rate_out(i.grp) o;
+CREATE MATERIALIZED VIEW f_cte WITH (tailwater.maintain = immediate) AS WITH n AS (SELECT * FROM notes_like('note')) SELECT i.id, (SELECT count(*) FROM n WHERE n.id > i.id) AS more FROM item i;
+-- within an ordinary view, below a set operation
+CREATE VIEW ordinary AS SELECT id, label_of(grp) AS l FROM item UNION SELECT n, notes_of(n)::text FROM note;
+CREATE MATERIALIZED VIEW v_view WITH (tailwater.maintain = immediate) AS SELECT l, count(*) FROM ordinary GROUP BY l;
+SELECT * FROM wrong_views();
+SELECT view, strategy FROM tailwater.views ORDER BY view::text;
+INSERT INTO item VALUES (21, 1, 7, 'new'), (22, NULL, 8, NULL), (23, 9, NULL, 'far');
+SELECT * FROM wrong_views();
+INSERT INTO rate VALUES (3, 3, 'three'), (9, NULL, 'nine');
+SELECT * FROM wrong_views();
+UPDATE rate SET factor = factor + 1, label = upper(label) WHERE grp IN (1, 2);
+SELECT * FROM wrong_views();
+DELETE FROM rate WHERE grp = 0;
+SELECT * FROM wrong_views();
+INSERT INTO note VALUES (31, 5, 'note 31', 5), (32, 21, 'later', 1);
+UPDATE note SET item = 5, n = 0 WHERE id % 5 = 0;
+DELETE FROM note WHERE id % 3 = 0;
+SELECT * FROM wrong_views();
+UPDATE item SET grp = grp + 1, price = price * 2 WHERE id % 2 = 0;
+DELETE FROM item WHERE id IN (3, 8, 22);
+SELECT * FROM wrong_views();
+TRUNCATE note;
+SELECT * FROM wrong_views();
+INSERT INTO note SELECT i, i % 7, 'note ' || i, i % 3 FROM generate_series(1, 10) i;
+SELECT * FROM wrong_views();
+SELECT * FROM tailwater.explain('v_lookup');
+-- what a function names holds it, and is heard of
+CREATE TABLE source (id int PRIMARY KEY, v int);
+INSERT INTO source VALUES (1, 10), (2, 20);
+CREATE FUNCTION inner_value(i int) RETURNS int LANGUAGE sql AS 'SELECT v FROM source WHERE id = i';
+CREATE FUNCTION outer_value(i int) RETURNS int LANGUAGE sql AS 'SELECT inner_value(i) + 1';
+CREATE MATERIALIZED VIEW dependent WITH (tailwater.maintain = immediate) AS SELECT id, outer_value(id) AS v FROM item WHERE id < 4;
+CREATE MATERIALIZED VIEW plain AS SELECT id, outer_value(id) AS v FROM item WHERE id < 4;
+SELECT tailwater.maintain('plain', 'immediate');
+SELECT tailwater.release('plain');
+SELECT * FROM dependent ORDER BY id;
+\set VERBOSITY terse
+DROP TABLE source;
+DROP FUNCTION inner_value;
+ALTER TABLE source RENAME TO elsewhere;
+ALTER FUNCTION inner_value RENAME TO elsewhere;
+ALTER TABLE source DROP COLUMN v;
+ALTER TABLE source ALTER COLUMN v TYPE text;
+SELECT * FROM wrong_views();
+CREATE OR REPLACE FUNCTION inner_value(i int) RETURNS int LANGUAGE sql AS 'SELECT v * 100 FROM source WHERE id = i';
+SELECT * FROM dependent ORDER BY id;
+UPDATE source SET v = v + 1;
+SELECT * FROM dependent ORDER BY id;
+CREATE OR REPLACE FUNCTION outer_value(i int) RETURNS int LANGUAGE sql AS 'SELECT id FROM rate, source WHERE id = i AND id = grp';
+SELECT * FROM dependent ORDER BY id;
+DELETE FROM rate WHERE grp = 1;
+SELECT * FROM dependent ORDER BY id;
+SELECT * FROM wrong_views();
+CREATE OR REPLACE FUNCTION outer_value(i int) RETURNS int LANGUAGE sql AS 'SELECT (random() * i)::int';
+ALTER FUNCTION outer_value SECURITY DEFINER;
+ALTER FUNCTION outer_value STRICT;
+ALTER FUNCTION outer_value IMMUTABLE;
+ALTER FUNCTION outer_value VOLATILE;
+INSERT INTO source VALUES (3, 30);
+SELECT * FROM wrong_views();
+DROP TABLE source CASCADE;
+SELECT view FROM tailwater.views WHERE view = 'dependent';
+SELECT * FROM plain ORDER BY id;
+SELECT count(*) FROM pg_depend WHERE objid = 'plain'::regclass AND refclassid IN ('pg_proc'::regclass, 'pg_class'::regclass);
+\set VERBOSITY default
+-- who runs a function: its rights are those of the view's owner, its names do not depend on the session
+CREATE SCHEMA hidden;
+CREATE TABLE hidden.rate (grp int PRIMARY KEY, factor numeric);
+CREATE FUNCTION hidden.own(g int) RETURNS numeric LANGUAGE sql AS 'SELECT factor FROM rate WHERE grp = g';
+CREATE MATERIALIZED VIEW ambiguous WITH (tailwater.maintain = immediate) AS SELECT hidden.own(grp) FROM item;
+ALTER FUNCTION hidden.own SET search_path = hidden;
+CREATE MATERIALIZED VIEW definite WITH (tailwater.maintain = immediate) AS SELECT hidden.own(grp) FROM item;
+INSERT INTO hidden.rate VALUES (1, 1.25), (2, 2.5);
+SELECT * FROM wrong_views();
+CREATE ROLE functions_owner;
+GRANT CREATE, USAGE ON SCHEMA public TO functions_owner;
+GRANT SELECT ON item, note TO functions_owner;
+SET ROLE functions_owner;
+CREATE MATERIALIZED VIEW not_mine WITH (tailwater.maintain = immediate) AS SELECT id, factor_of(grp) FROM item;
+CREATE MATERIALIZED VIEW mine WITH (tailwater.maintain = immediate) AS SELECT id, notes_of(id) FROM item;
+RESET ROLE;
+INSERT INTO note VALUES (50, 1, 'of mine', 1);
+SELECT * FROM wrong_views();
+-- what stays refused
+CREATE FUNCTION with_random(i int) RETURNS float8 LANGUAGE sql AS 'SELECT random() * i';
+CREATE FUNCTION calls_random(i int) RETURNS float8 LANGUAGE sql AS 'SELECT with_random(i) + 1';
+CREATE FUNCTION writes(i int) RETURNS int LANGUAGE sql AS 'INSERT INTO note VALUES (i) RETURNING id';
+CREATE FUNCTION two_statements(i int) RETURNS int LANGUAGE sql AS 'SELECT 1; SELECT i';
+CREATE FUNCTION endless(i int) RETURNS int LANGUAGE sql AS 'SELECT CASE WHEN i > 0 THEN 1 END';
+CREATE OR REPLACE FUNCTION endless(i int) RETURNS int LANGUAGE sql AS 'SELECT CASE WHEN i > 0 THEN endless(i - 1) END';
+CREATE FUNCTION as_definer(i int) RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT i';
+CREATE FUNCTION with_setting(i int) RETURNS text LANGUAGE sql SET timezone = 'UTC' AS 'SELECT i::text';
+CREATE FUNCTION in_plpgsql(i int) RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN i; END';
+CREATE FUNCTION reads_clock() RETURNS date LANGUAGE sql AS 'SELECT current_date';
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id, with_random(id) FROM item;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT id FROM item WHERE calls_random(id) > 1;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT writes(id) FROM item;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT two_statements(id) FROM item;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT endless(id) FROM item;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT as_definer(id) FROM item;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT with_setting(id) FROM item;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT in_plpgsql(id) FROM item;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT reads_clock() FROM item;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT * FROM item, LATERAL notes_like(item.name) WITH ORDINALITY;
+CREATE MATERIALIZED VIEW v WITH (tailwater.maintain = immediate) AS SELECT notes_of(rank() OVER (ORDER BY id)::int) FROM item;
