@@ -6,7 +6,8 @@
  * same when it plans, but only for expressions that read nothing and for
  * functions in FROM that are neither strict nor VOLATILE, which is what a function is
  * called if nobody says otherwise. Here the body is judged instead of the label: what is
- * volatile in it is refused like anything else.
+ * volatile in it is refused like anything else. Only IMMUTABLE is believed: such functions
+ * are taken in where the server would do it, and called where it would not.
  *
  * A function that gives one value gives that of the first row, and null if there is none:
  * its body becomes the expression it consists of, or a scalar subquery with
@@ -130,8 +131,7 @@ may_inline(HeapTuple proc, const FuncExpr *expr)
 	bool other;
 
 	if (form->prolang != SQLlanguageId || form->prokind != PROKIND_FUNCTION || form->prosecdef ||
-		form->provolatile == PROVOLATILE_IMMUTABLE || form->prorettype == VOIDOID ||
-		FmgrHookIsNeeded(form->oid))
+		form->prorettype == VOIDOID || FmgrHookIsNeeded(form->oid))
 		return false;
 	(void) own_search_path(proc, &other);
 	return !other && !depends_on_place_walker((Node *) expr->args, nullptr) &&
@@ -211,10 +211,20 @@ analyze_body(const Call &call)
 	ParseState *pstate = make_parsestate(nullptr);
 	pstate->p_sourcetext = source;
 	sql_fn_parser_setup(pstate, prepare_sql_fn_parse_info(call.proc, (Node *) call.expr,
-														   call.expr->inputcollid));
+														  call.expr->inputcollid));
 	Query *query = transformTopLevelStmt(pstate, linitial_node(RawStmt, statements));
 	free_parsestate(pstate);
 	return query;
+}
+
+/* True if the settings of the session decide what the names of the body are. */
+bool
+looks_up_names(const Call &call)
+{
+	bool other;
+
+	return heap_attisnull(call.proc, Anum_pg_proc_prosqlbody, nullptr) &&
+		   own_search_path(call.proc, &other) == nullptr;
 }
 
 /* The same with names looked up as they are wherever the view is maintained. */
@@ -253,26 +263,56 @@ typed_body(Call *call, Query *query, List **bodies)
 	return whole_row && !desc ? nullptr : linitial_node(Query, queries);
 }
 
-/* The body of a call, whose rights are those of the caller. */
+/* True if the query is SELECT expressions [WHERE condition]. */
+bool
+reads_nothing(const Query *query)
+{
+	return query->rtable == NIL && query->jointree->fromlist == NIL && !query->hasAggs &&
+		   !query->hasWindowFuncs && !query->hasTargetSRFs && query->cteList == NIL &&
+		   query->groupClause == NIL && query->groupingSets == NIL && !query->havingQual &&
+		   query->distinctClause == NIL && query->sortClause == NIL && !query->limitOffset &&
+		   !query->limitCount && !query->setOperations;
+}
+
+/* Errors tell of the function from here on, until error_context_stack is set back. */
+void
+tell_of_body(const Call &call, BodyText *told, ErrorContextCallback *context)
+{
+	bool isnull;
+	Datum source = SysCacheGetAttr(PROCOID, call.proc, Anum_pg_proc_prosrc, &isnull);
+
+	told->name = NameStr(((Form_pg_proc) GETSTRUCT(call.proc))->proname);
+	told->source = TextDatumGetCString(source);
+	context->previous = error_context_stack;
+	context->callback = tell_function;
+	context->arg = told;
+	error_context_stack = context;
+}
+
+/* What is declared IMMUTABLE is what it is declared; its names are looked up here, as those of others. */
+bool
+is_known_as_immutable(const Call &call, Query *body)
+{
+	return ((Form_pg_proc) GETSTRUCT(call.proc))->provolatile == PROVOLATILE_IMMUTABLE &&
+		   (!reads_nothing(body) || body->hasSubLinks || contain_mutable_functions((Node *) body));
+}
+
+/* The body of a call, whose rights are those of the caller; null if it has none that can be put in its place. */
 Query *
 body_of(Call *call, List **bodies)
 {
-	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(call->proc);
-	bool isnull;
-	BodyText told = {NameStr(form->proname),
-					 TextDatumGetCString(
-						 SysCacheGetAttr(PROCOID, call->proc, Anum_pg_proc_prosrc, &isnull))};
-	ErrorContextCallback context = {error_context_stack, tell_function, &told};
+	BodyText told;
+	ErrorContextCallback context;
 
 	check_stack_depth();
-	pg::check_may_execute(form->oid);
+	pg::check_may_execute(call->expr->funcid);
 	if (type_is_rowtype(call->expr->funcresulttype) &&
 		(!call->desc || get_typtype(call->expr->funcresulttype) == TYPTYPE_DOMAIN))
 		return nullptr;
-	error_context_stack = &context;
+	tell_of_body(*call, &told, &context);
 	Query *body = typed_body(call, analyze_body_pinned(*call), bodies);
 	error_context_stack = context.previous;
-	return body;
+	return body && is_known_as_immutable(*call, body) ? nullptr : body;
 }
 
 struct Substitution
@@ -365,17 +405,6 @@ value_if(Node *condition, Node *value)
 	return (Node *) choice;
 }
 
-/* True if the query is SELECT expressions [WHERE condition]. */
-bool
-reads_nothing(const Query *query)
-{
-	return query->rtable == NIL && query->jointree->fromlist == NIL && !query->hasAggs &&
-		   !query->hasWindowFuncs && !query->hasTargetSRFs && query->cteList == NIL &&
-		   query->groupClause == NIL && query->groupingSets == NIL && !query->havingQual &&
-		   query->distinctClause == NIL && query->sortClause == NIL && !query->limitOffset &&
-		   !query->limitCount && !query->setOperations;
-}
-
 /* True if a query that has been rewritten gives one row at most, whatever its parameters are. */
 bool
 gives_one_row(Query *query)
@@ -457,9 +486,8 @@ rows_of(Query *body, Oid type, TupleDesc desc)
 {
 	Query *query = select_from(from_item(body, "body"));
 
-	query->targetList = list_make1(
-		makeTargetEntry((Expr *) row_of(item_columns(query), type, desc), 1, pstrdup("row"),
-						false));
+	query->targetList = list_make1(makeTargetEntry((Expr *) row_of(item_columns(query), type, desc),
+												   1, pstrdup("row"), false));
 	return query;
 }
 
@@ -486,7 +514,7 @@ value_of(const Call &call, Query *body, Inlining *in)
 		List *columns = expressions_of(shown_targets(body));
 
 		value = call.desc && !call.as_row ? row_of(columns, expr->funcresulttype, call.desc)
-						  : (Node *) linitial(columns);
+										  : (Node *) linitial(columns);
 		if (body->jointree->quals)
 			value = value_if(body->jointree->quals, value);
 		value = substitute(value, expr->args);
@@ -802,7 +830,12 @@ has_one_meaning(Node *node)
 
 	if (!find_call(node, NIL, &call))
 		return true;
-	bool same = equal(analyze_body(call), analyze_body_pinned(call));
+
+	BodyText told;
+	ErrorContextCallback context;
+	tell_of_body(call, &told, &context);
+	bool same = !looks_up_names(call) || equal(analyze_body(call), analyze_body_pinned(call));
+	error_context_stack = context.previous;
 	ReleaseSysCache(call.proc);
 	return same;
 }

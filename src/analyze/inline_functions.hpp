@@ -9,10 +9,10 @@ namespace tw::analyze
 {
 
 /*
- * The query, rewritten, with the bodies of SQL functions in place of their
- * calls: of those that are not IMMUTABLE, have one SELECT as their body and run as
- * who calls them. What cannot be replaced stays. If bodies is not null, the
- * bodies as they were analyzed, before they were rewritten, are added to it.
+ * The query, which has been rewritten, with the bodies of SQL functions in place of their
+ * calls: of those that have one SELECT as their body and run as who calls them, and of
+ * IMMUTABLE ones that read nothing. What cannot be replaced stays. If bodies is not
+ * null, the bodies as they were analyzed, before they were rewritten, are added to it.
  */
 Query *inline_functions(Query *query, List **bodies);
 

@@ -8,13 +8,15 @@
  *
  * STABLE functions of the server are accepted where they depend on nothing but
  * their arguments and on settings that are pinned while a view is maintained
- * (time zone, date style, text search configuration); those that read the
+ * (time zone, date style, text search configuration) or on facts that commands
+ * change which are watched (the labels of an enum); those that read the
  * clock, the catalogs or the session are told by their names. Functions of users
  * that are not IMMUTABLE may read tables: those in SQL are judged by their
  * bodies, which take the place of the calls (inline_functions.hpp), others are refused.
  */
 #include "analyze/refusal.hpp"
 #include "analyze/inline_functions.hpp"
+#include "analyze/names.hpp"
 
 namespace tw::analyze
 {
@@ -40,9 +42,37 @@ refuse(Search *search, const char *construct, int location, const char *hint)
 	return true;
 }
 
-/* Names of STABLE functions of the server whose result is not a function of arguments and pinned settings. */
+/* Of the functions whose names begin like those that depend on the session, what does not. */
 bool
-depends_on_session(const char *name, int nargs)
+depends_on_arguments_only(const char *name)
+{
+	static const char *const names[] = {"pg_typeof",           "pg_collation_for",
+										"pg_char_to_encoding", "pg_encoding_to_char",
+										"pg_options_to_table", "pg_mcv_list_items"};
+
+	for (const char *other : names)
+		if (strcmp(name, other) == 0)
+			return true;
+	return false;
+}
+
+/* Without arguments: constants of the database and of pinned settings, and empty documents. */
+bool
+is_constant(const char *name)
+{
+	static const char *const names[] = {"getdatabaseencoding", "get_current_ts_config",
+										"json_build_array",    "json_build_object",
+										"jsonb_build_array",   "jsonb_build_object"};
+
+	for (const char *other : names)
+		if (strcmp(name, other) == 0)
+			return true;
+	return false;
+}
+
+/* True of STABLE functions of the server whose result is not a function of arguments and pinned settings. */
+bool
+depends_on_session(Oid funcid, const char *name)
 {
 	static const char *const prefixes[] = {"pg_",         "has_",      "txid_",     "to_reg",
 										   "inet_c",      "inet_s",    "current_",  "query_to_",
@@ -56,6 +86,7 @@ depends_on_session(const char *name, int nargs)
 										"col_description",
 										"shobj_description",
 										"session_user",
+										"mxid_age",
 										"regclass",
 										"regclassin",
 										"regprocin",
@@ -78,28 +109,21 @@ depends_on_session(const char *name, int nargs)
 										"regoperatorout",
 										"regconfigout",
 										"regdictionaryout",
-										"regcollationout",
-										"enum_first",
-										"enum_last",
-										"enum_range",
-										"currtid2",
-										"getdatabaseencoding",
-										"version",
-										"inet_client_addr"};
+										"regcollationout"};
 
-	/* Of those without arguments only the ones that build an empty document depend on nothing. */
-	if (nargs == 0)
-		return strncmp(name, "json_build_", 11) != 0 && strncmp(name, "jsonb_build_", 12) != 0;
-	if (strcmp(name, "pg_typeof") == 0)
+	if (depends_on_arguments_only(name))
 		return false;
+	if (get_func_nargs(funcid) == 0)
+		return !is_constant(name);
 	for (const char *prefix : prefixes)
 		if (strncmp(name, prefix, strlen(prefix)) == 0)
 			return true;
 	for (const char *other : names)
 		if (strcmp(name, other) == 0)
 			return true;
-	/* age(x) counts from the current date, age(x, y) does not. */
-	return nargs == 1 && strcmp(name, "age") == 0;
+	/* age(x) counts from the current date, age(x, y) does not; a time without a date is in summer or not. */
+	return funcid == F_TIMETZ_TIME || funcid == F_TIMEZONE_TEXT_TIMETZ ||
+		   (get_func_nargs(funcid) == 1 && strcmp(name, "age") == 0);
 }
 
 constexpr const char kClockHint[] =
@@ -108,15 +132,15 @@ constexpr const char kClockHint[] =
 bool
 reads_clock(const char *name)
 {
-	return strcmp(name, "now") == 0 || strcmp(name, "age") == 0 || strstr(name, "timestamp");
+	return strcmp(name, "now") == 0 || strcmp(name, "age") == 0 || strncmp(name, "time", 4) == 0 ||
+		   strstr(name, "timestamp");
 }
 
 bool
 is_sql_function(Oid funcid)
 {
 	HeapTuple tup = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
-	bool is = HeapTupleIsValid(tup) &&
-			  ((Form_pg_proc) GETSTRUCT(tup))->prolang == SQLlanguageId;
+	bool is = HeapTupleIsValid(tup) && ((Form_pg_proc) GETSTRUCT(tup))->prolang == SQLlanguageId;
 
 	if (HeapTupleIsValid(tup))
 		ReleaseSysCache(tup);
@@ -150,7 +174,7 @@ function_is_refused(Oid funcid, void *arg)
 		return refuse(search, psprintf("volatile function %s()", name), -1,
 					  "Only functions that always give the same result for the same arguments "
 					  "can be kept up to date.");
-	if (depends_on_session(name, get_func_nargs(funcid)))
+	if (depends_on_session(funcid, name))
 		return refuse(search, psprintf("function %s(), which depends on time or session", name), -1,
 					  reads_clock(name) ? kClockHint
 										: "Call it when reading the view instead, or store its "
@@ -403,7 +427,7 @@ search_walker(Node *node, Search *search)
 	bool found;
 	if (replaces_call(search, node, &found))
 		return found || pg::walk_expression(node, search_walker, search);
-	if (check_functions_in_node(node, function_is_refused, search))
+	if (!shows_known_name(node) && check_functions_in_node(node, function_is_refused, search))
 	{
 		if (search->found.location < 0)
 			search->found.location = exprLocation(node);

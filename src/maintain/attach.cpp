@@ -734,6 +734,31 @@ types_altered()
 	}
 }
 
+void
+name_altered(Oid view, Oid object)
+{
+	const ViewRuntime *runtime = get_runtime(view);
+
+	if (runtime && analyze::shows_name(runtime->plan->whole, object))
+		query_altered(view);
+}
+
+List *
+views_with_labels(Oid type, analyze::Labels change)
+{
+	List *views = NIL;
+	ListCell *lc;
+
+	foreach (lc, catalog::attached_views())
+	{
+		const ViewRuntime *runtime = get_runtime(lfirst_oid(lc));
+
+		if (runtime && analyze::shows_labels(runtime->plan->whole, type, change))
+			views = lappend_oid(views, lfirst_oid(lc));
+	}
+	return views;
+}
+
 namespace
 {
 
