@@ -509,9 +509,12 @@ refresh(const Command &c)
 	if (attached)
 		detach_listed(view);
 
+	/* Attaching computes the content, and under settings that a restore has otherwise. */
 	bool skip_data = stmt->skipData;
+	Command emptying = with_own_tree(c);
 
-	run(c);
+	castNode(RefreshMatViewStmt, emptying.pstmt->utilityStmt)->skipData = !stmt->concurrent;
+	run(skip_data || stmt->concurrent ? c : emptying);
 	settle();
 	if (!skip_data)
 		attach_listed(view);

@@ -302,9 +302,22 @@ fill_row(void *arg, TupleTableSlot *row, int64 weight)
 	note_rows(1);
 }
 
+/* Indexes that a view without content has, if it was restored from a dump, take in what it has been filled with. */
+void
+rebuild_indexes(Oid view)
+{
+	Relation rel = table_open(view, AccessExclusiveLock);
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *lc;
+
+	table_close(rel, NoLock);
+	foreach (lc, indexes)
+		pg::rebuild_index(lfirst_oid(lc), get_rel_persistence(lfirst_oid(lc)));
+}
+
 } // namespace
 
-/* Computes the content of a view that has none, and no index yet. Returns the number of rows. */
+/* Computes the content of a view that has none. Returns the number of rows. */
 int64
 fill(const ViewPlan *plan, Snapshot snapshot)
 {
@@ -327,6 +340,7 @@ fill(const ViewPlan *plan, Snapshot snapshot)
 	state::close_writer(filling.writer);
 	CommandCounterIncrement();
 	leave_environment(&environment);
+	rebuild_indexes(plan->view);
 	return filling.nrows;
 }
 
