@@ -52,6 +52,7 @@ struct BodyText
 {
 	const char *name;
 	const char *source;
+	const char *path; /* where its names are looked up; null: they are known */
 };
 
 void
@@ -66,7 +67,11 @@ tell_function(void *arg)
 		internalerrposition(position);
 		internalerrquery(body->source);
 	}
-	errcontext("SQL function \"%s\"", body->name);
+	if (body->path)
+		errcontext("SQL function \"%s\", with names as they are found in %s", body->name,
+				   body->path);
+	else
+		errcontext("SQL function \"%s\"", body->name);
 }
 
 /* The search_path of CREATE FUNCTION ... SET search_path; null if there is none. *other tells of other settings. */
@@ -283,6 +288,9 @@ tell_of_body(const Call &call, BodyText *told, ErrorContextCallback *context)
 
 	told->name = NameStr(((Form_pg_proc) GETSTRUCT(call.proc))->proname);
 	told->source = TextDatumGetCString(source);
+	told->path = heap_attisnull(call.proc, Anum_pg_proc_prosqlbody, nullptr)
+					 ? path_of_body(call.proc)
+					 : nullptr;
 	context->previous = error_context_stack;
 	context->callback = tell_function;
 	context->arg = told;
@@ -567,6 +575,18 @@ count_walker(Node *node, int *count)
 }
 
 Query *inline_query(Query *query, Inlining *in);
+Node *inline_mutator(Node *node, Inlining *in);
+
+/* The same as find_call(), with calls in the defaults of arguments replaced as well; those in others have been. */
+bool
+find_call_to_replace(Node *node, Inlining *in, Call *call)
+{
+	if (!find_call(node, in->active, call))
+		return false;
+	if (list_length(call->expr->args) != list_length(as_function_call(node)->args))
+		call->expr->args = (List *) inline_mutator((Node *) call->expr->args, in);
+	return true;
+}
 
 /* The body of a call with the calls in it replaced; null if it has none. */
 Query *
@@ -590,7 +610,7 @@ inline_call(Node *node, Inlining *in)
 {
 	Call call;
 
-	if (!find_call(node, in->active, &call))
+	if (!find_call_to_replace(node, in, &call))
 		return node;
 
 	Query *body = call.sets ? nullptr : replaced_body(&call, in);
@@ -633,20 +653,27 @@ become_subquery(RangeTblEntry *rte, Query *query)
 	rte->functions = NIL;
 }
 
-/* Finds the call of a function that gives a set, of the columns that FROM says. */
-bool
-find_set_call(RangeTblEntry *rte, List *active, Call *call)
+/* The call of a function that gives a set, alone in FROM. */
+Node *
+set_call(const RangeTblEntry *rte)
 {
 	RangeTblFunction *function = only_function(rte);
 
-	if (!function || !IsA(function->funcexpr, FuncExpr) ||
-		!((FuncExpr *) function->funcexpr)->funcretset ||
-		!find_call(function->funcexpr, active, call))
-		return false;
+	return function && IsA(function->funcexpr, FuncExpr) &&
+				   ((FuncExpr *) function->funcexpr)->funcretset
+			   ? function->funcexpr
+			   : nullptr;
+}
+
+/* The columns of its rows may be stated in FROM. */
+void
+take_stated_columns(const RangeTblEntry *rte, Call *call)
+{
+	RangeTblFunction *function = only_function(rte);
+
 	if (!call->desc && function->funccolnames != NIL)
 		call->desc = BuildDescFromLists(function->funccolnames, function->funccoltypes,
 										function->funccoltypmods, function->funccolcollations);
-	return true;
 }
 
 /* SELECT the fields of the row that is the only column of the query FROM the query. */
@@ -696,8 +723,9 @@ inline_set(RangeTblEntry *rte, Inlining *in)
 {
 	Call call;
 
-	if (!find_set_call(rte, in->active, &call))
+	if (!set_call(rte) || !find_call_to_replace(set_call(rte), in, &call))
 		return;
+	take_stated_columns(rte, &call);
 
 	Query *body = replaced_body(&call, in);
 	ReleaseSysCache(call.proc);
@@ -807,8 +835,9 @@ body_of_item(RangeTblEntry *rte, List *active, Oid *function)
 {
 	Call call;
 
-	if (!find_set_call(rte, active, &call))
+	if (!set_call(rte) || !find_call(set_call(rte), active, &call))
 		return nullptr;
+	take_stated_columns(rte, &call);
 
 	Query *body = body_of(&call, nullptr);
 	*function = call.expr->funcid;

@@ -15,7 +15,6 @@
 #include "maintain/content.hpp"
 #include "maintain/deferred.hpp"
 #include "maintain/environment.hpp"
-#include "maintain/function_objects.hpp"
 #include "maintain/guard.hpp"
 #include "maintain/record.hpp"
 #include "maintain/replica_identity.hpp"
@@ -24,6 +23,7 @@
 #include "analyze/determinism.hpp"
 #include "catalog/inner_relation.hpp"
 #include "catalog/internal_table.hpp"
+#include "catalog/view_dependencies.hpp"
 #include "catalog/view_list.hpp"
 #include "capture/image.hpp"
 #include "capture/statement.hpp"
@@ -189,6 +189,17 @@ strategy_of(const ViewPlan *plan)
 	return name;
 }
 
+/* The view depends on what the functions name that are part of it. */
+void
+depend_on_functions(const ViewPlan *plan)
+{
+	Environment environment = enter_environment(plan->owner, Settings::kPinned);
+	List *objects = analyze::objects_in_functions(plan->view);
+
+	leave_environment(&environment);
+	catalog::set_view_dependencies(plan->view, objects);
+}
+
 } // namespace
 
 void
@@ -196,7 +207,7 @@ record_attachment(const ViewPlan *plan, catalog::Mode mode, Oid log, Oid key_ind
 {
 	Datum values[9];
 
-	depend_on_function_objects(plan->view, plan->owner);
+	depend_on_functions(plan);
 	values[0] = ObjectIdGetDatum(plan->view);
 	values[1] = CharGetDatum(static_cast<char>(mode));
 	values[2] = Int64GetDatum(GetCurrentTimestamp());
@@ -463,7 +474,7 @@ remove_attachment(Oid view)
 	tables = list_concat_unique_oid(tables, remove_inner_relations(view));
 	delete_internal("attachment", 1, view);
 	delete_internal("rebuild", 1, view);
-	forget_function_objects(view);
+	catalog::remove_view_dependencies(view);
 	CommandCounterIncrement();
 	rebuild_deferred_readers(view);
 	foreach (lc, logs)
@@ -708,7 +719,7 @@ query_altered(Oid view)
 	create_state(plan);
 	bool other_key = follow_key(plan, &info);
 	catalog::set_strategy(view, strategy_of(plan));
-	depend_on_function_objects(view, plan->owner);
+	depend_on_functions(plan);
 	ensure_touch_index(plan);
 	invalidate(view);
 	CommandCounterIncrement();

@@ -1,27 +1,20 @@
 /*
- * function_objects.cpp - see function_objects.hpp.
+ * view_dependencies.cpp - see view_dependencies.hpp.
  *
  * The server records what a query names, but not what a function names whose
  * body is a string. A view that such functions are part of depends on
  * it all the same. These dependencies are of the view itself; those of its query are
  * of its rule, and of itself the server knows but its schema and access method.
  */
-#include "maintain/function_objects.hpp"
+#include "catalog/view_dependencies.hpp"
 
-#include "analyze/view_plan.hpp"
-#include "maintain/environment.hpp"
-
-namespace tw::maintain
+namespace tw::catalog
 {
 
 void
-depend_on_function_objects(Oid view, Oid owner)
+set_view_dependencies(Oid view, List *objects)
 {
-	Environment environment = enter_environment(owner, Settings::kPinned);
-	List *objects = analyze::objects_in_functions(view);
-	leave_environment(&environment);
-
-	forget_function_objects(view);
+	remove_view_dependencies(view);
 	if (objects == NIL)
 		return;
 
@@ -38,7 +31,7 @@ depend_on_function_objects(Oid view, Oid owner)
 }
 
 void
-forget_function_objects(Oid view)
+remove_view_dependencies(Oid view)
 {
 	Relation rel = table_open(DependRelationId, RowExclusiveLock);
 	ScanKeyData keys[3];
@@ -69,4 +62,4 @@ forget_function_objects(Oid view)
 		CommandCounterIncrement();
 }
 
-} // namespace tw::maintain
+} // namespace tw::catalog
