@@ -20,6 +20,7 @@
 #include "maintain/replica_identity.hpp"
 #include "analyze/decompose.hpp"
 #include "analyze/explain.hpp"
+#include "analyze/keyed.hpp"
 #include "analyze/determinism.hpp"
 #include "catalog/inner_relation.hpp"
 #include "catalog/internal_table.hpp"
@@ -237,7 +238,7 @@ mark_populated(Oid view)
 void
 announce(const ViewPlan *plan)
 {
-	if (plan->strategy != Strategy::kRecompute || plan->top_k)
+	if (plan->strategy != Strategy::kRecompute || plan->top_k || analyze::follows_each(plan))
 		return;
 	ereport(NOTICE,
 			errmsg("materialized view \"%s\" is recomputed at each change of its base tables",
