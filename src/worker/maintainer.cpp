@@ -599,6 +599,8 @@ wait_for_restart()
 	CommitTransactionCommand();
 	for (;;)
 	{
+		pg_atomic_write_u64(&slot->rounds_failed, pg_atomic_read_u64(&slot->rounds));
+		wake_waiting(MyDatabaseId);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, 0,
 						 pg::wait_event("TailwaterMaintainerMain"));
 		(void) look_around();
