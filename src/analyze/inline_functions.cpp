@@ -55,6 +55,13 @@ struct BodyText
 	const char *path; /* where its names are looked up; null: they are known */
 };
 
+bool
+is_unknown_name(int sqlstate)
+{
+	return sqlstate == ERRCODE_UNDEFINED_TABLE || sqlstate == ERRCODE_UNDEFINED_FUNCTION ||
+		   sqlstate == ERRCODE_UNDEFINED_OBJECT;
+}
+
 void
 tell_function(void *arg)
 {
@@ -67,6 +74,9 @@ tell_function(void *arg)
 		internalerrposition(position);
 		internalerrquery(body->source);
 	}
+	if (body->path && is_unknown_name(geterrcode()))
+		errhint("Qualify the names in the function's body, write the body as BEGIN ATOMIC, or add "
+				"SET search_path to the function.");
 	if (body->path)
 		errcontext("SQL function \"%s\", with names as they are found in %s", body->name,
 				   body->path);

@@ -443,7 +443,10 @@ find_refusal(Query *query, Functions functions)
 {
 	Search search = {{nullptr, -1, nullptr, nullptr}, NIL, functions, NIL, NIL};
 
-	search_walker((Node *) copyObject(query), &search);
+	/* Looking for calls moves them. */
+	if (functions == Functions::kCalled)
+		query = (Query *) copyObject(query);
+	search_walker((Node *) query, &search);
 	return search.found;
 }
 
