@@ -704,6 +704,16 @@ query_altered(Oid view)
 	invalidate(view);
 	CommandCounterIncrement();
 
+	/* Who writes one of its tables is done with the inner relations, or has not looked at them. */
+	foreach (lc, lappend_oid(catalog::inner_relations(view), view))
+	{
+		ListCell *lb;
+
+		foreach (lb, read_internal("base", 2, lfirst_oid(lc), 1))
+			if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lb))))
+				LockRelationOid(lfirst_oid(lb), base_lock(info.mode));
+	}
+
 	/* The log stays, and so do positions in the feed; the rest is made anew. */
 	bool deferred = info.mode == catalog::Mode::kDeferred;
 	if (deferred)
