@@ -4,8 +4,8 @@
 \i :oracle
 SET client_min_messages = warning;
 CREATE TABLE t (id int PRIMARY KEY, x int, at timestamptz, name text);
-CREATE FUNCTION users_stable(int) RETURNS int STABLE LANGUAGE sql AS 'SELECT $1';
-CREATE FUNCTION users_volatile(int) RETURNS int LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION users_stable(int) RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
+CREATE FUNCTION users_volatile(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
 CREATE FUNCTION users_immutable(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 + 1; END';
 CREATE TABLE parted (x int) PARTITION BY LIST (x);
 CREATE TABLE parted1 PARTITION OF parted FOR VALUES IN (1);

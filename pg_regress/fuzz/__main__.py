@@ -30,6 +30,7 @@ def arguments():
     parser.add_argument("--triggers", type=float, default=0.15)
     parser.add_argument("--partitioned", type=float, default=0.12)
     parser.add_argument("--policies", type=float, default=0.1, help="probability of row level security in a case")
+    parser.add_argument("--functions", type=float, default=0.2, help="probability of SQL functions in a case")
     parser.add_argument("--transactions", type=float, default=0.2)
     parser.add_argument("--risky", type=float, default=0.02, help="probability of expressions that may raise")
     parser.add_argument("--sessions", type=int, default=0, help="concurrent sessions instead of one")
@@ -87,8 +88,8 @@ def main():
     oracle.close()
     print("fuzz: " + ", ".join("%s %d" % item for item in sorted(oracle.counts.items())))
     print("fuzz: views by kind: " + ", ".join("%s %d" % item for item in oracle.kinds.most_common()))
-    if oracle.counts["invalid queries"]:
-        print("fuzz: the generator made an invalid query: " + oracle.last_invalid)
+    if oracle.counts["invalid queries"] or oracle.counts["invalid functions"]:
+        print("fuzz: the generator made an invalid query or function: " + oracle.last_invalid)
     print("fuzz: %d failures" % failures)
     return 1 if failures else 0
 

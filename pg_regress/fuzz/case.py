@@ -2,6 +2,7 @@
 import random
 
 from dml import Statement, Writer
+from functions import make_functions
 from query import Generator
 from schema import READER, TYPE_DDL, make_policies, make_tables
 from tree import render
@@ -22,6 +23,7 @@ class Case:
         self.seed = seed
         self.reader = None      # role that owns the views; None: who writes
         self.ddl = []           # one list per table; the first is CREATE TABLE
+        self.functions = []     # CREATE FUNCTION
         self.initial = []       # Statements before the views exist
         self.views = []
         self.statements = []
@@ -53,8 +55,15 @@ def make_case(seed, options):
             relations.append((rng.choice(t.below), columns))
         if t.only and rng.random() < 0.5:
             relations.append(("ONLY " + t.name, columns))
+    apart = random.Random(3 * seed + 1)     # the same
+    functions, weights, risky = [], options.weights, options.risky
+    if apart.random() < options.functions:
+        functions = make_functions(apart, tables, list(relations))
+        weights = weights or {"called": 12}
+        risky = 0       # whether an argument is computed that is not used is up to the server
+        case.functions = [f.ddl for f in functions]
     for i in range(rng.randint(1, options.views)):
-        generator = Generator(rng, relations, options.weights, options.risky)
+        generator = Generator(rng, relations, weights, risky, functions)
         query = generator.query(1)
         name = "v%d" % i
         case.views.append(View(name, query))
@@ -104,6 +113,7 @@ def script(case, failure, mode):
     for ddl in case.ddl:
         lines += [d + ";" for d in ddl]
     lines += [statement_script(s) for s in case.initial]
+    lines += [f + ";" for f in case.functions]
     lines += [g + ";" for g in grants(case, "public")]
     if case.reader:
         lines.append("SET ROLE %s;" % case.reader)

@@ -137,6 +137,14 @@ class Oracle:
         for statement in case.initial:
             self.statement(self.mirror, statement)
             self.statement(self.live, statement)
+        for sql in case.functions:
+            try:
+                self.run(self.mirror, sql)
+            except psycopg2.Error as e:
+                self.counts["invalid functions"] += 1
+                self.last_invalid = "%s\n%s" % (sql, e)
+                raise Abandoned("invalid function")
+            self.run(self.live, sql)
 
     def create_views(self, case):
         """Creates the views in both schemas; drops from the case those whose query is not valid or raises."""

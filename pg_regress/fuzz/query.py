@@ -10,7 +10,7 @@ from tree import Alt, Exact, Many, Opt
 WEIGHTS = {"simple": 14, "outer": 8, "aggregate": 16, "grouping_sets": 3, "distinct": 5, "distinct_on": 3,
            "set_operation": 8, "window": 6, "top": 5, "exists": 9, "scalar": 6, "lateral": 4, "cte": 5,
            "ordered_aggregate": 6, "document": 4, "recursive": 2, "srf": 4, "distinct_groups": 2,
-           "nested": 6, "top_groups": 5, "compared": 6, "twice": 4, "full": 2}
+           "nested": 6, "top_groups": 5, "compared": 6, "twice": 4, "full": 2, "called": 0}
 SUMMABLE = ("int", "bigint", "num2", "num", "small")
 FLOATS = ("float8", "drift", "float4")
 SPREADS = ("var_pop", "var_samp", "variance", "stddev_pop", "stddev_samp", "stddev")
@@ -33,8 +33,9 @@ class Query:
 
 
 class Generator:
-    def __init__(self, rng, relations, weights=None, risky=0.02):
+    def __init__(self, rng, relations, weights=None, risky=0.02, functions=()):
         self.rng = rng
+        self.functions = functions      # functions.py; then some queries call them
         self.relations = relations      # [(name, [(column, type, safe)])]
         self.weights = dict(WEIGHTS, **(weights or {}))
         self.risky = risky              # probability of an expression that may raise
@@ -55,6 +56,10 @@ class Generator:
         rng = self.rng
         c = rng.choice(scope)
         other = self.pick(scope, c.type) or c
+        values = [f for f in self.functions if f.columns is None]
+        if values and c.type == "int" and rng.random() < 0.4:
+            f = rng.choice(values)
+            return rng.choice(["%s(%s)", "%s(%s)", "%s(%s + 1)", "%s((SELECT %s))"]) % (f.name, c.ref), f.type, f.safe
         if rng.random() < 0.6:
             return c.ref, c.type, c.safe
         if rng.random() < self.risky and c.type == "int":
@@ -134,7 +139,12 @@ class Generator:
         if depth > 0 and self.rng.random() < 0.18:
             query = self.query(depth - 1)
             return ["(", query.tree, ") AS ", alias], alias, [Col(alias + "." + n, t, s) for n, t, s in query.columns]
-        name, columns = self.rng.choice(self.relations)
+        sets = [f for f in self.functions if f.columns is not None]
+        if sets and self.rng.random() < 0.2:
+            f = self.rng.choice(sets)
+            name, columns = "%s(%s)" % (f.name, self.rng.choice(["1", "2", "3", "NULL"]) if f.parameters else ""), f.columns
+        else:
+            name, columns = self.rng.choice(self.relations)
         return [name, " AS ", alias], alias, [Col(alias + "." + n, t, s) for n, t, s in columns]
 
     def join_condition(self, left, right):
@@ -444,6 +454,30 @@ class Generator:
         items, columns = self.items(self.some(scope, 4) + [(alias + ".y0", chosen[0].type, True)])
         join = rng.choice([(" CROSS JOIN LATERAL ", ""), (" LEFT JOIN LATERAL ", " ON true")])
         return Query(["SELECT ", items, " FROM ", tree, join[0], lateral, join[1], self.where(scope, 0.2)], columns)
+
+    def q_called(self, depth):
+        """Functions in FROM and in the select list, called with columns of another relation."""
+        rng = self.rng
+        sets = [f for f in self.functions if f.columns is not None and f.parameters]
+        tree, _, scope = self.relation(depth)
+        n = self.pick(scope, "int")
+        if not sets or not n:
+            return self.q_simple(depth)
+        f = rng.choice(sets)
+        alias = self.alias("l")
+        call = ["%s(%s) AS " % (f.name, n.ref), alias]
+        inner = [Col(alias + "." + name, t, s) for name, t, s in f.columns]
+        form = rng.choice(["list", "lateral", "lateral", "left", "exists"])
+        if form == "list" and len(f.columns) == 1:
+            items, columns = self.items(self.some(scope, 2) + [("%s(%s)" % (f.name, n.ref), f.columns[0][1], f.columns[0][2])])
+            return Query(["SELECT ", items, " FROM ", tree, self.where(scope, 0.3)], columns)
+        if form == "exists":
+            items, columns = self.items(self.some(scope, 3))
+            test = [rng.choice(["", "NOT "]), "EXISTS (SELECT FROM ", call, self.where(inner, 0.5), ")"]
+            return Query(["SELECT ", items, " FROM ", tree, self.where(scope, 0.2, [test])], columns)
+        items, columns = self.items(self.some(scope, 3) + self.some(inner, 3))
+        join = rng.choice([(", LATERAL ", ""), (" CROSS JOIN ", "")]) if form != "left" else (" LEFT JOIN LATERAL ", " ON true")
+        return Query(["SELECT ", items, " FROM ", tree, join[0], call, join[1], self.where(scope + inner, 0.2)], columns)
 
     def q_cte(self, depth):
         inner = self.query(0)

@@ -271,7 +271,7 @@ def write_down(case, failure, log, seed, options):
     lines = ["-- seed %d, %d sessions: %s" % (seed, options.sessions, failure.headline().replace("\n", "\n-- "))]
     for ddl in case.ddl:
         lines += [d + ";" for d in ddl]
-    lines += [statement_script(s) for s in case.initial] + [create_view(v, options.mode) + ";" for v in case.views]
+    lines += [statement_script(s) for s in case.initial] + [f + ";" for f in case.functions] + [create_view(v, options.mode) + ";" for v in case.views]
     for number, text, code in log:
         lines.append("/* session %s%s */ %s" % (number, " failed with " + code if code else "", text))
     with open(path, "w") as f:

@@ -64,6 +64,7 @@ class Shrinker:
             changed = self.drop_from(self.case.statements)
             changed |= self.drop_from(self.case.views)
             changed |= self.drop_from(self.case.initial)
+            changed |= self.drop_from(self.case.functions)
             changed |= self.drop_from(self.case.ddl)
             for ddl in self.case.ddl:
                 changed |= self.drop_from(ddl, 1)

@@ -57,7 +57,37 @@ sub restored_ok
 	return;
 }
 
+# Functions that a view has taken in: what their bodies name is looked up alike by whom restores it.
+$node->safe_psql('postgres', 'CREATE DATABASE functions');
+$node->safe_psql(
+	'functions', q{
+	CREATE EXTENSION tailwater;
+	CREATE TABLE rate (grp int PRIMARY KEY, factor int);
+	CREATE TABLE sale (id int PRIMARY KEY, grp int, price int);
+	INSERT INTO rate VALUES (1, 10), (2, 20);
+	INSERT INTO sale SELECT i, i % 3, i FROM generate_series(1, 10) i;
+	CREATE FUNCTION factor_of(g int) RETURNS int LANGUAGE sql AS 'SELECT factor FROM rate WHERE grp = g';
+	CREATE FUNCTION priced(g int, p int) RETURNS int LANGUAGE sql STABLE AS 'SELECT factor_of(g) * p';
+	CREATE FUNCTION sales(at_least int) RETURNS SETOF sale LANGUAGE sql BEGIN ATOMIC SELECT * FROM sale WHERE price >= at_least; END;
+	CREATE MATERIALIZED VIEW a_first WITH (tailwater.maintain = immediate) AS SELECT id, priced(grp, price) AS p FROM sale;
+	CREATE UNIQUE INDEX ON a_first (id);
+	CREATE INDEX by_price ON a_first (p);
+	CREATE MATERIALIZED VIEW totals WITH (tailwater.maintain = immediate) AS SELECT grp, sum(price * factor_of(grp)) AS s FROM sales(2) GROUP BY grp;
+});
 my $dir = $node->basedir;
+command_ok([ 'pg_dump', '-f', "$dir/functions.sql", '-d', $node->connstr('functions') ], 'dump of views with functions');
+$node->safe_psql('postgres', 'CREATE DATABASE functions_again');
+command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('functions_again'), '-f', "$dir/functions.sql" ], 'and restore');
+for my $db ('functions', 'functions_again')
+{
+	is($node->safe_psql($db, q{SELECT view, attached, tailwater.verify(view) FROM tailwater.views ORDER BY view::text}), "a_first|t|0\ntotals|t|0", "$db: views are right");
+	$node->safe_psql($db, q{UPDATE rate SET factor = factor + 1; INSERT INTO sale VALUES (11, 2, 5); DELETE FROM sale WHERE id = 4});
+	is($node->safe_psql($db, q{SET enable_seqscan = off; SELECT id FROM a_first WHERE p = 105}), '5' . "\n" . '11', "$db: and follow tables that functions read");
+	is($node->safe_psql($db, q{SELECT view, tailwater.verify(view) FROM tailwater.views ORDER BY view::text}), "a_first|0\ntotals|0", "$db: still");
+	my (undef, undef, $kept) = $node->psql($db, 'DROP TABLE rate');
+	like($kept, qr/depends on table rate/, "$db: and hold them");
+}
+
 my $connect = $node->connstr('source');
 
 # plain text through psql, which stops at the first error

@@ -8,11 +8,15 @@
  *
  * STABLE functions of the server are accepted where they depend on nothing but
  * their arguments and on settings that are pinned while a view is maintained
- * (time zone, date style, text search configuration); those that read the
- * clock, the catalogs or the session are told by their names. STABLE functions
- * of users may read tables, so they are refused.
+ * (time zone, date style, text search configuration) or on facts that commands
+ * change which are watched (the labels of an enum); those that read the
+ * clock, the catalogs or the session are told by their names. Functions of users
+ * that are not IMMUTABLE may read tables: those in SQL are judged by their
+ * bodies, which take the place of the calls (inline_functions.hpp), others are refused.
  */
 #include "analyze/refusal.hpp"
+#include "analyze/inline_functions.hpp"
+#include "analyze/names.hpp"
 
 namespace tw::analyze
 {
@@ -24,6 +28,9 @@ struct Search
 {
 	Refusal found;
 	List *rtables; /* of the queries around the current node, innermost first */
+	Functions functions;
+	List *active;   /* functions in whose bodies we are */
+	List *replaced; /* calls whose bodies have been looked at */
 };
 
 bool
@@ -35,9 +42,37 @@ refuse(Search *search, const char *construct, int location, const char *hint)
 	return true;
 }
 
-/* Names of STABLE functions of the server whose result is not a function of arguments and pinned settings. */
+/* Of the functions whose names begin like those that depend on the session, what does not. */
 bool
-depends_on_session(const char *name, int nargs)
+depends_on_arguments_only(const char *name)
+{
+	static const char *const names[] = {"pg_typeof",           "pg_collation_for",
+										"pg_char_to_encoding", "pg_encoding_to_char",
+										"pg_options_to_table", "pg_mcv_list_items"};
+
+	for (const char *other : names)
+		if (strcmp(name, other) == 0)
+			return true;
+	return false;
+}
+
+/* Without arguments: constants of the database and of pinned settings, and empty documents. */
+bool
+is_constant(const char *name)
+{
+	static const char *const names[] = {"getdatabaseencoding", "get_current_ts_config",
+										"json_build_array",    "json_build_object",
+										"jsonb_build_array",   "jsonb_build_object"};
+
+	for (const char *other : names)
+		if (strcmp(name, other) == 0)
+			return true;
+	return false;
+}
+
+/* True of STABLE functions of the server whose result is not a function of arguments and pinned settings. */
+bool
+depends_on_session(Oid funcid, const char *name)
 {
 	static const char *const prefixes[] = {"pg_",         "has_",      "txid_",     "to_reg",
 										   "inet_c",      "inet_s",    "current_",  "query_to_",
@@ -51,6 +86,7 @@ depends_on_session(const char *name, int nargs)
 										"col_description",
 										"shobj_description",
 										"session_user",
+										"mxid_age",
 										"regclass",
 										"regclassin",
 										"regprocin",
@@ -73,28 +109,21 @@ depends_on_session(const char *name, int nargs)
 										"regoperatorout",
 										"regconfigout",
 										"regdictionaryout",
-										"regcollationout",
-										"enum_first",
-										"enum_last",
-										"enum_range",
-										"currtid2",
-										"getdatabaseencoding",
-										"version",
-										"inet_client_addr"};
+										"regcollationout"};
 
-	/* Of those without arguments only the ones that build an empty document depend on nothing. */
-	if (nargs == 0)
-		return strncmp(name, "json_build_", 11) != 0 && strncmp(name, "jsonb_build_", 12) != 0;
-	if (strcmp(name, "pg_typeof") == 0)
+	if (depends_on_arguments_only(name))
 		return false;
+	if (get_func_nargs(funcid) == 0)
+		return !is_constant(name);
 	for (const char *prefix : prefixes)
 		if (strncmp(name, prefix, strlen(prefix)) == 0)
 			return true;
 	for (const char *other : names)
 		if (strcmp(name, other) == 0)
 			return true;
-	/* age(x) counts from the current date, age(x, y) does not. */
-	return nargs == 1 && strcmp(name, "age") == 0;
+	/* age(x) counts from the current date, age(x, y) does not; a time without a date is in summer or not. */
+	return funcid == F_TIMETZ_TIME || funcid == F_TIMEZONE_TEXT_TIMETZ ||
+		   (get_func_nargs(funcid) == 1 && strcmp(name, "age") == 0);
 }
 
 constexpr const char kClockHint[] =
@@ -103,7 +132,19 @@ constexpr const char kClockHint[] =
 bool
 reads_clock(const char *name)
 {
-	return strcmp(name, "now") == 0 || strcmp(name, "age") == 0 || strstr(name, "timestamp");
+	return strcmp(name, "now") == 0 || strcmp(name, "age") == 0 || strncmp(name, "time", 4) == 0 ||
+		   strstr(name, "timestamp");
+}
+
+bool
+is_sql_function(Oid funcid)
+{
+	HeapTuple tup = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	bool is = HeapTupleIsValid(tup) && ((Form_pg_proc) GETSTRUCT(tup))->prolang == SQLlanguageId;
+
+	if (HeapTupleIsValid(tup))
+		ReleaseSysCache(tup);
+	return is;
 }
 
 bool
@@ -117,15 +158,23 @@ function_is_refused(Oid funcid, void *arg)
 
 	char *name = get_func_name(funcid);
 
+	if (funcid >= FirstNormalObjectId)
+		return refuse(search,
+					  psprintf("%s function %s()",
+							   volatility == PROVOLATILE_VOLATILE ? "volatile" : "stable", name),
+					  -1,
+					  is_sql_function(funcid)
+						  ? "A SQL function is followed if its body is one SELECT, it is called "
+							"on its own where it is in FROM, and runs as its caller without "
+							"settings other than search_path. Declare it IMMUTABLE if its result "
+							"depends on its arguments alone."
+						  : "It may read tables, which cannot be followed. Declare it IMMUTABLE "
+							"if its result depends on its arguments alone, or write it in SQL.");
 	if (volatility == PROVOLATILE_VOLATILE)
 		return refuse(search, psprintf("volatile function %s()", name), -1,
 					  "Only functions that always give the same result for the same arguments "
 					  "can be kept up to date.");
-	if (funcid >= FirstNormalObjectId)
-		return refuse(search, psprintf("stable function %s()", name), -1,
-					  "A stable function may read tables that cannot be followed. Declare it "
-					  "IMMUTABLE if its result depends on its arguments alone.");
-	if (depends_on_session(name, get_func_nargs(funcid)))
+	if (depends_on_session(funcid, name))
 		return refuse(search, psprintf("function %s(), which depends on time or session", name), -1,
 					  reads_clock(name) ? kClockHint
 										: "Call it when reading the view instead, or store its "
@@ -183,7 +232,7 @@ bool
 view_is_refused(Search *search, RangeTblEntry *rte)
 {
 	Relation view = table_open(rte->relid, AccessShareLock);
-	bool found = search_walker((Node *) get_view_query(view), search);
+	bool found = search_walker((Node *) copyObject(get_view_query(view)), search);
 
 	table_close(view, NoLock);
 	if (found)
@@ -244,6 +293,73 @@ own_row_mark(const Query *query)
 	return nullptr;
 }
 
+/* A body whose names are looked up when it runs must not depend on who runs it. */
+bool
+meaning_is_refused(Search *search, Node *call, Oid function)
+{
+	return !has_one_meaning(call) &&
+		   refuse(search,
+				  psprintf("function %s(), whose body depends on search_path",
+						   get_func_name(function)),
+				  exprLocation(call),
+				  "Qualify the names in its body, write the body as BEGIN ATOMIC, or add SET "
+				  "search_path to the function.");
+}
+
+/* Looks into the body of a function, whose text is not that of the query. */
+bool
+body_is_refused(Search *search, Query *body, Oid function, int location)
+{
+	search->active = lcons_oid(function, search->active);
+	bool found = search_walker((Node *) body, search);
+	search->active = list_delete_first(search->active);
+	if (!found)
+		return false;
+	search->found.construct = psprintf("%s in function %s()", search->found.construct,
+									   get_func_name(function));
+	search->found.location = location;
+	search->found.words = nullptr;
+	return true;
+}
+
+/* Looks into the function that an item of FROM is, if its body takes the item's place. */
+bool
+item_is_refused(Search *search, RangeTblEntry *rte)
+{
+	Oid function;
+	Query *body = search->functions == Functions::kCalled
+					  ? body_of_item(rte, search->active, &function)
+					  : nullptr;
+
+	if (!body)
+		return false;
+
+	Node *call = linitial_node(RangeTblFunction, rte->functions)->funcexpr;
+	search->replaced = lappend(search->replaced, call);
+	return meaning_is_refused(search, call, function) ||
+		   body_is_refused(search, body, function, exprLocation(call));
+}
+
+/* The same of a call in an expression; *found is the answer where true is returned. */
+bool
+replaces_call(Search *search, Node *call, bool *found)
+{
+	Oid function;
+
+	*found = false;
+	if (list_member_ptr(search->replaced, call))
+		return true;
+	if (search->functions != Functions::kCalled || !(IsA(call, FuncExpr) || IsA(call, OpExpr)))
+		return false;
+
+	Query *body = body_of_call(call, search->active, &function);
+	if (!body)
+		return false;
+	*found = meaning_is_refused(search, call, function) ||
+			 body_is_refused(search, body, function, exprLocation(call));
+	return true;
+}
+
 bool
 search_walker(Node *node, Search *search)
 {
@@ -253,6 +369,9 @@ search_walker(Node *node, Search *search)
 	if (IsA(node, Query))
 	{
 		Query *query = (Query *) node;
+
+		if (search->functions == Functions::kCalled)
+			move_sql_sets(query);
 
 		if (query->commandType != CMD_SELECT || query->hasModifyingCTE)
 			return refuse(search, "a data-modifying statement", -1,
@@ -277,7 +396,7 @@ search_walker(Node *node, Search *search)
 		/* A view's own OLD and NEW entries are not in its FROM. */
 		if (rte->rtekind == RTE_RELATION && rte->inFromCl)
 			return relation_is_refused(search, rte);
-		return false;
+		return rte->rtekind == RTE_FUNCTION && item_is_refused(search, rte);
 	}
 
 	if (IsA(node, Var))
@@ -305,7 +424,10 @@ search_walker(Node *node, Search *search)
 	if (IsA(node, NextValueExpr))
 		return refuse(search, "nextval()", -1, "A sequence gives another value at each call.");
 
-	if (check_functions_in_node(node, function_is_refused, search))
+	bool found;
+	if (replaces_call(search, node, &found))
+		return found || pg::walk_expression(node, search_walker, search);
+	if (!shows_known_name(node) && check_functions_in_node(node, function_is_refused, search))
 	{
 		if (search->found.location < 0)
 			search->found.location = exprLocation(node);
@@ -317,10 +439,13 @@ search_walker(Node *node, Search *search)
 } // namespace
 
 Refusal
-find_refusal(Query *query)
+find_refusal(Query *query, Functions functions)
 {
-	Search search = {{nullptr, -1, nullptr, nullptr}, NIL};
+	Search search = {{nullptr, -1, nullptr, nullptr}, NIL, functions, NIL, NIL};
 
+	/* Looking for calls moves them. */
+	if (functions == Functions::kCalled)
+		query = (Query *) copyObject(query);
 	search_walker((Node *) query, &search);
 	return search.found;
 }

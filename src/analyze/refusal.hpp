@@ -18,8 +18,18 @@ struct Refusal
 	const char *hint;
 };
 
-/* Looks through the query, with all it contains. The query is not changed. */
-Refusal find_refusal(Query *query);
+/* Whether the bodies of SQL functions have taken the place of their calls where they can. */
+enum class Functions
+{
+	kCalled,
+	kInlined
+};
+
+/*
+ * Looks through the query, with all it contains; of functions that are called
+ * and will be inlined, through their bodies. The query is not changed.
+ */
+Refusal find_refusal(Query *query, Functions functions);
 
 /* Raises 0A000 with construct, position and hint. source is the text that the location refers to, or null. */
 [[noreturn]] void raise_refusal(const Refusal &refusal, const char *source);

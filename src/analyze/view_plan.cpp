@@ -9,6 +9,7 @@
 #include "analyze/block.hpp"
 #include "analyze/decompose.hpp"
 #include "analyze/determinism.hpp"
+#include "analyze/inline_functions.hpp"
 #include "analyze/key.hpp"
 #include "analyze/keyed.hpp"
 #include "analyze/recursion.hpp"
@@ -187,8 +188,12 @@ choose_strategy(ViewPlan *plan, bool mixed)
 
 } // namespace
 
+namespace
+{
+
+/* The same; the bodies of functions that it has taken in are added to bodies, if that is not null. */
 Query *
-rewritten_query(Relation view)
+rewritten_with_bodies(Relation view, List **bodies)
 {
 	if (view->rd_rel->relkind != RELKIND_MATVIEW || view->rd_rules == nullptr ||
 		view->rd_rules->numLocks != 1)
@@ -200,7 +205,69 @@ rewritten_query(Relation view)
 
 	if (list_length(rewritten) != 1)
 		elog(ERROR, "unexpected rewrite result for a materialized view");
-	return linitial_node(Query, rewritten);
+	return inline_functions(linitial_node(Query, rewritten), bodies);
+}
+
+} // namespace
+
+Query *
+rewritten_query(Relation view)
+{
+	return rewritten_with_bodies(view, nullptr);
+}
+
+namespace
+{
+
+void
+add_object(List **objects, Oid class_id, Oid object_id)
+{
+	ObjectAddress *object = (ObjectAddress *) palloc(sizeof(ObjectAddress));
+
+	ObjectAddressSet(*object, class_id, object_id);
+	*objects = lappend(*objects, object);
+}
+
+bool
+add_function(Oid funcid, void *objects)
+{
+	if (funcid >= FirstNormalObjectId)
+		add_object((List **) objects, ProcedureRelationId, funcid);
+	return false;
+}
+
+bool
+objects_walker(Node *node, List **objects)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+		return pg::walk_query((Query *) node, objects_walker, objects, QTW_EXAMINE_RTES_BEFORE);
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		if (rte->rtekind == RTE_RELATION)
+			add_object(objects, RelationRelationId, rte->relid);
+		return false;
+	}
+	(void) check_functions_in_node(node, add_function, objects);
+	return pg::walk_expression(node, objects_walker, objects);
+}
+
+} // namespace
+
+List *
+objects_in_functions(Oid view)
+{
+	Relation rel = table_open(view, AccessShareLock);
+	List *bodies = NIL;
+	List *objects = NIL;
+
+	(void) rewritten_with_bodies(rel, &bodies);
+	table_close(rel, NoLock);
+	(void) objects_walker((Node *) bodies, &objects);
+	return objects;
 }
 
 namespace
@@ -252,7 +319,7 @@ whole_query(Oid view, Oid *owner)
 	Relation rel = table_open(view, AccessShareLock);
 	Query *query = rewritten_query(rel);
 
-	Refusal refusal = find_refusal(query);
+	Refusal refusal = find_refusal(query, Functions::kInlined);
 
 	*owner = rel->rd_rel->relowner;
 	if (refusal.construct)

@@ -229,7 +229,13 @@ bool whether_inner_pays(Oid view);
 /* True if the view might show something else if it had another owner: by policies, or CURRENT_USER. */
 bool depends_on_owner(Oid view);
 
-/* The view's query, rewritten under the owner's rights as REFRESH does; relations are locked for reading. */
+/*
+ * The view's query, rewritten under the owner's rights as REFRESH does, with SQL functions
+ * inlined; relations are locked for reading.
+ */
 Query *rewritten_query(Relation view);
+
+/* The relations and functions (ObjectAddress *) that the bodies of inlined functions name. */
+List *objects_in_functions(Oid view);
 
 } // namespace tw::analyze

@@ -48,20 +48,15 @@ is_small_key(TupleDesc desc, List *columns)
 	return length <= kSmallKey;
 }
 
-/* True if the server can hash values of all the columns. */
+/* Beyond this, the expression might not fit into a row of pg_index. A call takes no more than FUNC_MAX_ARGS. */
+constexpr int kMostHashed = 300;
+
 bool
-is_hashable(TupleDesc desc, List *columns)
+is_hashable(TupleDesc desc, int column)
 {
-	ListCell *lc;
+	Form_pg_attribute att = TupleDescAttr(desc, column - 1);
 
-	foreach (lc, columns)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, lfirst_int(lc) - 1);
-
-		if (!OidIsValid(lookup_type_cache(att->atttypid, TYPECACHE_HASH_PROC)->hash_proc))
-			return false;
-	}
-	return true;
+	return OidIsValid(lookup_type_cache(att->atttypid, TYPECACHE_HASH_PROC)->hash_proc);
 }
 
 List *
@@ -98,12 +93,15 @@ hash_call(TupleDesc desc, List *columns)
 {
 	List *args = column_vars(desc, columns);
 	List *names = NIL;
+	bool hashable = true;
 	ListCell *lc;
 
 	foreach (lc, columns)
-		names = lappend(names, makeString(pstrdup(
-								   NameStr(TupleDescAttr(desc, lfirst_int(lc) - 1)->attname))));
-	if (is_hashable(desc, columns))
+	{
+		names = lappend(names, makeString(psprintf("f%d", list_length(names) + 1)));
+		hashable = hashable && is_hashable(desc, lfirst_int(lc));
+	}
+	if (hashable)
 	{
 		RowExpr *row = makeNode(RowExpr);
 
@@ -237,6 +235,24 @@ drop_internal_table(Oid table)
 					PERFORM_DELETION_INTERNAL | PERFORM_DELETION_SKIP_EXTENSIONS);
 }
 
+List *
+hashed_columns(TupleDesc desc, List *columns)
+{
+	List *hashable = NIL;
+	ListCell *lc;
+
+	if (columns == NIL)
+		for (int i = 1; i <= desc->natts; i++)
+			if (!TupleDescAttr(desc, i - 1)->attisdropped)
+				columns = lappend_int(columns, i);
+	foreach (lc, columns)
+		if (is_hashable(desc, lfirst_int(lc)))
+			hashable = lappend_int(hashable, lfirst_int(lc));
+	if (hashable != NIL && list_length(columns) > FUNC_MAX_ARGS)
+		return list_truncate(hashable, kMostHashed);
+	return list_truncate(list_copy(columns), FUNC_MAX_ARGS);
+}
+
 Oid
 create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqueness)
 {
@@ -257,11 +273,7 @@ create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqu
 	}
 	else
 	{
-		if (columns == NIL)
-			for (int i = 1; i <= desc->natts; i++)
-				if (!TupleDescAttr(desc, i - 1)->attisdropped)
-					columns = lappend_int(columns, i);
-		draft.info->ii_Expressions = list_make1(hash_call(desc, columns));
+		draft.info->ii_Expressions = list_make1(hash_call(desc, hashed_columns(desc, columns)));
 		add_column(&draft, 0, "row_hash", InvalidOid, GetDefaultOpClass(INT4OID, BTREE_AM_OID), 0);
 	}
 

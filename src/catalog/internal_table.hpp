@@ -25,7 +25,8 @@ void drop_internal_table(Oid table);
  * themselves where their values are surely small enough for a B-tree entry
  * (then unique if asked), else on a hash of them: the server's hash_record()
  * where every type can be hashed, so that a dump of the table needs no extension,
- * else tailwater's row_hash(). No columns: on the hash of all.
+ * else tailwater's row_hash(). No columns: on the hash of all. Of very many
+ * columns the hash is over hashed_columns().
  */
 enum class Uniqueness
 {
@@ -33,6 +34,7 @@ enum class Uniqueness
 	kNotUnique
 };
 Oid create_lookup_index(Oid table, const char *name, List *columns, Uniqueness uniqueness);
+List *hashed_columns(TupleDesc desc, List *columns);
 
 /*
  * Opens an index of a relation that is locked for writing. That keeps away whoever

@@ -8,6 +8,7 @@
  * that is executed the view is listed, and its first REFRESH attaches it.
  */
 #include "catalog/label.hpp"
+#include "catalog/view_dependencies.hpp"
 
 namespace tw::catalog
 {
@@ -95,8 +96,10 @@ remove_labels()
 		Datum provider = heap_getattr(tup, Anum_pg_seclabel_provider, RelationGetDescr(rel),
 									  &isnull);
 
-		if (strcmp(TextDatumGetCString(provider), kLabelProvider) == 0)
-			CatalogTupleDelete(rel, &tup->t_self);
+		if (strcmp(TextDatumGetCString(provider), kLabelProvider) != 0)
+			continue;
+		remove_view_dependencies(((FormData_pg_seclabel *) GETSTRUCT(tup))->objoid);
+		CatalogTupleDelete(rel, &tup->t_self);
 	}
 	systable_endscan(scan);
 	table_close(rel, RowExclusiveLock);

@@ -17,7 +17,7 @@ void put_label(Oid view, const Listing *listing);
 /* What a label says; an error where it says nothing. */
 Listing read_label(const char *label);
 
-/* Removes all labels: the extension goes. */
+/* Removes all labels, and what views with one depend on besides their queries: the extension goes. */
 void remove_labels();
 
 /* At preload. */

@@ -91,6 +91,28 @@ put_error(Oid view, const char *message)
 	put_internal("last_error", view, values);
 }
 
+Oid
+oldest_error(char **message)
+{
+	InternalRows rows;
+	Oid view = InvalidOid;
+	TimestampTz oldest = DT_NOEND;
+
+	rows.open("last_error", AccessShareLock);
+	while (rows.next())
+	{
+		TimestampTz at = DatumGetTimestampTz(rows.value(3));
+
+		if (OidIsValid(view) && at >= oldest)
+			continue;
+		view = rows.oid(1);
+		oldest = at;
+		*message = TextDatumGetCString(rows.value(2));
+	}
+	rows.close();
+	return view;
+}
+
 void
 clear_error(Oid view)
 {

@@ -57,6 +57,9 @@ void store_unlogged();
 
 /* Remembers why a worker could not keep a view up to date, for tailwater.views; and forgets it. */
 void put_error(Oid view, const char *message);
+
+/* The view whose error is the oldest, and what it says; InvalidOid: there is none. */
+Oid oldest_error(char **message);
 void clear_error(Oid view);
 
 /* True if a view that is live, or is being built, reads the relation (directly, or as a partition or child of what it reads).

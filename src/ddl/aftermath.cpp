@@ -35,6 +35,7 @@ List *dropped = NIL;        /* OIDs of dropped tables and materialized views */
 List *altered = NIL;        /* OIDs of altered relations */
 List *lost_key_views = NIL; /* OIDs of attached views whose key index was dropped */
 List *redefined = NIL;      /* ObjectAddress *: functions, rules that were replaced or altered */
+List *renamed = NIL;        /* ObjectAddress *: objects that have another name or schema */
 List *altered_parts = NIL;  /* ObjectAddress *: triggers and policies, whose relation was altered */
 
 List *owned = NIL; /* Owned *: altered materialized views, and whose they were */
@@ -48,7 +49,7 @@ struct Owned
 void
 forget_notes()
 {
-	dropped = altered = lost_key_views = redefined = altered_parts = owned = NIL;
+	dropped = altered = lost_key_views = redefined = renamed = altered_parts = owned = NIL;
 }
 
 void
@@ -290,6 +291,8 @@ note_owner(Oid view)
 void
 watch_alter(Oid class_id, Oid object_id, const ObjectAccessPostAlter *arg)
 {
+	if (renames_only())
+		note_object(&renamed, class_id, object_id);
 	switch (class_id)
 	{
 		case RelationRelationId:
@@ -453,6 +456,25 @@ settle_redefinitions(List *objects)
 		query_altered(lfirst_oid(lc));
 }
 
+/* Names are shown by views, and looked up by functions that views have taken in. */
+void
+settle_names(List *objects)
+{
+	ListCell *lc;
+
+	foreach (lc, objects)
+	{
+		ObjectAddress *object = static_cast<ObjectAddress *>(lfirst(lc));
+		ListCell *lv;
+
+		foreach (lv, live_dependents(object->classId, object->objectId))
+			name_altered(lfirst_oid(lv), object->objectId);
+		if (object->classId == ProcedureRelationId)
+			foreach (lv, live_dependents_by_name(object->objectId))
+				query_altered(lfirst_oid(lv));
+	}
+}
+
 /* A view shows what its owner may see. */
 void
 settle_owners(List *notes)
@@ -499,13 +521,14 @@ void
 settle()
 {
 	if (dropped == NIL && altered == NIL && lost_key_views == NIL && redefined == NIL &&
-		altered_parts == NIL)
+		renamed == NIL && altered_parts == NIL)
 		return;
 
 	List *todo_dropped = dropped;
 	List *todo_altered = altered;
 	List *todo_lost = lost_key_views;
 	List *todo_redefined = redefined;
+	List *todo_renamed = renamed;
 	List *todo_parts = altered_parts;
 	List *todo_owners = owned;
 
@@ -519,6 +542,7 @@ settle()
 	settle_key_indexes(todo_lost);
 	settle_alterations(todo_altered, todo_parts);
 	settle_redefinitions(todo_redefined);
+	settle_names(todo_renamed);
 	settle_owners(todo_owners);
 }
 

@@ -33,4 +33,7 @@ void settle();
  * and casts. */
 List *live_dependents(Oid class_id, Oid object_id);
 
+/* The same for views that have taken in a function whose body names this function. */
+List *live_dependents_by_name(Oid function);
+
 } // namespace tw::ddl

@@ -106,6 +106,8 @@ await_worker(const Waiting *waiting)
 	}
 }
 
+} // namespace
+
 void
 commit_and_begin()
 {
@@ -117,6 +119,9 @@ commit_and_begin()
 	StartTransactionCommand();
 	MemoryContextSwitchTo(old);
 }
+
+namespace
+{
 
 [[noreturn]] void
 raise_failure(const Build &build)

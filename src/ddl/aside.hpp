@@ -23,6 +23,9 @@ enum class Caller
  */
 int64 attach_aside(const maintain::Build &wanted, Caller caller);
 
+/* Commits what a utility command has done, which may be on its own, and begins a transaction for the rest of it. */
+void commit_and_begin();
+
 /* Raises 55006 if the content of the view is being computed. */
 void check_not_being_built(Oid view);
 

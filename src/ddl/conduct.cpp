@@ -224,6 +224,22 @@ types_altered()
 }
 
 void
+name_altered(Oid view, Oid object)
+{
+	run_stage([&] { maintain::name_altered(view, object); });
+}
+
+List *
+views_with_labels(Oid type, analyze::Labels change)
+{
+	List *views = NIL;
+
+	if (catalog::extension_present())
+		run_stage([&] { views = maintain::views_with_labels(type, change); });
+	return views;
+}
+
+void
 roles_altered()
 {
 	if (catalog::extension_present())

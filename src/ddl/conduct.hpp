@@ -8,6 +8,7 @@
 #pragma once
 
 #include "pg/postgres.hpp"
+#include "analyze/names.hpp"
 #include "ddl/options.hpp"
 #include "maintain/build.hpp"
 
@@ -55,6 +56,8 @@ int64 refresh_view(Oid view);
 void base_altered(Oid base);
 void query_altered(Oid view);
 void types_altered();
+void name_altered(Oid view, Oid object);
+List *views_with_labels(Oid type, analyze::Labels change);
 void roles_altered();
 void sweep();
 

@@ -19,7 +19,6 @@
 #include "ddl/options.hpp"
 #include "maintain/replica_identity.hpp"
 #include "tail/lexer.hpp"
-#include "analyze/refusal.hpp"
 
 namespace tw::ddl
 {
@@ -155,7 +154,7 @@ find_words(const Command &c, const char *words)
 void
 check_maintainable(Query *query, const Command &c)
 {
-	analyze::Refusal refusal = analyze::find_refusal(query);
+	analyze::Refusal refusal = analyze::find_refusal(query, analyze::Functions::kCalled);
 
 	if (refusal.construct == nullptr)
 		return;
@@ -510,9 +509,12 @@ refresh(const Command &c)
 	if (attached)
 		detach_listed(view);
 
+	/* Attaching computes the content, and under settings that a restore has otherwise. */
 	bool skip_data = stmt->skipData;
+	Command emptying = with_own_tree(c);
 
-	run(c);
+	castNode(RefreshMatViewStmt, emptying.pstmt->utilityStmt)->skipData = !stmt->concurrent;
+	run(skip_data || stmt->concurrent ? c : emptying);
 	settle();
 	if (!skip_data)
 		attach_listed(view);
@@ -586,6 +588,39 @@ check_drop(DropStmt *drop)
 			errhint("Use DROP ... CASCADE; the views become ordinary materialized views."));
 }
 
+/*
+ * ALTER TYPE ... ADD or RENAME VALUE: views that list labels, or show them as text, are
+ * brought in line. A new label can be used only after the command has been committed.
+ */
+void
+alter_enum(const Command &c)
+{
+	AlterEnumStmt *alter = castNode(AlterEnumStmt, c.pstmt->utilityStmt);
+	bool added = alter->oldVal == nullptr;
+	Oid type = LookupTypeNameOid(nullptr, makeTypeNameFromNameList(alter->typeName), true);
+	List *views = OidIsValid(type) ? views_with_labels(type, added ? analyze::Labels::kAdded
+																   : analyze::Labels::kRenamed)
+								   : NIL;
+	ListCell *lc;
+
+	if (views != NIL && added && !may_commit(c))
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot add a value to enum type %s inside a transaction block",
+					   format_type_be(type)),
+				errdetail("Materialized view \"%s\", which tailwater keeps up to date, lists its "
+						  "values, and a new value can only be read once it is committed.",
+						  get_rel_name(linitial_oid(views))),
+				errhint("Run ALTER TYPE on its own."));
+	run(c);
+	if (views == NIL)
+		return;
+	settle();
+	if (added)
+		commit_and_begin();
+	foreach (lc, views)
+		query_altered(lfirst_oid(lc));
+}
+
 /* True for commands that can neither concern a live view nor leave notes. */
 bool
 is_session_command(NodeTag tag)
@@ -653,6 +688,9 @@ dispatch(const Command &c)
 		case T_ReassignOwnedStmt:
 			run(c);
 			roles_altered();
+			break;
+		case T_AlterEnumStmt:
+			alter_enum(c);
 			break;
 		case T_TruncateStmt:
 			prepare_truncate(castNode(TruncateStmt, tree));

@@ -43,6 +43,16 @@ enqueue(Walk *walk, Oid class_id, Oid object_id)
 	walk->objects = lappend(walk->objects, object);
 }
 
+/* A view that has taken in functions depends on what these name. */
+void
+visit_view(Walk *walk, Oid relation)
+{
+	catalog::LiveView live;
+
+	if (get_rel_relkind(relation) == RELKIND_MATVIEW && catalog::find_live_view(relation, &live))
+		walk->views = list_append_unique_oid(walk->views, relation);
+}
+
 /* The relation a rule belongs to; InvalidOid if the rule is gone. */
 Oid
 relation_of_rule(Oid rule)
@@ -84,7 +94,30 @@ visit_rule(Walk *walk, Oid rule)
 }
 
 void
-visit_dependents(Walk *walk, const ObjectAddress *object)
+visit_dependent(Walk *walk, const ObjectAddress *object, Form_pg_depend dep)
+{
+	switch (dep->classid)
+	{
+		case RewriteRelationId:
+			visit_rule(walk, dep->objid);
+			break;
+		case RelationRelationId:
+			if (object->classId == ProcedureRelationId)
+				visit_view(walk, dep->objid);
+			break;
+		case ProcedureRelationId:
+		case OperatorRelationId:
+		case CastRelationId:
+			enqueue(walk, dep->classid, dep->objid);
+			break;
+		default:
+			break;
+	}
+}
+
+/* only: the class of dependents that matter; InvalidOid: all. */
+void
+visit_dependents(Walk *walk, const ObjectAddress *object, Oid only)
 {
 	Relation rel = table_open(DependRelationId, AccessShareLock);
 	ScanKeyData keys[2];
@@ -100,19 +133,8 @@ visit_dependents(Walk *walk, const ObjectAddress *object)
 	{
 		Form_pg_depend dep = reinterpret_cast<Form_pg_depend>(GETSTRUCT(tup));
 
-		switch (dep->classid)
-		{
-			case RewriteRelationId:
-				visit_rule(walk, dep->objid);
-				break;
-			case ProcedureRelationId:
-			case OperatorRelationId:
-			case CastRelationId:
-				enqueue(walk, dep->classid, dep->objid);
-				break;
-			default:
-				break;
-		}
+		if (!OidIsValid(only) || dep->classid == only)
+			visit_dependent(walk, object, dep);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -138,7 +160,19 @@ live_dependents(Oid class_id, Oid object_id)
 
 	/* The list grows while it is walked. */
 	for (int i = 0; i < list_length(walk.objects); i++)
-		visit_dependents(&walk, static_cast<ObjectAddress *>(list_nth(walk.objects, i)));
+		visit_dependents(&walk, static_cast<ObjectAddress *>(list_nth(walk.objects, i)),
+						 InvalidOid);
+	return walk.views;
+}
+
+List *
+live_dependents_by_name(Oid function)
+{
+	Walk walk = {};
+	ObjectAddress object;
+
+	ObjectAddressSet(object, ProcedureRelationId, function);
+	visit_dependents(&walk, &object, RelationRelationId);
 	return walk.views;
 }
 

@@ -87,12 +87,60 @@ create_log_index(Oid log, Oid view)
 	CommandCounterIncrement();
 }
 
+/* The columns that the log has besides those of the view: xid, seq and diff. */
+constexpr int kOwnColumns = 3;
+constexpr int kOwnSize = sizeof(int64) + 2 * sizeof(int32);
+
+/* Bytes that a row without nulls takes, its values that can be moved out of it not counted. */
+Size
+fixed_size(TupleDesc desc)
+{
+	Size size = 0;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && att->attlen > 0)
+			size = att_align_nominal(size, att->attalign) + att->attlen;
+	}
+	return size;
+}
+
+/* A table has a limit of columns, and a row one of bytes, which the log must keep too. */
+void
+check_room(Relation view)
+{
+	TupleDesc desc = RelationGetDescr(view);
+	Size header = MAXALIGN(SizeofHeapTupleHeader);
+	Size row = fixed_size(desc);
+	bool too_many = desc->natts + kOwnColumns > MaxHeapAttributeNumber;
+
+	/* A row that is too long for the view itself never gets here. */
+	if (!too_many && (header + MAXALIGN(row) > MaxHeapTupleSize ||
+					  header + MAXALIGN(kOwnSize + row) <= MaxHeapTupleSize))
+		return;
+	ereport(ERROR, errcode(ERRCODE_TOO_MANY_COLUMNS),
+			errmsg("materialized view \"%s\" is too wide for a change log",
+				   RelationGetRelationName(view)),
+			too_many ? errdetail("The log has %d columns more than the view, and a table can have "
+								 "at most %d columns.",
+								 kOwnColumns, MaxHeapAttributeNumber)
+					 : errdetail("The log has %d bytes more than the view in each row, which must "
+								 "fit into a page.",
+								 kOwnSize),
+			errhint("Set tailwater.feed = off: the view is kept up to date, without history of "
+					"its changes."));
+}
+
 } // namespace
 
 Oid
 create_log(Oid view)
 {
 	Relation view_rel = relation_open(view, AccessShareLock);
+
+	check_room(view_rel);
 	Oid log = catalog::create_internal_table(psprintf("log_%u", view), log_descriptor(view_rel));
 
 	relation_close(view_rel, NoLock);

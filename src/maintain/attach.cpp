@@ -24,6 +24,7 @@
 #include "analyze/determinism.hpp"
 #include "catalog/inner_relation.hpp"
 #include "catalog/internal_table.hpp"
+#include "catalog/view_dependencies.hpp"
 #include "catalog/view_list.hpp"
 #include "capture/image.hpp"
 #include "capture/statement.hpp"
@@ -189,6 +190,17 @@ strategy_of(const ViewPlan *plan)
 	return name;
 }
 
+/* The view depends on what the functions name that are part of it. */
+void
+depend_on_functions(const ViewPlan *plan)
+{
+	Environment environment = enter_environment(plan->owner, Settings::kPinned);
+	List *objects = analyze::objects_in_functions(plan->view);
+
+	leave_environment(&environment);
+	catalog::set_view_dependencies(plan->view, objects);
+}
+
 } // namespace
 
 void
@@ -196,6 +208,7 @@ record_attachment(const ViewPlan *plan, catalog::Mode mode, Oid log, Oid key_ind
 {
 	Datum values[9];
 
+	depend_on_functions(plan);
 	values[0] = ObjectIdGetDatum(plan->view);
 	values[1] = CharGetDatum(static_cast<char>(mode));
 	values[2] = Int64GetDatum(GetCurrentTimestamp());
@@ -301,9 +314,22 @@ fill_row(void *arg, TupleTableSlot *row, int64 weight)
 	note_rows(1);
 }
 
+/* Indexes that a view without content has, if it was restored from a dump, take in what it has been filled with. */
+void
+rebuild_indexes(Oid view)
+{
+	Relation rel = table_open(view, AccessExclusiveLock);
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *lc;
+
+	table_close(rel, NoLock);
+	foreach (lc, indexes)
+		pg::rebuild_index(lfirst_oid(lc), get_rel_persistence(lfirst_oid(lc)));
+}
+
 } // namespace
 
-/* Computes the content of a view that has none, and no index yet. Returns the number of rows. */
+/* Computes the content of a view that has none. Returns the number of rows. */
 int64
 fill(const ViewPlan *plan, Snapshot snapshot)
 {
@@ -326,6 +352,7 @@ fill(const ViewPlan *plan, Snapshot snapshot)
 	state::close_writer(filling.writer);
 	CommandCounterIncrement();
 	leave_environment(&environment);
+	rebuild_indexes(plan->view);
 	return filling.nrows;
 }
 
@@ -448,6 +475,7 @@ remove_attachment(Oid view)
 	tables = list_concat_unique_oid(tables, remove_inner_relations(view));
 	delete_internal("attachment", 1, view);
 	delete_internal("rebuild", 1, view);
+	catalog::remove_view_dependencies(view);
 	CommandCounterIncrement();
 	rebuild_deferred_readers(view);
 	foreach (lc, logs)
@@ -702,6 +730,7 @@ query_altered(Oid view)
 	create_state(plan);
 	bool other_key = follow_key(plan, &info);
 	catalog::set_strategy(view, strategy_of(plan));
+	depend_on_functions(plan);
 	ensure_touch_index(plan);
 	invalidate(view);
 	CommandCounterIncrement();
@@ -739,6 +768,31 @@ types_altered()
 		if (composite || (runtime && runtime->plan->inners != NIL))
 			query_altered(lfirst_oid(lc));
 	}
+}
+
+void
+name_altered(Oid view, Oid object)
+{
+	const ViewRuntime *runtime = get_runtime(view);
+
+	if (runtime && analyze::shows_name(runtime->plan->whole, object))
+		query_altered(view);
+}
+
+List *
+views_with_labels(Oid type, analyze::Labels change)
+{
+	List *views = NIL;
+	ListCell *lc;
+
+	foreach (lc, catalog::attached_views())
+	{
+		const ViewRuntime *runtime = get_runtime(lfirst_oid(lc));
+
+		if (runtime && analyze::shows_labels(runtime->plan->whole, type, change))
+			views = lappend_oid(views, lfirst_oid(lc));
+	}
+	return views;
 }
 
 namespace

@@ -74,7 +74,7 @@ struct SpareState
 SpareState create_spare_state(const ViewRuntime *view);
 void drop_spare_state(const SpareState *spare);
 
-/* Computes the content of a view that has none, and no index yet. Returns the number of rows. */
+/* Computes the content of a view that has none. Returns the number of rows. */
 int64 fill(const analyze::ViewPlan *plan, Snapshot snapshot);
 
 /* Brings content and state in line with the query. Returns how many rows changed. */

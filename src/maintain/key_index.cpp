@@ -63,12 +63,10 @@ find_key_index(const ViewPlan *plan)
 {
 	Relation rel = table_open(plan->view, ShareLock);
 	List *key = key_list(plan);
-	List *all = NIL;
 	Oid index = InvalidOid;
 	ListCell *lc;
 
-	for (int i = 1; i <= RelationGetNumberOfAttributes(rel); i++)
-		all = lappend_int(all, i);
+	List *in_hash = catalog::hashed_columns(RelationGetDescr(rel), key);
 	foreach (lc, RelationGetIndexList(rel))
 	{
 		Relation candidate = index_open(lfirst_oid(lc), AccessShareLock);
@@ -81,7 +79,7 @@ find_key_index(const ViewPlan *plan)
 			RelationGetIndexPredicate(candidate) == NIL &&
 			((kind == state::IndexForm::kColumns && form->indisunique && key != NIL &&
 			  same_columns(columns, key)) ||
-			 (hashed && same_columns(columns, key != NIL ? key : all))))
+			 (hashed && same_columns(columns, in_hash))))
 			index = lfirst_oid(lc);
 		index_close(candidate, NoLock);
 	}

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "pg/postgres.hpp"
+#include "analyze/names.hpp"
 #include "catalog/live_view.hpp"
 
 namespace tw::maintain
@@ -55,6 +56,12 @@ void query_altered(Oid view);
 
 /* A composite type was altered, which columns of live views may have. */
 void types_altered();
+
+/* An object was renamed of which the query of the view may show the name. */
+void name_altered(Oid view, Oid object);
+
+/* Live views (OIDs) whose result may be another one when the labels of the enum type are altered. */
+List *views_with_labels(Oid type, analyze::Labels change);
 
 /* Roles have other attributes or members: which policies of base tables hold for a view's owner may have changed. */
 void roles_altered();

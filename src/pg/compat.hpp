@@ -103,10 +103,10 @@ object_ownercheck(Oid class_id, Oid object, Oid role)
 }
 
 inline AclResult
-object_aclcheck(Oid class_id, Oid schema, Oid role, AclMode mode)
+object_aclcheck(Oid class_id, Oid object, Oid role, AclMode mode)
 {
-	Assert(class_id == NamespaceRelationId);
-	return pg_namespace_aclcheck(schema, role, mode);
+	return class_id == ProcedureRelationId ? pg_proc_aclcheck(object, role, mode)
+										   : pg_namespace_aclcheck(object, role, mode);
 }
 #endif
 
@@ -138,6 +138,32 @@ inline bool
 may_use_schema(Oid schema, Oid role)
 {
 	return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK;
+}
+
+/* Raises 42501 unless the current user may call the function. */
+inline void
+check_may_execute(Oid function)
+{
+	AclResult result = object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+}
+
+/*
+ * Checks and coerces what the last query of a SQL function's body gives; true if
+ * it is a row, column by column, of which dropped ones are added.
+ */
+inline bool
+check_function_result(List *queries, Oid type, TupleDesc desc)
+{
+#if PG_VERSION_NUM >= 180000
+	return check_sql_fn_retval(list_make1(queries), type, desc, PROKIND_FUNCTION, true);
+#elif PG_VERSION_NUM >= 170000
+	return check_sql_fn_retval(list_make1(queries), type, desc, PROKIND_FUNCTION, true, nullptr);
+#else
+	return check_sql_fn_retval(list_make1(queries), type, desc, true, nullptr);
+#endif
 }
 
 /* Look-up callback of REFRESH: who may run it on the relation. */

@@ -26,6 +26,7 @@
 #include "state/columns.hpp"
 #include "state/distinct.hpp"
 #include "state/groups.hpp"
+#include "state/packed.hpp"
 #include "state/row_hash.hpp"
 #include "exec/snapshot.hpp"
 #include "state/walk.hpp"
@@ -44,6 +45,7 @@ struct AggregateOperator
 	const ViewPlan *plan;
 	MemoryContext context;
 	WriterCache *writer; /* of the state table */
+	StateLayout layout;  /* the same */
 	TupleDesc keys;      /* group columns */
 	TupleDesc results;   /* group columns, aggregate results */
 	FmgrInfo *compares;  /* by aggregate */
@@ -104,24 +106,14 @@ copy_row(const StateRow *row, int natts)
 	return copy;
 }
 
-/* The row in the slot, detoasted where needed, valid after the slot's next use. */
+/* The row in the slot of the state table, detoasted where needed, valid after the slot's next use. */
 StateRow
-read_row(TupleTableSlot *slot, TupleDesc desc)
+read_row(const AggregateOperator *op, TupleTableSlot *slot)
 {
-	StateRow row = make_row(desc->natts);
+	StateRow row = make_row(op->layout.columns->natts);
 
 	slot_getallattrs(slot);
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		row.nulls[i] = slot->tts_isnull[i];
-		if (row.nulls[i])
-			continue;
-		row.values[i] = att->attlen == -1
-							? PointerGetDatum(PG_DETOAST_DATUM_COPY(slot->tts_values[i]))
-							: datumCopy(slot->tts_values[i], att->attbyval, att->attlen);
-	}
+	unpack(op->layout, slot->tts_values, slot->tts_isnull, row.values, row.nulls);
 	row.tid = slot->tts_tid;
 	return row;
 }
@@ -217,14 +209,12 @@ emit(AggregateOperator *op, const StateRow *row, int64 weight, ZSet *out)
 }
 
 TupleTableSlot *
-stored_slot(Writer *writer, const StateRow *row)
+stored_slot(const AggregateOperator *op, Writer *writer, const StateRow *row)
 {
 	TupleTableSlot *slot = writer->row;
-	int natts = slot->tts_tupleDescriptor->natts;
 
 	ExecClearTuple(slot);
-	memcpy(slot->tts_values, row->values, sizeof(Datum) * natts);
-	memcpy(slot->tts_isnull, row->nulls, sizeof(bool) * natts);
+	pack(op->layout, row->values, row->nulls, slot->tts_values, slot->tts_isnull);
 	return ExecStoreVirtualTuple(slot);
 }
 
@@ -273,7 +263,7 @@ find_row(AggregateOperator *op, Writer *writer, Snapshot snapshot, const Datum *
 	while (!found && next_row(writer, &search))
 		if (is_row_of(op, writer, keys, nulls))
 		{
-			*row = read_row(writer->found, RelationGetDescr(writer->rel));
+			*row = read_row(op, writer->found);
 			found = true;
 		}
 	end_search(&search);
@@ -287,7 +277,7 @@ find_next_row(AggregateOperator *op, Writer *writer, Walk *walk, const Datum *ke
 {
 	if (walk ? walk_to(walk, keys, nulls) : find_again(writer, keys, nulls))
 	{
-		*row = read_row(writer->found, RelationGetDescr(writer->rel));
+		*row = read_row(op, writer->found);
 		return true;
 	}
 	if (!find_row(op, writer, GetActiveSnapshot(), keys, nulls, row))
@@ -361,7 +351,7 @@ lock_for_reread(Fold *fold, int group, StateRow *row)
 
 	reread->keys = (MinimalTuple) palloc(keys->t_len);
 	memcpy(reread->keys, keys, keys->t_len);
-	reread->old = read_row(fold->writer->found, RelationGetDescr(fold->writer->rel));
+	reread->old = read_row(fold->op, fold->writer->found);
 	if (fold->op->plan->ndistinct > 0)
 	{
 		reread->merged = copy_row(&reread->old, state_natts(fold->op->plan));
@@ -401,7 +391,7 @@ fold_known_group(Fold *fold, int group, StateRow *old)
 	}
 	if (!known)
 		return lock_for_reread(fold, group, old) ? FoldResult::kDone : FoldResult::kLookAgain;
-	if (update_row(fold->writer, &old->tid, stored_slot(fold->writer, &now)) ==
+	if (update_row(fold->writer, &old->tid, stored_slot(fold->op, fold->writer, &now)) ==
 		WriteResult::kConflict)
 		return FoldResult::kLookAgain;
 	replace_row(fold, old, &now);
@@ -414,7 +404,7 @@ insert_group(Fold *fold, int group, const Datum *keys, const bool *nulls, Packin
 	StateRow row = empty_row(fold->op->plan, keys, nulls);
 
 	(void) merge_group(fold->groups, group, &row);
-	insert_row(fold->writer, stored_slot(fold->writer, &row), packing);
+	insert_row(fold->writer, stored_slot(fold->op, fold->writer, &row), packing);
 	emit(fold->op, &row, +1, fold->out);
 }
 
@@ -644,7 +634,8 @@ reread_groups(Fold *fold, TupleTableSlot *keys)
 			emit(fold->op, &reread->old, -1, fold->out);
 			continue;
 		}
-		(void) update_row(fold->writer, &reread->old.tid, stored_slot(fold->writer, &now));
+		(void) update_row(fold->writer, &reread->old.tid,
+						  stored_slot(fold->op, fold->writer, &now));
 		replace_row(fold, &reread->old, &now);
 	}
 }
@@ -712,6 +703,7 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 	op->plan = plan;
 	op->context = plan->context;
 	op->writer = make_writer_cache(relation, index, plan->context, stale);
+	op->layout = state_layout(state_columns(plan), plan->ngroup + 1);
 	op->keys = key_descriptor(plan);
 	op->results = result_descriptor(plan, op->keys);
 	op->input = input_descriptor(plan);

@@ -24,7 +24,7 @@ void set_distinct_operator(AggregateOperator *op, int part, AggregateOperator *d
 /* Columns of the operator's groups and results. */
 TupleDesc result_columns(const AggregateOperator *op);
 
-/* Columns of the state table: groups, row count, then the columns of each aggregate. */
+/* Columns of the state table: groups, row count, then the columns of each aggregate, or one for all of them. */
 TupleDesc state_descriptor(const analyze::ViewPlan *plan);
 
 /* The groups that a batch touches, with what changed in each; allocated in the current context. */

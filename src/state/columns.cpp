@@ -4,6 +4,7 @@
 #include "state/columns.hpp"
 #include "state/accumulator.hpp"
 #include "state/aggregate.hpp"
+#include "state/packed.hpp"
 
 namespace tw::state
 {
@@ -71,7 +72,7 @@ input_descriptor(const ViewPlan *plan)
 }
 
 TupleDesc
-state_descriptor(const ViewPlan *plan)
+state_columns(const ViewPlan *plan)
 {
 	TupleDesc keys = key_descriptor(plan);
 	TupleDesc desc = CreateTemplateTupleDesc(state_natts(plan));
@@ -94,6 +95,12 @@ state_descriptor(const ViewPlan *plan)
 		}
 	}
 	return desc;
+}
+
+TupleDesc
+state_descriptor(const ViewPlan *plan)
+{
+	return stored_descriptor(state_layout(state_columns(plan), plan->ngroup + 1));
 }
 
 } // namespace tw::state

@@ -9,7 +9,8 @@
 namespace tw::state
 {
 
-/* Number of columns of the state table, see state_descriptor(). */
+/* Columns of the state: groups, row count, then the columns of each aggregate; and their number. */
+TupleDesc state_columns(const analyze::ViewPlan *plan);
 int state_natts(const analyze::ViewPlan *plan);
 
 /* The group columns. */

@@ -9,6 +9,7 @@
 #include "worker/shmem.hpp"
 #include "worker/shared_state.hpp"
 #include "catalog/live_view.hpp"
+#include "catalog/view_list.hpp"
 #include "maintain/deferred.hpp"
 
 namespace tw::worker
@@ -83,6 +84,41 @@ deferred_views_exist()
 	return found;
 }
 
+/* The error of a view that could not be maintained, for those who may read it. */
+[[noreturn]] void
+raise_view_error()
+{
+	char *message = nullptr;
+	Oid view = catalog::oldest_error(&message);
+	bool told = OidIsValid(view) && get_rel_name(view) &&
+				pg_class_aclcheck(view, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+
+	ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			told ? errmsg("deferred views do not cover the latest commits: %s", message)
+				 : errmsg("deferred views do not cover the latest commits"),
+			told
+				? errdetail("Materialized view \"%s\" could not be maintained.", get_rel_name(view))
+				: errdetail("A materialized view could not be maintained."),
+			errhint("It is tried again at intervals, and at the next tailwater.sync(). See "
+					"last_error in tailwater.views."));
+	pg_unreachable();
+}
+
+/* Waits for the deferred views; a failure that is over by now has them tried again. */
+Waited
+wait_for_views(TimestampTz deadline)
+{
+	for (;;)
+	{
+		Waited waited = wait_until_maintained(deadline);
+		char *message;
+
+		if (waited != Waited::kFailed || OidIsValid(catalog::oldest_error(&message)))
+			return waited;
+		InvalidateCatalogSnapshot();
+	}
+}
+
 } // namespace
 
 } // namespace tw::worker
@@ -116,11 +152,15 @@ tailwater_sync(PG_FUNCTION_ARGS)
 
 	if (query)
 		tw::worker::release_snapshot(query);
-	bool maintained = !tw::worker::deferred_views_exist() ||
-					  tw::worker::wait_until_maintained(deadline);
+	tw::worker::Waited waited = tw::worker::deferred_views_exist()
+									? tw::worker::wait_for_views(deadline)
+									: tw::worker::Waited::kDone;
+	bool maintained = waited == tw::worker::Waited::kDone;
 	bool covered = maintained && tw::worker::wait_until_covered(deadline);
 	if (query)
 		tw::worker::take_new_snapshot(query);
+	if (waited == tw::worker::Waited::kFailed)
+		tw::worker::raise_view_error();
 	if (!maintained)
 		ereport(ERROR, errcode(ERRCODE_QUERY_CANCELED),
 				errmsg("deferred views do not cover the latest commits yet"),

@@ -136,6 +136,7 @@ reserve_slot(Oid database)
 			pg_atomic_write_u64(&slot->writes_done, 0);
 			pg_atomic_write_u64(&slot->rounds, 0);
 			pg_atomic_write_u64(&slot->rounds_done, 0);
+			pg_atomic_write_u64(&slot->rounds_failed, 0);
 			pg_atomic_write_u64(&slot->covered_lsn, 0);
 			pg_atomic_write_u64(&slot->covered_at, 0);
 			pg_atomic_write_u64(&slot->commits, 0);

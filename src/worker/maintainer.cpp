@@ -467,10 +467,10 @@ publish_progress(const Round *round)
 	pg_atomic_write_u64(&slot->covered_lsn, covered_position(round));
 	pg_atomic_write_u64(&slot->covered_at, (uint64) round->at);
 	pg_atomic_write_u64(&slot->writes_done, round->writes);
-	/* sync() waits for views that are left out, until they are well or its time is over. */
-	if (failures != NIL || round->batch.feeds_itself)
+	if (round->batch.feeds_itself)
 		return;
-	pg_atomic_write_u64(&slot->rounds_done, round->rounds);
+	/* sync() tells of views that are left out; they have been tried since it asked. */
+	pg_atomic_write_u64(failures == NIL ? &slot->rounds_done : &slot->rounds_failed, round->rounds);
 	wake_waiting(MyDatabaseId);
 }
 
@@ -599,6 +599,8 @@ wait_for_restart()
 	CommitTransactionCommand();
 	for (;;)
 	{
+		pg_atomic_write_u64(&slot->rounds_failed, pg_atomic_read_u64(&slot->rounds));
+		wake_waiting(MyDatabaseId);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, 0,
 						 pg::wait_event("TailwaterMaintainerMain"));
 		(void) look_around();

@@ -47,8 +47,9 @@ struct DatabaseSlot
 	pg_atomic_uint64 writes_done; /* of these, commits that the deferred views cover */
 	pg_atomic_uint64 rounds;      /* requests for a batch that covers what is committed */
 	pg_atomic_uint64 rounds_done;
-	pg_atomic_uint64 covered_lsn; /* position of the log that the deferred views cover */
-	pg_atomic_uint64 covered_at;  /* TimestampTz of the snapshot they are at */
+	pg_atomic_uint64 rounds_failed; /* the same, of rounds that left views out */
+	pg_atomic_uint64 covered_lsn;   /* position of the log that the deferred views cover */
+	pg_atomic_uint64 covered_at;    /* TimestampTz of the snapshot they are at */
 };
 
 struct ReviewRequest

@@ -63,8 +63,9 @@ request_shmem()
 void
 init_maintainer_counters(DatabaseSlot *slot)
 {
-	pg_atomic_uint64 *counters[] = {&slot->writes,      &slot->writes_done, &slot->rounds,
-									&slot->rounds_done, &slot->covered_lsn, &slot->covered_at};
+	pg_atomic_uint64 *counters[] = {&slot->writes,      &slot->writes_done,   &slot->rounds,
+									&slot->rounds_done, &slot->rounds_failed, &slot->covered_lsn,
+									&slot->covered_at};
 
 	for (pg_atomic_uint64 *counter : counters)
 		pg_atomic_init_u64(counter, 0);
@@ -254,7 +255,8 @@ enum class TicketStatus
 {
 	kNoWorker,
 	kPending,
-	kDone
+	kDone,
+	kFailed
 };
 
 /* Asks the worker, unless that is done, and says how far it is. */
@@ -279,14 +281,17 @@ poll_ticket(Ticket *ticket, Worker worker)
 			if (latch)
 				SetLatch(latch);
 		}
-		status = pg_atomic_read_u64(done) >= ticket->number ? TicketStatus::kDone
-															: TicketStatus::kPending;
+		status = TicketStatus::kPending;
+		if (pg_atomic_read_u64(done) >= ticket->number)
+			status = TicketStatus::kDone;
+		else if (maintainer && pg_atomic_read_u64(&slot->rounds_failed) >= ticket->number)
+			status = TicketStatus::kFailed;
 	}
 	LWLockRelease(shared->lock);
 	return status;
 }
 
-bool
+Waited
 wait_for_ticket(Worker worker, TimestampTz deadline)
 {
 	Ticket ticket;
@@ -296,12 +301,12 @@ wait_for_ticket(Worker worker, TimestampTz deadline)
 	{
 		CHECK_FOR_INTERRUPTS();
 		TicketStatus status = poll_ticket(&ticket, worker);
-		if (status == TicketStatus::kDone)
-			return true;
+		if (status == TicketStatus::kDone || status == TicketStatus::kFailed)
+			return status == TicketStatus::kDone ? Waited::kDone : Waited::kFailed;
 
 		long remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 		if (remaining <= 0)
-			return false;
+			return Waited::kTimeout;
 		/* The launcher is about to start the workers: nobody would set the latch. */
 		if (status == TicketStatus::kNoWorker)
 			remaining = Min(remaining, 50L);
@@ -464,11 +469,11 @@ published_version()
 namespace
 {
 
-bool
+Waited
 wait_for_worker(Worker worker, TimestampTz deadline)
 {
 	volatile bool waited = waits_for_versions();
-	volatile bool covered = false;
+	volatile Waited result = Waited::kTimeout;
 
 	if (!shared)
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -476,7 +481,7 @@ wait_for_worker(Worker worker, TimestampTz deadline)
 	wait_for_versions(true);
 	PG_TRY();
 	{
-		covered = wait_for_ticket(worker, deadline);
+		result = wait_for_ticket(worker, deadline);
 	}
 	PG_FINALLY();
 	{
@@ -485,7 +490,7 @@ wait_for_worker(Worker worker, TimestampTz deadline)
 		SetLatch(MyLatch);
 	}
 	PG_END_TRY();
-	return covered;
+	return result;
 }
 
 } // namespace
@@ -493,10 +498,10 @@ wait_for_worker(Worker worker, TimestampTz deadline)
 bool
 wait_until_covered(TimestampTz deadline)
 {
-	return wait_for_worker(Worker::kSequencer, deadline);
+	return wait_for_worker(Worker::kSequencer, deadline) == Waited::kDone;
 }
 
-bool
+Waited
 wait_until_maintained(TimestampTz deadline)
 {
 	return wait_for_worker(Worker::kMaintainer, deadline);

@@ -51,8 +51,15 @@ struct Lag
 /* False where it is not known: no maintainer has run since the server was started. */
 bool find_lag(Lag *out);
 
-/* Waits until the deferred views cover everything that committed before the call; false: not by the deadline. */
-bool wait_until_maintained(TimestampTz deadline);
+enum class Waited
+{
+	kDone,
+	kTimeout,
+	kFailed /* views could not be maintained and were left out */
+};
+
+/* Waits until the deferred views cover everything that committed before the call, or cannot. */
+Waited wait_until_maintained(TimestampTz deadline);
 
 /* At commit of this transaction the launcher looks at a database again: start or stop its workers. */
 void review_at_commit(Oid database);
