@@ -27,10 +27,8 @@ group_rank(MinimalTuple key, TupleTableSlot *keys)
 bool
 is_full(const Groups *groups)
 {
-	constexpr Size kValues = 64; /* what accumulators point to */
-
-	return groups->keys->used + (Size) groups->keys->nentries * groups->plan->naggregates *
-									(sizeof(Accumulator) + kValues) >
+	return groups->keys->used +
+			   (Size) groups->keys->nentries * (groups->change_size + groups->value_size) >
 		   groups->limit;
 }
 
