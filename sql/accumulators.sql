@@ -159,6 +159,9 @@ SELECT whole - :whole AS read_again FROM reads;
 COMMIT;
 TABLE ends ORDER BY g;
 SELECT * FROM wrong_views();
+-- what is usual takes no room
+SELECT format('tailwater_internal.state_%s', 'ends'::regclass::oid) AS state \gset
+SELECT count(DISTINCT s.*) AS groups, count(*) FILTER (WHERE value IS NULL) AS nulls FROM :state s, jsonb_each_text(to_jsonb(s));
 BEGIN;
 SELECT whole FROM reads \gset
 DELETE FROM e WHERE id IN (4, 5);

@@ -21,7 +21,8 @@
  *
  * The display scale of a numeric sum is the largest among its inputs; NaN and
  * infinities cannot be subtracted. Both are counted apart, so that a value that
- * leaves also leaves no trace.
+ * leaves also leaves no trace. What a column mostly says, see usual_state(), is
+ * stored as null.
  */
 #include "state/accumulator.hpp"
 #include "state/numeric_final.hpp"
@@ -713,6 +714,31 @@ state_type(const AggregateSpec *spec, int i)
 			return i % 2 == 0 ? spec->argtype : INT8OID;
 		default:
 			return INT8OID;
+	}
+}
+
+Usual
+usual_state(const AggregateSpec *spec, int i)
+{
+	if (state_type(spec, i) != INT8OID)
+		return Usual::kNothing;
+	switch (spec->kind)
+	{
+		case AggregateKind::kMin:
+		case AggregateKind::kMax:
+			return i % 2 == 1 ? Usual::kOne : Usual::kNothing;
+		case AggregateKind::kSumNumeric:
+		case AggregateKind::kAvgNumeric:
+		case AggregateKind::kVarNumeric:
+			return i == 0 || i == 3 ? Usual::kCount : Usual::kZero;
+		case AggregateKind::kBoolAnd:
+		case AggregateKind::kBoolOr:
+			return i == 0 ? Usual::kCount : Usual::kZero;
+		case AggregateKind::kSumInterval:
+		case AggregateKind::kAvgInterval:
+			return i == 0 ? Usual::kCount : (i == 3 ? Usual::kNothing : Usual::kZero);
+		default:
+			return i == 0 ? Usual::kCount : Usual::kNothing;
 	}
 }
 

@@ -91,4 +91,17 @@ Datum result(const analyze::AggregateSpec *spec, int64 count, const Datum *value
 /* Type of a state column, 0 <= i < spec->nstate. */
 Oid state_type(const analyze::AggregateSpec *spec, int i);
 
+/*
+ * The value that a state column of type bigint mostly has. In the table null
+ * stands for it: rows are small, and what does not differ is not logged.
+ */
+enum class Usual : char
+{
+	kNothing,
+	kZero,
+	kOne,
+	kCount /* the number of rows of the group */
+};
+Usual usual_state(const analyze::AggregateSpec *spec, int i);
+
 } // namespace tw::state

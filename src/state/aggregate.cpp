@@ -47,6 +47,7 @@ struct AggregateOperator
 	TupleDesc keys;      /* group columns */
 	TupleDesc results;   /* group columns, aggregate results */
 	FmgrInfo *compares;  /* by aggregate */
+	Usual *usual;        /* by column of the state table */
 	Size *places;        /* by aggregate: of its accumulator among those of a group */
 	Size change_size;    /* of all accumulators of a group */
 	Size value_size;     /* about what they point to */
@@ -107,23 +108,50 @@ copy_row(const StateRow *row, int natts)
 	return copy;
 }
 
-/* The row in the slot, detoasted where needed, valid after the slot's next use. */
-StateRow
-read_row(TupleTableSlot *slot, TupleDesc desc)
+/* False where the column has no usual value. */
+bool
+usual_value(const AggregateOperator *op, int column, const Datum *values, int64 *value)
 {
+	switch (op->usual[column])
+	{
+		case Usual::kNothing:
+			return false;
+		case Usual::kZero:
+			*value = 0;
+			return true;
+		case Usual::kOne:
+			*value = 1;
+			return true;
+		case Usual::kCount:
+			*value = DatumGetInt64(values[op->plan->ngroup]);
+			return true;
+	}
+	pg_unreachable();
+}
+
+/* The row in the slot of the state table, detoasted where needed, valid after the slot's next use. */
+StateRow
+read_row(const AggregateOperator *op, TupleTableSlot *slot)
+{
+	TupleDesc desc = slot->tts_tupleDescriptor;
 	StateRow row = make_row(desc->natts);
 
 	slot_getallattrs(slot);
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
+		int64 usual;
 
 		row.nulls[i] = slot->tts_isnull[i];
-		if (row.nulls[i])
-			continue;
-		row.values[i] = att->attlen == -1
-							? PointerGetDatum(PG_DETOAST_DATUM_COPY(slot->tts_values[i]))
-							: datumCopy(slot->tts_values[i], att->attbyval, att->attlen);
+		if (!row.nulls[i])
+			row.values[i] = att->attlen == -1
+								? PointerGetDatum(PG_DETOAST_DATUM_COPY(slot->tts_values[i]))
+								: datumCopy(slot->tts_values[i], att->attbyval, att->attlen);
+		else if (usual_value(op, i, row.values, &usual))
+		{
+			row.values[i] = Int64GetDatum(usual);
+			row.nulls[i] = false;
+		}
 	}
 	row.tid = slot->tts_tid;
 	return row;
@@ -219,8 +247,9 @@ emit(AggregateOperator *op, const StateRow *row, int64 weight, ZSet *out)
 	capture::zset_add(out, ExecProject(op->projection), weight);
 }
 
+/* The row for storing, in the writer's slot. */
 TupleTableSlot *
-stored_slot(Writer *writer, const StateRow *row)
+stored_slot(const AggregateOperator *op, Writer *writer, const StateRow *row)
 {
 	TupleTableSlot *slot = writer->row;
 	int natts = slot->tts_tupleDescriptor->natts;
@@ -228,6 +257,14 @@ stored_slot(Writer *writer, const StateRow *row)
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, row->values, sizeof(Datum) * natts);
 	memcpy(slot->tts_isnull, row->nulls, sizeof(bool) * natts);
+	for (int i = op->plan->ngroup + 1; i < natts; i++)
+	{
+		int64 usual;
+
+		if (!row->nulls[i] && usual_value(op, i, row->values, &usual) &&
+			DatumGetInt64(row->values[i]) == usual)
+			slot->tts_isnull[i] = true;
+	}
 	return ExecStoreVirtualTuple(slot);
 }
 
@@ -276,7 +313,7 @@ find_row(AggregateOperator *op, Writer *writer, Snapshot snapshot, const Datum *
 	while (!found && next_row(writer, &search))
 		if (is_row_of(op, writer, keys, nulls))
 		{
-			*row = read_row(writer->found, RelationGetDescr(writer->rel));
+			*row = read_row(op, writer->found);
 			found = true;
 		}
 	end_search(&search);
@@ -290,7 +327,7 @@ find_next_row(AggregateOperator *op, Writer *writer, Walk *walk, const Datum *ke
 {
 	if (walk ? walk_to(walk, keys, nulls) : find_again(writer, keys, nulls))
 	{
-		*row = read_row(writer->found, RelationGetDescr(writer->rel));
+		*row = read_row(op, writer->found);
 		return true;
 	}
 	if (!find_row(op, writer, GetActiveSnapshot(), keys, nulls, row))
@@ -363,7 +400,7 @@ lock_for_reread(Fold *fold, int group, StateRow *row)
 
 	reread->keys = (MinimalTuple) palloc(keys->t_len);
 	memcpy(reread->keys, keys, keys->t_len);
-	reread->old = read_row(fold->writer->found, RelationGetDescr(fold->writer->rel));
+	reread->old = read_row(fold->op, fold->writer->found);
 	if (fold->op->plan->ndistinct > 0)
 	{
 		reread->merged = copy_row(&reread->old, state_natts(fold->op->plan));
@@ -403,7 +440,7 @@ fold_known_group(Fold *fold, int group, StateRow *old)
 	}
 	if (!known)
 		return lock_for_reread(fold, group, old) ? FoldResult::kDone : FoldResult::kLookAgain;
-	if (update_row(fold->writer, &old->tid, stored_slot(fold->writer, &now)) ==
+	if (update_row(fold->writer, &old->tid, stored_slot(fold->op, fold->writer, &now)) ==
 		WriteResult::kConflict)
 		return FoldResult::kLookAgain;
 	replace_row(fold, old, &now);
@@ -416,7 +453,7 @@ insert_group(Fold *fold, int group, const Datum *keys, const bool *nulls, Packin
 	StateRow row = empty_row(fold->op->plan, keys, nulls);
 
 	(void) merge_group(fold->groups, group, &row);
-	insert_row(fold->writer, stored_slot(fold->writer, &row), packing);
+	insert_row(fold->writer, stored_slot(fold->op, fold->writer, &row), packing);
 	emit(fold->op, &row, +1, fold->out);
 }
 
@@ -631,7 +668,8 @@ reread_groups(Fold *fold, TupleTableSlot *keys)
 			emit(fold->op, &reread->old, -1, fold->out);
 			continue;
 		}
-		(void) update_row(fold->writer, &reread->old.tid, stored_slot(fold->writer, &now));
+		(void) update_row(fold->writer, &reread->old.tid,
+						  stored_slot(fold->op, fold->writer, &now));
 		replace_row(fold, &reread->old, &now);
 	}
 }
@@ -706,6 +744,7 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 												  Max(plan->ndistinct, 1));
 	op->compares = (FmgrInfo *) palloc0(sizeof(FmgrInfo) * Max(plan->naggregates, 1));
 	op->places = (Size *) palloc0(sizeof(Size) * Max(plan->naggregates, 1));
+	op->usual = (Usual *) palloc0(sizeof(Usual) * state_natts(plan));
 	for (int i = 0; i < plan->naggregates; i++)
 	{
 		if (OidIsValid(plan->aggregates[i].compare))
@@ -713,6 +752,8 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 		op->places[i] = op->change_size;
 		op->change_size += accumulator_size(&plan->aggregates[i]);
 		op->value_size += has_values(&plan->aggregates[i]) ? kValues : 0;
+		for (int n = 0; n < plan->aggregates[i].nstate; n++)
+			op->usual[plan->aggregates[i].state - 1 + n] = usual_state(&plan->aggregates[i], n);
 	}
 
 	op->econtext = CreateStandaloneExprContext();
