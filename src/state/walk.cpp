@@ -32,7 +32,7 @@ struct Walk
 namespace
 {
 
-constexpr int kSteps = 16;
+constexpr int kSteps = 32;
 constexpr int kMisses = 3;
 constexpr int kShortRest = 32;
 constexpr int kLongRest = 1024;

@@ -289,6 +289,7 @@ open_writer(WriterCache *cache)
 		fill_cache(cache, rel);
 	cache->writer->batch = CurrentMemoryContext;
 	cache->writer->nloose = 0;
+	cache->writer->npages = 0;
 	return cache->writer;
 }
 
