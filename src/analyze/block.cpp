@@ -1,25 +1,19 @@
 /*
- * block.cpp - select-project-join blocks and their delta queries.
+ * block.cpp - select-project-join blocks.
  *
  * A block is linear in each of its base tables: filters, projections, inner
- * joins, UNION ALL, and subqueries made of these. So the delta of the block
- * with respect to one occurrence of a table is the block itself, with that
- * occurrence read from the tuplestore of the delta. Weights multiply along
- * joins and travel as a last column through subqueries. Which part of each
- * occurrence a term reads (new, delta, old) comes from circuit::delta_terms;
- * "old" is the signed union of the table and its negated delta.
- *
- * All of it is done on Query trees. The planner later pulls up the subqueries
- * that appear here.
+ * joins, UNION ALL, and subqueries made of these. A partial block has outer joins
+ * and subqueries in expressions beside these. It is linear in the tables that an
+ * outer join preserves, and whose subqueries look at other tables; and how it changes
+ * with a table that an outer join shows nulls for is known, too, as long as that
+ * is the only one. delta_query.cpp makes their delta queries.
  */
 #include "analyze/block.hpp"
-#include "analyze/build.hpp"
 #include "analyze/join_keys.hpp"
+#include "analyze/outer_join.hpp"
 
 namespace tw::analyze
 {
-
-using circuit::Part;
 
 /* ---- linearity ---- */
 
@@ -169,8 +163,12 @@ not_linear_from(Query *query)
 	return nullptr;
 }
 
+namespace
+{
+
+/* Why rows of the query's FROM and WHERE are not rows of its result, or null where they are. */
 const char *
-not_linear(Query *query)
+not_plain(Query *query)
 {
 	if (query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
 		query->havingQual)
@@ -181,7 +179,38 @@ not_linear(Query *query)
 		return "DISTINCT in a subquery";
 	if (query->limitCount || query->limitOffset)
 		return "LIMIT";
-	return not_linear_from(query);
+	return nullptr;
+}
+
+} // namespace
+
+const char *
+not_linear(Query *query)
+{
+	const char *reason = not_plain(query);
+
+	return reason ? reason : not_linear_from(query);
+}
+
+bool
+is_transparent(Query *query)
+{
+	ListCell *lc;
+
+	if (!reads_tables(query) || not_plain(query) || query->cteList != NIL)
+		return false;
+	if (!query->setOperations)
+		return true;
+	if (!all_union_all(query->setOperations))
+		return false;
+	foreach (lc, from_relations(query))
+	{
+		Query *arm = rt_fetch(lfirst_int(lc), query->rtable)->subquery;
+
+		if (reads_tables(arm) && !is_transparent(arm))
+			return false;
+	}
+	return true;
 }
 
 /* ---- occurrences ---- */
@@ -238,11 +267,26 @@ namespace
 struct Occurrences
 {
 	List *relids;
-	List *used; /* Bitmapsets */
+	List *used;    /* Bitmapsets */
+	List *reaches; /* integers: Reach */
 };
 
+/* How a change of the item reaches the result of the query. */
+Reach
+reach_of(Query *query, int rti, Reach above)
+{
+	List *joins = nulling_joins(query, rti);
+
+	if (joins == NIL)
+		return above;
+	return above == Reach::kLinear && list_length(joins) == 1 &&
+				   matches_by_equality((JoinExpr *) linitial(joins), rti)
+			   ? Reach::kNulled
+			   : Reach::kUnknown;
+}
+
 void
-collect_occurrences(Query *query, Occurrences *found)
+collect_occurrences(Query *query, Reach above, Occurrences *found)
 {
 	ListCell *lc;
 
@@ -251,21 +295,37 @@ collect_occurrences(Query *query, Occurrences *found)
 		int rti = lfirst_int(lc);
 		RangeTblEntry *rte = rt_fetch(rti, query->rtable);
 
-		if (rte->rtekind == RTE_SUBQUERY && reads_tables_walker((Node *) rte->subquery, nullptr))
-			collect_occurrences(rte->subquery, found);
+		if (rte->rtekind == RTE_SUBQUERY && is_transparent(rte->subquery))
+			collect_occurrences(rte->subquery, reach_of(query, rti, above), found);
 		else if (rte->rtekind == RTE_RELATION)
 		{
 			found->relids = lappend_oid(found->relids, rte->relid);
 			found->used = lappend(found->used, columns_used(query, rti));
+			found->reaches = lappend_int(found->reaches, (int) reach_of(query, rti, above));
 		}
 	}
 }
 
+} // namespace
+
+int
+count_occurrences(Query *query)
+{
+	Occurrences found = {NIL, NIL, NIL};
+
+	collect_occurrences(query, Reach::kLinear, &found);
+	return list_length(found.relids);
+}
+
 /* ---- whole-row variables ---- */
+
+namespace
+{
 
 struct WholeRowContext
 {
 	Query *query;
+	Index rti; /* 0: of all items */
 	int depth; /* of the expression below the query */
 };
 
@@ -279,7 +339,8 @@ whole_row_mutator(Node *node, WholeRowContext *context)
 	{
 		Var *var = (Var *) node;
 
-		if (var->varattno != InvalidAttrNumber || (int) var->varlevelsup != context->depth)
+		if (var->varattno != InvalidAttrNumber || (int) var->varlevelsup != context->depth ||
+			(context->rti > 0 && (Index) var->varno != context->rti))
 			return (Node *) copyObject(var);
 
 		RangeTblEntry *rte = rt_fetch(var->varno, context->query->rtable);
@@ -307,30 +368,41 @@ whole_row_mutator(Node *node, WholeRowContext *context)
 	return pg::mutate_expression(node, whole_row_mutator, context);
 }
 
+} // namespace
+
 /* What stands in FROM may refer to items before it. */
 void
-expand_whole_rows(Query *query)
+spell_out(Query *query, Index rti)
 {
-	WholeRowContext context = {query, 0};
+	WholeRowContext context = {query, rti, 0};
 	ListCell *lc;
 
 	foreach (lc, query->rtable)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
-		if (rte->rtekind == RTE_SUBQUERY)
-		{
-			expand_whole_rows(rte->subquery);
-			if (rte->lateral)
-				rte->subquery = castNode(Query,
-										 whole_row_mutator((Node *) rte->subquery, &context));
-		}
+		if (rte->rtekind == RTE_SUBQUERY && rte->lateral)
+			rte->subquery = castNode(Query, whole_row_mutator((Node *) rte->subquery, &context));
 		rte->functions = (List *) whole_row_mutator((Node *) rte->functions, &context);
 		rte->values_lists = (List *) whole_row_mutator((Node *) rte->values_lists, &context);
 		rte->tablefunc = (TableFunc *) whole_row_mutator((Node *) rte->tablefunc, &context);
 	}
 	query->targetList = (List *) whole_row_mutator((Node *) query->targetList, &context);
 	query->jointree = (FromExpr *) whole_row_mutator((Node *) query->jointree, &context);
+}
+
+namespace
+{
+
+void
+expand_whole_rows(Query *query)
+{
+	ListCell *lc;
+
+	foreach (lc, query->rtable)
+		if (lfirst_node(RangeTblEntry, lc)->rtekind == RTE_SUBQUERY)
+			expand_whole_rows(lfirst_node(RangeTblEntry, lc)->subquery);
+	spell_out(query, 0);
 }
 
 /* The order of rows means nothing to a block; neither do columns that were there for ordering only. */
@@ -354,7 +426,7 @@ drop_ordering(Query *query)
 	{
 		RangeTblEntry *rte = rt_fetch(lfirst_int(lc), query->rtable);
 
-		if (rte->rtekind == RTE_SUBQUERY && reads_tables_walker((Node *) rte->subquery, nullptr))
+		if (rte->rtekind == RTE_SUBQUERY && is_transparent(rte->subquery))
 			drop_ordering(rte->subquery);
 	}
 }
@@ -376,28 +448,127 @@ native_relation(Query *query)
 
 } // namespace
 
+namespace
+{
+
 Block *
-make_block(Query *query)
+begin_block(Query *query)
 {
 	Block *block = (Block *) palloc0(sizeof(Block));
-	Occurrences found = {NIL, NIL};
+	Occurrences found = {NIL, NIL, NIL};
 
 	drop_ordering(query);
-	expand_whole_rows(query);
-	collect_occurrences(query, &found);
+	collect_occurrences(query, Reach::kLinear, &found);
 
 	block->query = query;
 	block->noccurrences = list_length(found.relids);
 	block->relids = (Oid *) palloc(sizeof(Oid) * Max(block->noccurrences, 1));
 	block->used = (Bitmapset **) palloc(sizeof(Bitmapset *) * Max(block->noccurrences, 1));
+	block->reaches = (Reach *) palloc(sizeof(Reach) * Max(block->noccurrences, 1));
 	for (int i = 0; i < block->noccurrences; i++)
 	{
 		block->relids[i] = list_nth_oid(found.relids, i);
 		block->used[i] = (Bitmapset *) list_nth(found.used, i);
+		block->reaches[i] = (Reach) list_nth_int(found.reaches, i);
 	}
+	return block;
+}
+
+struct ReadsSearch
+{
+	Oid relid;
+	int found;
+};
+
+bool
+reads_walker(Node *node, ReadsSearch *search)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+		return pg::walk_query((Query *) node, reads_walker, search, QTW_EXAMINE_RTES_BEFORE);
+	if (IsA(node, RangeTblEntry))
+	{
+		const RangeTblEntry *rte = (const RangeTblEntry *) node;
+
+		search->found += rte->rtekind == RTE_RELATION && rte->inFromCl &&
+						 rte->relid == search->relid;
+		return false;
+	}
+	return pg::walk_expression(node, reads_walker, search);
+}
+
+int
+count_reads(Query *query, Oid relid)
+{
+	ReadsSearch search = {relid, 0};
+
+	(void) reads_walker((Node *) query, &search);
+	return search.found;
+}
+
+int
+count_of(const Block *block, Oid relid)
+{
+	int n = 0;
+
+	for (int i = 0; i < block->noccurrences; i++)
+		n += block->relids[i] == relid;
+	return n;
+}
+
+} // namespace
+
+Block *
+make_block(Query *query)
+{
+	expand_whole_rows(query);
+
+	Block *block = begin_block(query);
 	block->native_rti = native_relation(query);
 	find_join_keys(block);
 	return block;
+}
+
+Block *
+make_partial_block(Query *query)
+{
+	bool any = false;
+
+	if (!is_transparent(query))
+		return nullptr;
+
+	Block *block = begin_block(query);
+	for (int i = 0; i < block->noccurrences; i++)
+	{
+		/* It is read where occurrences are not looked for, too. */
+		if (count_reads(query, block->relids[i]) > count_of(block, block->relids[i]))
+			block->reaches[i] = Reach::kUnknown;
+		any |= block->reaches[i] != Reach::kUnknown;
+	}
+	return any ? block : nullptr;
+}
+
+bool
+follows(const Block *block, List *relids)
+{
+	int changed = 0;
+	int nulled = 0;
+	ListCell *lc;
+
+	foreach (lc, relids)
+		if (count_of(block, lfirst_oid(lc)) == 0)
+			return false;
+	for (int i = 0; i < block->noccurrences; i++)
+	{
+		if (!list_member_oid(relids, block->relids[i]))
+			continue;
+		if (block->reaches[i] == Reach::kUnknown)
+			return false;
+		changed++;
+		nulled += block->reaches[i] == Reach::kNulled;
+	}
+	return nulled == 0 || changed == 1;
 }
 
 Block *
@@ -407,339 +578,6 @@ make_opaque_block(Query *query)
 
 	block->query = query;
 	return block;
-}
-
-/* ---- delta queries ---- */
-
-char *
-delta_name(Oid relid)
-{
-	return psprintf("tailwater delta %u", relid);
-}
-
-char *
-part_name(Oid relid, Part part)
-{
-	if (part == Part::kGone)
-		return psprintf("tailwater gone %u", relid);
-	if (part == Part::kFormer)
-		return psprintf("tailwater change %u", relid);
-	return delta_name(relid);
-}
-
-TupleDesc
-delta_descriptor(TupleDesc relation)
-{
-	TupleDesc desc = CreateTemplateTupleDesc(relation->natts + 1);
-
-	for (int i = 1; i <= relation->natts; i++)
-		TupleDescCopyEntry(desc, i, relation, i);
-	TupleDescInitEntry(desc, relation->natts + 1, kWeightName, INT8OID, -1, 0);
-	return desc;
-}
-
-namespace
-{
-
-struct Rewriting
-{
-	const Block *block;
-	const Part *parts;
-	int next; /* occurrence */
-};
-
-Node *
-weight_const(int64 value)
-{
-	return (Node *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value), false,
-							  FLOAT8PASSBYVAL);
-}
-
-Node *
-multiply(Node *left, Node *right)
-{
-	if (left == nullptr)
-		return right;
-	if (right == nullptr)
-		return left;
-	return (Node *) makeFuncExpr(F_INT8MUL, INT8OID, list_make2(left, right), InvalidOid,
-								 InvalidOid, COERCE_EXPLICIT_CALL);
-}
-
-/* Fills the columns of a range table entry that reads a named tuplestore with the descriptor. */
-void
-become_tuplestore(RangeTblEntry *rte, const char *name, TupleDesc desc)
-{
-	rte->rtekind = RTE_NAMEDTUPLESTORE;
-	rte->enrname = pstrdup(name);
-	rte->enrtuples = 1;
-	rte->relkind = 0;
-	rte->rellockmode = 0;
-	rte->inh = false;
-	rte->subquery = nullptr;
-	rte->coltypes = NIL;
-	rte->coltypmods = NIL;
-	rte->colcollations = NIL;
-	rte->eref = makeAlias(name, NIL);
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-		bool dropped = att->attisdropped;
-
-		rte->coltypes = lappend_oid(rte->coltypes, dropped ? InvalidOid : att->atttypid);
-		rte->coltypmods = lappend_int(rte->coltypmods, dropped ? 0 : att->atttypmod);
-		rte->colcollations = lappend_oid(rte->colcollations,
-										 dropped ? InvalidOid : att->attcollation);
-		rte->eref->colnames = lappend(rte->eref->colnames,
-									  makeString(pstrdup(dropped ? "" : NameStr(att->attname))));
-	}
-	pg::clear_permissions(rte);
-}
-
-/* SELECT column 1, ..., column n, weight FROM rte, as an arm of the signed union. */
-Query *
-union_arm(RangeTblEntry *rte, TupleDesc desc, Node *weight)
-{
-	Query *arm = select_from(rte);
-
-	for (int i = 1; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i - 1);
-		Expr *expr = att->attisdropped ? (Expr *) makeNullConst(INT4OID, -1, InvalidOid)
-									   : (Expr *) makeVar(1, i, att->atttypid, att->atttypmod,
-														  att->attcollation, 0);
-
-		arm->targetList = lappend(arm->targetList,
-								  makeTargetEntry(expr, i, pstrdup(NameStr(att->attname)), false));
-	}
-	arm->targetList = lappend(arm->targetList, makeTargetEntry((Expr *) weight, desc->natts,
-															   pstrdup(kWeightName), false));
-	return arm;
-}
-
-/* Turns an entry for a table into the signed union of the table and its negated delta, of that name. */
-void
-become_old(RangeTblEntry *rte, Query *parent, const char *name, TupleDesc desc)
-{
-	RangeTblEntry *table = (RangeTblEntry *) copyObject(rte);
-	RangeTblEntry *delta = (RangeTblEntry *) copyObject(rte);
-	Query *arm;
-	Query *negated;
-
-	table->securityQuals = NIL;
-	delta->securityQuals = NIL;
-	become_tuplestore(delta, name, desc);
-
-	arm = union_arm(table, desc, weight_const(1));
-	pg::copy_permissions(arm, table, parent);
-	negated = union_arm(delta, desc,
-						(Node *) makeFuncExpr(F_INT8UM, INT8OID,
-											  list_make1(
-												  makeVar(1, desc->natts, INT8OID, -1, 0, 0)),
-											  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
-	/*
-	 * OFFSET 0 keeps the planner from pulling the arm up: it can look rows of the
-	 * union up in an index of the table for each row of another relation only if
-	 * the other arm can be given the condition too, which it can to a subquery but
-	 * not to a tuplestore.
-	 */
-	negated->limitOffset = weight_const(0);
-	Query *both = union_all(list_make2(arm, negated));
-
-	rte->rtekind = RTE_SUBQUERY;
-	rte->subquery = both;
-	rte->relkind = 0;
-	rte->rellockmode = 0;
-	rte->inh = false;
-	rte->relid = InvalidOid;
-	rte->eref = from_item(both, rte->eref->aliasname)->eref;
-	pg::clear_permissions(rte);
-}
-
-/* Rewrites one occurrence of a table; returns its weight, null where it is 1. */
-Node *
-rewrite_occurrence(Query *query, int rti, Rewriting *rewriting)
-{
-	RangeTblEntry *rte = rt_fetch(rti, query->rtable);
-	Part part = rewriting->parts[rewriting->next++];
-
-	if (part == Part::kNew)
-		return nullptr;
-
-	Relation rel = table_open(rte->relid, AccessShareLock);
-	TupleDesc desc = delta_descriptor(RelationGetDescr(rel));
-
-	table_close(rel, NoLock);
-	if (part == Part::kDelta || part == Part::kGone)
-		become_tuplestore(rte, part_name(rte->relid, part), desc);
-	else
-		become_old(rte, query, part_name(rte->relid, part), desc);
-	return (Node *) makeVar(rti, desc->natts, INT8OID, -1, InvalidOid, 0);
-}
-
-bool
-any_part(const Rewriting *rewriting, int from, int upto, bool (*test)(Part))
-{
-	for (int i = from; i < upto; i++)
-		if (test(rewriting->parts[i]))
-			return true;
-	return false;
-}
-
-bool
-is_delta(Part part)
-{
-	return part == Part::kDelta || part == Part::kGone;
-}
-
-int
-count_occurrences(Query *query)
-{
-	Occurrences found = {NIL, NIL};
-
-	collect_occurrences(query, &found);
-	return list_length(found.relids);
-}
-
-void add_weight(Query *query, Rewriting *rewriting);
-
-void
-append_weight_column(Query *query, Node *weight)
-{
-	query->targetList = lappend(query->targetList,
-								makeTargetEntry((Expr *) (weight ? weight : weight_const(1)),
-												list_length(query->targetList) + 1,
-												pstrdup(kWeightName), false));
-}
-
-void
-extend_setop(Node *node)
-{
-	if (!IsA(node, SetOperationStmt))
-		return;
-
-	SetOperationStmt *setop = (SetOperationStmt *) node;
-
-	setop->colTypes = lappend_oid(setop->colTypes, INT8OID);
-	setop->colTypmods = lappend_int(setop->colTypmods, -1);
-	setop->colCollations = lappend_oid(setop->colCollations, InvalidOid);
-	extend_setop(setop->larg);
-	extend_setop(setop->rarg);
-}
-
-/* UNION ALL: where the delta is in one arm, the others give nothing. */
-void
-add_weight_to_union(Query *query, Rewriting *rewriting)
-{
-	List *arms = from_relations(query);
-	int first = rewriting->next;
-	bool has_delta = any_part(rewriting, first, first + count_occurrences(query), is_delta);
-	ListCell *lc;
-
-	foreach (lc, arms)
-	{
-		RangeTblEntry *rte = rt_fetch(lfirst_int(lc), query->rtable);
-		int begin = rewriting->next;
-
-		if (reads_tables_walker((Node *) rte->subquery, nullptr))
-			add_weight(rte->subquery, rewriting);
-		else
-			append_weight_column(rte->subquery, nullptr);
-		rte->eref->colnames = lappend(rte->eref->colnames, makeString(pstrdup(kWeightName)));
-		if (has_delta && !any_part(rewriting, begin, rewriting->next, is_delta))
-		{
-			Query *none = makeNode(Query);
-
-			/* SELECT nulls WHERE false, with the arm's types */
-			none->commandType = CMD_SELECT;
-			none->canSetTag = true;
-			none->jointree = makeFromExpr(NIL, makeBoolConst(false, false));
-			ListCell *cell;
-			foreach (cell, rte->subquery->targetList)
-			{
-				TargetEntry *tle = lfirst_node(TargetEntry, cell);
-				Node *expr = (Node *) tle->expr;
-
-				if (tle->resjunk)
-					continue;
-				none->targetList = lappend(
-					none->targetList,
-					makeTargetEntry((Expr *) makeNullConst(exprType(expr), exprTypmod(expr),
-														   exprCollation(expr)),
-									list_length(none->targetList) + 1,
-									pstrdup(tle->resname ? tle->resname : "?column?"), false));
-			}
-			rte->subquery = none;
-		}
-	}
-	extend_setop(query->setOperations);
-	append_weight_column(query,
-						 (Node *) makeVar(linitial_int(arms), list_length(query->targetList) + 1,
-										  INT8OID, -1, InvalidOid, 0));
-}
-
-/* Rewrites a query's occurrences as the term says and appends their weight as a last column. */
-void
-add_weight(Query *query, Rewriting *rewriting)
-{
-	Node *weight = nullptr;
-	ListCell *lc;
-
-	if (query->setOperations)
-	{
-		add_weight_to_union(query, rewriting);
-		return;
-	}
-	foreach (lc, from_relations(query))
-	{
-		int rti = lfirst_int(lc);
-		RangeTblEntry *rte = rt_fetch(rti, query->rtable);
-
-		if (rte->rtekind == RTE_RELATION)
-			weight = multiply(weight, rewrite_occurrence(query, rti, rewriting));
-		else if (rte->rtekind == RTE_SUBQUERY &&
-				 reads_tables_walker((Node *) rte->subquery, nullptr))
-		{
-			add_weight(rte->subquery, rewriting);
-			rte->eref->colnames = lappend(rte->eref->colnames, makeString(pstrdup(kWeightName)));
-			weight = multiply(weight, (Node *) makeVar(rti, list_length(rte->subquery->targetList),
-													   INT8OID, -1, InvalidOid, 0));
-		}
-	}
-	append_weight_column(query, weight);
-}
-
-} // namespace
-
-Query *
-delta_query(const Block *block, const Part *parts)
-{
-	Query *query = (Query *) copyObject(block->query);
-	Rewriting rewriting = {block, parts, 0};
-
-	add_weight(query, &rewriting);
-	return query;
-}
-
-void
-read_delta(Query *query, int rti)
-{
-	RangeTblEntry *rte = rt_fetch(rti, query->rtable);
-	Relation rel = table_open(rte->relid, AccessShareLock);
-
-	become_tuplestore(rte, delta_name(rte->relid), delta_descriptor(RelationGetDescr(rel)));
-	table_close(rel, NoLock);
-}
-
-void
-read_before_and_after(Query *query, int rti)
-{
-	RangeTblEntry *rte = rt_fetch(rti, query->rtable);
-	Relation rel = table_open(rte->relid, AccessShareLock);
-
-	/* The weights of the signed union do not matter here, only that the rows are there. */
-	become_old(rte, query, delta_name(rte->relid), delta_descriptor(RelationGetDescr(rel)));
-	table_close(rel, NoLock);
 }
 
 AttrNumber

@@ -29,8 +29,24 @@ const char *not_linear(Query *query);
 /* True if the query reads tables, directly or in what it contains. */
 bool reads_tables(Query *query);
 
+/*
+ * True if rows of the query's FROM that meet its conditions are rows of its
+ * result, and some are of tables: no grouping, windows, DISTINCT, LIMIT, or set
+ * operations other than UNION ALL of such queries.
+ */
+bool is_transparent(Query *query);
+
 /* Makes a block of a linear query, which it takes over. */
 Block *make_block(Query *query);
+
+/*
+ * Makes a block of a query that is linear in some of its tables, or changes with some as an
+ * outer join does, which it takes over; null where it does with none. Whole rows of items stay as they are.
+ */
+Block *make_partial_block(Query *query);
+
+/* True if the block's delta can be computed where these tables (OIDs) changed and no others. */
+bool follows(const Block *block, List *relids);
 
 /* Makes a block of any query, to be evaluated as a whole: it has no occurrences. */
 Block *make_opaque_block(Query *query);
@@ -44,11 +60,29 @@ char *part_name(Oid relid, circuit::Part part);
 /* Columns of a delta: those of the relation, dropped ones included, and the weight. */
 TupleDesc delta_descriptor(TupleDesc relation);
 
+/* Which rows of an outer join a term is about, where the delta is on a side that it shows nulls for. */
+enum class Match : char
+{
+	kAny,   /* there is no such join */
+	kKept,  /* rows of the other side with the rows of the delta that they match */
+	kLost,  /* rows of the other side that had a match and have none: they come, with nulls */
+	kGained /* rows of the other side that had none and have one: they go, with nulls; to be run under the old snapshot */
+};
+
 /*
  * The query that computes one term of the block's delta: its columns, then the
  * weight (int8). parts is indexed by occurrence.
  */
-Query *delta_query(const Block *block, const circuit::Part *parts);
+Query *delta_query(const Block *block, const circuit::Part *parts, Match match);
+
+/* Number of tables in the query's FROM, and in that of transparent subqueries. */
+int count_occurrences(Query *query);
+
+/* Whole rows of an item of FROM as values, wherever the query has them, are spelled out as its columns. */
+void spell_out(Query *query, Index rti);
+
+/* Makes a range table entry read a named tuplestore of rows with these columns. */
+void become_tuplestore(RangeTblEntry *rte, const char *name, TupleDesc desc);
 
 /* Makes an entry of the query's range table, a table, read the table's delta. */
 void read_delta(Query *query, int rti);

@@ -7,6 +7,7 @@
  */
 #include "analyze/explain.hpp"
 #include "analyze/block.hpp"
+#include "analyze/keyed.hpp"
 #include "analyze/recursion.hpp"
 #include "analyze/view_plan.hpp"
 #include "catalog/inner_relation.hpp"
@@ -271,9 +272,9 @@ class_of(const ViewPlan *plan)
 	switch (plan->strategy)
 	{
 		case Strategy::kKeyed:
-			return Class::kKeyed;
+			return follows_each(plan) ? Class::kIncremental : Class::kKeyed;
 		case Strategy::kRecompute:
-			return plan->top_k ? Class::kIncremental : Class::kRecompute;
+			return plan->top_k || follows_each(plan) ? Class::kIncremental : Class::kRecompute;
 		default:
 			return Class::kIncremental;
 	}
@@ -385,13 +386,31 @@ how_touched(const ViewPlan *plan, Oid relid, const char *reason)
 					reason);
 }
 
+/* A change of the table alone, where the block's delta is known for it. */
+const char *
+how_followed(const Block *block, Oid relid)
+{
+	int occurrences = 0;
+	bool nulled = false;
+
+	for (int i = 0; i < block->noccurrences; i++)
+	{
+		occurrences += block->relids[i] == relid;
+		nulled |= block->relids[i] == relid && block->reaches[i] == Reach::kNulled;
+	}
+	return nulled ? "planned: rows that match, and rows whose last match goes or first match comes"
+				  : psprintf("planned, %d term(s)", occurrences);
+}
+
 const char *
 how_changed(const ViewPlan *plan, Oid relid)
 {
-	int occurrences = 0;
+	const ViewPlan *keyed = plan->keyed_input ? plan->keyed_input : plan;
 
 	if (plan->top_k)
 		return "read the first rows again, by index, and compare";
+	if (keyed->partial && follows(keyed->partial, list_make1_oid(relid)))
+		return how_followed(keyed->partial, relid);
 	if (plan->strategy == Strategy::kRecompute)
 		return psprintf("where any row is touched, evaluate the query again and compare (%s)",
 						plan->reason);
@@ -401,11 +420,9 @@ how_changed(const ViewPlan *plan, Oid relid)
 									   : "rounds over what changed, by counts of derivations";
 	if (keyed_part(plan))
 		return how_touched(keyed_part(plan), relid, plan->reason);
-	for (int i = 0; i < plan->input->noccurrences; i++)
-		occurrences += plan->input->relids[i] == relid;
 	if (plan->input->native_rti)
 		return "native, no query is run";
-	return psprintf("planned, %d term(s)", occurrences);
+	return how_followed(plan->input, relid);
 }
 
 /* The node that holds the state of the plan's groups, and below it what feeds them. */
@@ -424,7 +441,8 @@ describe_plan(const ViewPlan *plan)
 	Class cls = class_of(plan);
 	Oid state = state_table(plan->view);
 
-	mark(root, cls, plan->keyed_input ? Class::kKeyed : cls);
+	bool keyed_input = plan->keyed_input && !follows_each(plan->keyed_input);
+	mark(root, cls, keyed_input ? Class::kKeyed : cls);
 	if (OidIsValid(state))
 	{
 		Node_ *groups = find_groups(root);

@@ -16,6 +16,7 @@
 #include "analyze/keyed.hpp"
 #include "analyze/block.hpp"
 #include "analyze/build.hpp"
+#include "analyze/determinism.hpp"
 #include "analyze/full_join.hpp"
 #include "analyze/key.hpp"
 #include "analyze/pushdown.hpp"
@@ -272,6 +273,13 @@ known_columns(Query *query, List *points)
 	return known;
 }
 
+/* The delta of the query as it is, for what changes alone; rows must come out the same whenever they are computed. */
+Block *
+partial_block(Query *query)
+{
+	return is_order_independent(query) ? make_partial_block((Query *) copyObject(query)) : nullptr;
+}
+
 /* Writes down the chosen columns, and which points they can follow. */
 void
 set_keys(ViewPlan *plan, Bitmapset *columns, List *points, List *known)
@@ -289,6 +297,7 @@ set_keys(ViewPlan *plan, Bitmapset *columns, List *points, List *known)
 		plan->points[i] = *(TouchPoint *) list_nth(points, i);
 		plan->points[i].followed = !bms_is_empty(columns) &&
 								   bms_is_subset(columns, (Bitmapset *) list_nth(known, i));
+		plan->points[i].apart = true;
 	}
 }
 
@@ -304,6 +313,7 @@ plan_keyed(ViewPlan *plan)
 	set_keys(plan, columns, points, known);
 	if (plan->query->cteList != NIL)
 		return "a recursive query";
+	plan->partial = partial_block(plan->query);
 	if (bms_is_empty(columns))
 		return "no column by which touched rows could be told";
 	plan->restricted = restricted_query(plan, NullKeys::kNeverMatch);
@@ -477,6 +487,7 @@ plan_keyed_input(const ViewPlan *plan, const Query *input)
 	keyed->query = with_keys(input, candidates, columns, &columns);
 	List *points = find_touch_points(keyed->query);
 	set_keys(keyed, columns, points, known_columns(keyed->query, points));
+	keyed->partial = partial_block((Query *) input);
 	keyed->restricted = restricted_input(keyed, input, NullKeys::kNeverMatch);
 	keyed->restricted_nulls = restricted_input(keyed, input, NullKeys::kMatch);
 	find_point_keys(keyed);
@@ -491,6 +502,17 @@ count_unfollowed(const ViewPlan *plan)
 	for (int i = 0; i < plan->npoints; i++)
 		n += !plan->points[i].followed;
 	return n;
+}
+
+bool
+follows_each(const ViewPlan *plan)
+{
+	if (!plan->partial)
+		return false;
+	for (int i = 0; i < plan->npoints; i++)
+		if (!follows(plan->partial, list_make1_oid(plan->points[i].relid)))
+			return false;
+	return true;
 }
 
 bool

@@ -24,6 +24,9 @@ ViewPlan *plan_keyed_input(const ViewPlan *plan, const Query *input);
 /* Number of places where base tables are read whose changes the keys cannot follow. */
 int count_unfollowed(const ViewPlan *plan);
 
+/* True if the delta of the query itself is known for a change of any one of its tables. */
+bool follows_each(const ViewPlan *plan);
+
 /* True if the keyed input is told by group columns alone: its groups may as well be evaluated again. */
 bool is_keyed_by_groups(const ViewPlan *plan);
 

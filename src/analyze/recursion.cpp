@@ -476,7 +476,7 @@ plan_recursion(ViewPlan *plan)
 Query *
 restricted_term(const Block *block, const circuit::Part *parts, List *columns, NullKeys nulls)
 {
-	Query *term = delta_query(block, parts);
+	Query *term = delta_query(block, parts, Match::kAny);
 	Query *query = select_from(from_item(term, "term"));
 	List *exprs = NIL;
 	List *operators = NIL;

@@ -15,6 +15,8 @@ struct TouchPoint
 	Bitmapset *used; /* columns read there, as attnum - FirstLowInvalidHeapAttributeNumber */
 	List *path;      /* how to get there from the whole query, see touch.cpp; NIL: not reachable */
 	bool followed;   /* the view's key columns are known of the rows a change there touches */
+	bool
+		apart; /* writers of any other table are kept off while this one is written, as far as they matter */
 };
 
 /* All places where the query reads base tables. List of TouchPoint. */

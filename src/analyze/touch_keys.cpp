@@ -254,8 +254,15 @@ find_point_keys(ViewPlan *plan)
 		traces[i] = trace_of(plan, i);
 	for (int p = 0; p < plan->npoints; p++)
 		for (int q = p + 1; q < plan->npoints; q++)
-			if (compare_points(plan, traces, p, q, &plan->point_keys[plan->npoint_keys]))
-				plan->npoint_keys++;
+		{
+			const JoinKey *key = &plan->point_keys[plan->npoint_keys];
+
+			if (!compare_points(plan, traces, p, q, &plan->point_keys[plan->npoint_keys]))
+				continue;
+			if (key->sides[0].column == InvalidAttrNumber)
+				plan->points[p].apart = plan->points[q].apart = false;
+			plan->npoint_keys++;
+		}
 }
 
 } // namespace tw::analyze

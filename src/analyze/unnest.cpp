@@ -8,6 +8,9 @@
  *   WHERE t.x < (SELECT avg(s.y) FROM s WHERE s.k = t.k)
  *     is a join with (SELECT s.k, avg(s.y) FROM s GROUP BY s.k), where a missing
  *     group, for which the subquery gives null, fails the condition anyway
+ *   (SELECT count(s.y) FROM s WHERE s.k = t.k), elsewhere
+ *     is a column of a left join with (SELECT s.k, count(s.y) FROM s GROUP BY s.k);
+ *     where the group is missing, counts are 0 and other aggregates null
  *   (SELECT max(s.y) FROM s), EXISTS (SELECT ... FROM s), anywhere
  *     is a column of a subquery of one row
  *
@@ -16,8 +19,10 @@
  * operator family. NOT IN, NOT EXISTS and conditions under OR stay as they are.
  */
 #include "analyze/unnest.hpp"
+#include "analyze/aggregate.hpp"
 #include "analyze/block.hpp"
 #include "analyze/build.hpp"
+#include "analyze/determinism.hpp"
 #include "analyze/stage.hpp"
 
 namespace tw::analyze
@@ -231,6 +236,19 @@ item_column(Query *item, int rti, AttrNumber resno)
 	return makeVar(rti, resno, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
 }
 
+/* The conditions of links with columns of the item, of which `first` is the first. */
+List *
+link_conditions(List *links, Query *item, int rti, AttrNumber first)
+{
+	List *conditions = NIL;
+	ListCell *lc;
+
+	foreach (lc, links)
+		conditions = lappend(conditions, link_condition((Link *) lfirst(lc),
+														(Node *) item_column(item, rti, first++)));
+	return conditions;
+}
+
 void
 add_target(Query *query, Node *expr)
 {
@@ -321,6 +339,21 @@ is_null_when_empty(Node *expr)
 	return result && bms_is_member(1, find_nonnullable_rels((Node *) test));
 }
 
+Node *
+zero_const()
+{
+	return (Node *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false,
+							  FLOAT8PASSBYVAL);
+}
+
+/* True for aggregates that are 0 over no rows; of those that groups can keep, the others are null. */
+bool
+counts_rows(Aggref *agg)
+{
+	return agg->aggfnoid == F_COUNT_ || agg->aggfnoid == F_COUNT_ANY ||
+		   server_aggregate(agg->aggfnoid) == F_REGR_COUNT;
+}
+
 /* ---- conditions that are subqueries ---- */
 
 /* SELECT DISTINCT of the subquery's columns and those by which it is connected. */
@@ -349,7 +382,6 @@ unnest_exists(Query *query, SubLink *sublink)
 {
 	Query *subquery = (Query *) copyObject(sublink->subselect);
 	List *links = NIL;
-	List *conditions = NIL;
 	ListCell *lc;
 
 	drop_limit(subquery);
@@ -360,12 +392,7 @@ unnest_exists(Query *query, SubLink *sublink)
 		add_target(subquery, ((Link *) lfirst(lc))->inner);
 
 	int rti = add_distinct_item(query, subquery);
-	int resno = 0;
-	foreach (lc, links)
-		conditions = lappend(conditions,
-							 link_condition((Link *) lfirst(lc),
-											(Node *) item_column(subquery, rti, ++resno)));
-	return conjunction(conditions);
+	return conjunction(link_conditions(links, subquery, rti, 1));
 }
 
 struct ParamContext
@@ -439,18 +466,14 @@ unnest_in(Query *query, SubLink *sublink)
 	else
 		subquery = select_all_from(subquery);
 
-	int resno = list_length(subquery->targetList);
+	int ncolumns = list_length(subquery->targetList);
 	foreach (lc, links)
 		add_target(subquery, ((Link *) lfirst(lc))->inner);
 
 	int rti = add_distinct_item(query, subquery);
 	ParamContext context = {subquery, rti};
-	List *conditions = list_make1(param_mutator(sublink->testexpr, &context));
-	foreach (lc, links)
-		conditions = lappend(conditions,
-							 link_condition((Link *) lfirst(lc),
-											(Node *) item_column(subquery, rti, ++resno)));
-	return conjunction(conditions);
+	return conjunction(lcons(param_mutator(sublink->testexpr, &context),
+							 link_conditions(links, subquery, rti, ncolumns + 1)));
 }
 
 /* ---- scalar subqueries ---- */
@@ -489,6 +512,29 @@ collect_sublinks(Node *node, List **found)
 	return pg::walk_expression(node, collect_sublinks, found);
 }
 
+/* Groups a subquery of aggregates by what connects it, which it shows after them. */
+void
+group_by_links(Query *subquery, List *links)
+{
+	Index ref = 0;
+	ListCell *lc;
+
+	foreach (lc, links)
+	{
+		SortGroupClause *clause = makeNode(SortGroupClause);
+		Node *inner = ((Link *) lfirst(lc))->inner;
+		bool hashable;
+
+		add_target(subquery, inner);
+		llast_node(TargetEntry, subquery->targetList)
+			->ressortgroupref = clause->tleSortGroupRef = ++ref;
+		get_sort_group_operators(exprType(inner), false, true, false, &clause->sortop,
+								 &clause->eqop, nullptr, &hashable);
+		clause->hashable = hashable;
+		subquery->groupClause = lappend(subquery->groupClause, clause);
+	}
+}
+
 /*
  * A scalar subquery, of one aggregate and connected by equality, in a condition
  * that is not true where it is null. Returns the new condition, or null.
@@ -498,7 +544,6 @@ unnest_scalar(Query *query, Node *condition, SubLink *sublink)
 {
 	Query *subquery = (Query *) copyObject(sublink->subselect);
 	List *links = NIL;
-	ListCell *lc;
 
 	if (sublink->subLinkType != EXPR_SUBLINK || !is_one_aggregate_row(subquery) ||
 		!take_links(subquery, &links) || links == NIL)
@@ -514,31 +559,192 @@ unnest_scalar(Query *query, Node *condition, SubLink *sublink)
 	if (!bms_is_member(rti, find_nonnullable_rels(replaced)))
 		return nullptr;
 
-	Index ref = 0;
-	foreach (lc, links)
-	{
-		SortGroupClause *clause = makeNode(SortGroupClause);
-		Node *inner = ((Link *) lfirst(lc))->inner;
-		bool hashable;
-
-		add_target(subquery, inner);
-		llast_node(TargetEntry, subquery->targetList)
-			->ressortgroupref = clause->tleSortGroupRef = ++ref;
-		get_sort_group_operators(exprType(inner), false, true, false, &clause->sortop,
-								 &clause->eqop, nullptr, &hashable);
-		clause->hashable = hashable;
-		subquery->groupClause = lappend(subquery->groupClause, clause);
-	}
+	group_by_links(subquery, links);
 	subquery->sortClause = NIL;
 	(void) add_item(query, from_item(subquery, "unnested"));
 
-	List *conditions = list_make1(replaced);
-	int resno = 1;
-	foreach (lc, links)
-		conditions = lappend(conditions,
-							 link_condition((Link *) lfirst(lc),
-											(Node *) item_column(subquery, rti, ++resno)));
-	return conjunction(conditions);
+	return conjunction(lcons(replaced, link_conditions(links, subquery, rti, 2)));
+}
+
+/* A grouped subquery that is joined, and what it is made of. */
+struct JoinedGroups
+{
+	Query *rows; /* without its target list, and without permissions */
+	List *links;
+	Query *item;
+	int rti;
+};
+
+bool
+links_equal(const List *a, const List *b)
+{
+	ListCell *la;
+	ListCell *lb;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth (la, a, lb, b)
+		if (!equal(((Link *) lfirst(la))->op, ((Link *) lfirst(lb))->op))
+			return false;
+	return true;
+}
+
+/* True if groups can keep all aggregates of the expression, which are 0 or null over no rows. */
+bool
+unlike_groups_walker(Node *node, void *unused)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Aggref))
+		return ((Aggref *) node)->aggdirectargs != NIL || aggregate_sees_order((Aggref *) node);
+	return IsA(node, SubLink) || pg::walk_expression(node, unlike_groups_walker, unused);
+}
+
+/* query LEFT JOIN item ON conditions */
+void
+left_join_item(Query *query, RangeTblEntry *item, Node *conditions)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	JoinExpr *join = makeNode(JoinExpr);
+	List *from = query->jointree->fromlist;
+
+	query->rtable = lappend(query->rtable, item);
+	ref->rtindex = list_length(query->rtable);
+	rte->rtekind = RTE_JOIN;
+	rte->jointype = join->jointype = JOIN_LEFT;
+	rte->eref = makeAlias("unnested", NIL);
+	rte->inFromCl = true;
+	query->rtable = lappend(query->rtable, rte);
+	join->rtindex = list_length(query->rtable);
+	join->larg = list_length(from) == 1 ? (Node *) linitial(from)
+										: (Node *) makeFromExpr(from, nullptr);
+	join->rarg = (Node *) ref;
+	join->quals = conditions;
+	query->jointree->fromlist = list_make1(join);
+}
+
+Query *
+without_permissions(const Query *query)
+{
+	Query *result = (Query *) copyObject(query);
+	ListCell *lc;
+
+	foreach (lc, result->rtable)
+		pg::clear_permissions(lfirst_node(RangeTblEntry, lc));
+	return result;
+}
+
+/* The query, which reads the same relations as the other one, may read what both read of them. */
+void
+allow_both(Query *query, Query *other)
+{
+	ListCell *lc;
+	ListCell *lo;
+
+	forboth (lc, query->rtable, lo, other->rtable)
+		pg::add_permissions(query, lfirst_node(RangeTblEntry, lc), other,
+							lfirst_node(RangeTblEntry, lo));
+}
+
+/* The groups of a subquery, as an item that is left joined; one that is there already if it can be. */
+JoinedGroups *
+join_groups(Query *query, Query *subquery, List *links, List **joined)
+{
+	JoinedGroups *groups = (JoinedGroups *) palloc(sizeof(JoinedGroups));
+	ListCell *lc;
+
+	subquery->targetList = NIL;
+	subquery->sortClause = NIL;
+	Query *rows = without_permissions(subquery);
+	foreach (lc, *joined)
+	{
+		JoinedGroups *other = (JoinedGroups *) lfirst(lc);
+
+		if (!equal(other->rows, rows) || !links_equal(other->links, links))
+			continue;
+		allow_both(other->item, subquery);
+		return other;
+	}
+	groups->rows = rows;
+	groups->links = links;
+	groups->item = subquery;
+	groups->rti = list_length(query->rtable) + 1;
+	group_by_links(subquery, links);
+	left_join_item(query, from_item(subquery, "unnested"),
+				   conjunction(link_conditions(links, subquery, groups->rti, 1)));
+	*joined = lappend(*joined, groups);
+	return groups;
+}
+
+struct GroupValue
+{
+	Query *query;
+	JoinedGroups *groups;
+};
+
+/* Replaces aggregates by columns of the groups, to which they are added; over no rows counts are 0. */
+Node *
+group_value_mutator(Node *node, GroupValue *value)
+{
+	if (node == nullptr)
+		return nullptr;
+	if (!IsA(node, Aggref))
+		return pg::mutate_expression(node, group_value_mutator, value);
+
+	Query *item = value->groups->item;
+	RangeTblEntry *rte = rt_fetch(value->groups->rti, value->query->rtable);
+	AttrNumber resno = find_target(item->targetList, node);
+	if (resno == InvalidAttrNumber)
+	{
+		add_target(item, (Node *) copyObject(node));
+		resno = list_length(item->targetList);
+		rte->eref->colnames = lappend(rte->eref->colnames,
+									  makeString(pstrdup(
+										  column_name(llast_node(TargetEntry, item->targetList)))));
+	}
+
+	Node *column = (Node *) item_column(item, value->groups->rti, resno);
+	if (!counts_rows((Aggref *) node))
+		return column;
+	CoalesceExpr *count = makeNode(CoalesceExpr);
+	count->coalescetype = INT8OID;
+	count->args = list_make2(column, zero_const());
+	count->location = -1;
+	return (Node *) count;
+}
+
+/* Replaces scalar subqueries of one aggregate that are connected by equality. */
+void
+unnest_outer(Query *query)
+{
+	ReplaceContext context = {NIL, NIL};
+	List *sublinks = NIL;
+	List *joined = NIL;
+	ListCell *lc;
+
+	if (!has_sublink_over_groups(query))
+		(void) collect_sublinks((Node *) query->targetList, &sublinks);
+	(void) collect_sublinks(query->jointree->quals, &sublinks);
+	foreach (lc, sublinks)
+	{
+		SubLink *sublink = (SubLink *) lfirst(lc);
+		Query *subquery = (Query *) copyObject(sublink->subselect);
+		List *links = NIL;
+
+		if (sublink->subLinkType != EXPR_SUBLINK || !is_one_aggregate_row(subquery) ||
+			!take_links(subquery, &links) || links == NIL)
+			continue;
+
+		Node *expr = (Node *) linitial_node(TargetEntry, subquery->targetList)->expr;
+		if (unlike_groups_walker(expr, nullptr))
+			continue;
+		GroupValue value = {query, join_groups(query, subquery, links, &joined)};
+		context.what = lappend(context.what, sublink);
+		context.by = lappend(context.by, group_value_mutator(expr, &value));
+	}
+	query->targetList = (List *) replace_mutator((Node *) query->targetList, &context);
+	query->jointree->quals = replace_mutator(query->jointree->quals, &context);
 }
 
 /* SELECT count(*) > 0 FROM (subquery) */
@@ -557,8 +763,7 @@ any_rows(Query *subquery)
 	count->aggno = count->aggtransno = -1;
 	count->location = -1;
 
-	Node *zero = (Node *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false,
-									FLOAT8PASSBYVAL);
+	Node *zero = zero_const();
 	Oid greater = lookup_type_cache(INT8OID, TYPECACHE_GT_OPR)->gt_opr;
 	add_target(query, (Node *) make_opclause(greater, BOOLOID, false, (Expr *) count, (Expr *) zero,
 											 InvalidOid, InvalidOid));
@@ -675,6 +880,7 @@ unnest(Query *query)
 		replaced = lappend(replaced, unnest_condition(query, (Node *) lfirst(lc)));
 	query->jointree->quals = conjunction(replaced);
 	unnest_constants(query);
+	unnest_outer(query);
 	query->hasSubLinks = has_sublinks(query);
 }
 

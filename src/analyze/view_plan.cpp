@@ -124,7 +124,7 @@ rather_keyed(const ViewPlan *plan)
 {
 	ViewPlan groups = *plan;
 
-	if (!plan->keyed_input || plan_keyed(&groups) != nullptr)
+	if (!plan->keyed_input || follows_each(plan->keyed_input) || plan_keyed(&groups) != nullptr)
 		return false;
 
 	int lost = count_unfollowed(plan->keyed_input);
@@ -441,9 +441,9 @@ rank_of(const ViewPlan *plan)
 		bool one_group = query->hasAggs && query->groupClause == NIL &&
 						 not_linear_from(plan->query) == nullptr;
 
-		return plan->top_k ? 1 : one_group || reads_groups_only(plan) ? 3 : 4;
+		return plan->top_k || follows_each(plan) ? 1 : one_group || reads_groups_only(plan) ? 3 : 4;
 	}
-	if (!keyed)
+	if (!keyed || follows_each(keyed))
 		return 0;
 	if (count_unfollowed(keyed) > 0)
 		return 3;

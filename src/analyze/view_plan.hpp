@@ -37,16 +37,26 @@ struct JoinKey
 	Oid collation;
 };
 
+/* How a change of an occurrence reaches the result of a block. */
+enum class Reach : char
+{
+	kLinear, /* row by row */
+	kNulled, /* over one outer join that shows nulls where it has no match */
+	kUnknown
+};
+
 /*
  * A query whose delta is linear in each of its base tables. Its occurrences
  * are the base tables in its FROM, in depth-first order through subqueries; a
- * table that is joined with itself occurs twice.
+ * table that is joined with itself occurs twice. A partial block (make_partial_block) is
+ * linear in some of them only, and may read other tables elsewhere.
  */
 struct Block
 {
 	Query *query;
 	int noccurrences;
-	Oid *relids; /* by occurrence */
+	Oid *relids;    /* by occurrence */
+	Reach *reaches; /* by occurrence */
 	Bitmapset *
 		*used; /* by occurrence: columns read, as attnum - FirstLowInvalidHeapAttributeNumber */
 	Index
@@ -138,6 +148,9 @@ struct ViewPlan
 
 	/* kLinear: gives the view's rows. kAggregate: gives keys, then arguments. Else null. */
 	Block *input;
+
+	/* Keyed: gives the query's delta where it follows() what changed; null: never does. */
+	Block *partial;
 
 	/*
 	 * kAggregate, where the input is not linear: the plan by which its touched rows are evaluated, under

@@ -102,12 +102,11 @@ namespace
 {
 
 /* Adds the rows of a part to the store, which is made for the first one. */
-int64
+void
 store_part(const ZSet *part, TupleTableSlot *slot, TupleDesc weighted, Consolidation *c,
-		   Tuplestorestate **store)
+		   Tuplestorestate **store, RowCounts *counts)
 {
 	int natts = part->desc->natts;
-	int64 nrows = 0;
 
 	for (int i = 0; i < part->nentries; i++)
 	{
@@ -124,15 +123,15 @@ store_part(const ZSet *part, TupleTableSlot *slot, TupleDesc weighted, Consolida
 		c->values[natts] = Int64GetDatum(entry->weight);
 		c->nulls[natts] = false;
 		tuplestore_putvalues(*store, weighted, c->values, c->nulls);
-		nrows++;
+		counts->all++;
+		counts->gone += entry->weight < 0;
 	}
-	return nrows;
 }
 
 } // namespace
 
 Tuplestorestate *
-weighted_store(const Delta *delta, const Bitmapset *used, TupleDesc weighted, int64 *nrows)
+weighted_store(const Delta *delta, const Bitmapset *used, TupleDesc weighted, RowCounts *counts)
 {
 	int natts = delta->desc->natts;
 	Consolidation c = {make_large_zset(delta->desc, CurrentMemoryContext), used,
@@ -141,11 +140,11 @@ weighted_store(const Delta *delta, const Bitmapset *used, TupleDesc weighted, in
 	Tuplestorestate *store = nullptr;
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(delta->desc, &TTSOpsMinimalTuple);
 
-	*nrows = 0;
+	*counts = {0, 0};
 	each_row(delta, consolidate_row, &c);
 	ZParts parts = read_parts(c.set);
 	while (const ZSet *part = next_part(&parts))
-		*nrows += store_part(part, slot, weighted, &c, &store);
+		store_part(part, slot, weighted, &c, &store, counts);
 	ExecDropSingleTupleTableSlot(slot);
 	clear_zset(c.set);
 	return store;

@@ -37,12 +37,18 @@ struct Delta
 /* Calls back for every changed row; they are in the format of the delta's relation. */
 void each_row(const Delta *delta, RowCallback callback, void *arg);
 
+struct RowCounts
+{
+	int64 all;
+	int64 gone; /* those of them with a negative weight */
+};
+
 /*
  * The delta as a tuplestore with the weight as last column, consolidated over
  * the columns in `used` (attnum - FirstLowInvalidHeapAttributeNumber; the others
  * become null). Returns null where nothing is left: no used column changed.
  */
 Tuplestorestate *weighted_store(const Delta *delta, const Bitmapset *used, TupleDesc weighted,
-								int64 *nrows);
+								RowCounts *counts);
 
 } // namespace tw::capture

@@ -10,12 +10,16 @@
  * with them. Keys beyond memory are spilled in order of their hash, and are told
  * apart and evaluated a part at a time. Keys with a null in them are rare and joined by a
  * condition that cannot use indexes, so they are kept and run apart.
+ *
+ * Where the query's own delta is known for what changed (ViewPlan::partial), that
+ * is run instead, and the touched keys are looked for only where they must be locked.
  */
 #include "exec/keyed.hpp"
 #include "analyze/block.hpp"
 #include "analyze/touch.hpp"
 #include "capture/spill.hpp"
 #include "exec/data_error.hpp"
+#include "exec/stream.hpp"
 
 namespace tw::exec
 {
@@ -51,6 +55,8 @@ struct KeyedOperator
 	List *touches;              /* CachedTouch */
 	CachedQuery *restricted[2]; /* by: has keys with nulls */
 	CachedQuery *stored[2];     /* null where rows of before are read under the old snapshot */
+	Stream *partial; /* the delta of the query itself, where only some tables change; or null */
+	bool partial_may_fail; /* with several of them, rows may meet that never did */
 };
 
 namespace
@@ -107,6 +113,16 @@ make_key_set(const KeyedOperator *op)
 	set->context = CurrentMemoryContext;
 	set->owner = CurrentResourceOwner;
 	return set;
+}
+
+void
+end_key_set(KeySet *set)
+{
+	tuplestore_end(set->stores[0]);
+	tuplestore_end(set->stores[1]);
+	if (set->spill)
+		capture::end_spill(set->spill);
+	ExecDropSingleTupleTableSlot(set->slot);
 }
 
 /* Adds the key in the slot to the spill, unless it is in the table. */
@@ -230,12 +246,8 @@ make_stores(const KeyedOperator *op, List *deltas, NamedStore *stores, List **ch
 		const Delta *delta = (const Delta *) lfirst(lc);
 		NamedStore *store = &stores[n];
 
-		store->desc = analyze::delta_descriptor(delta->desc);
-		store->rows = weighted_store(delta, used_columns(op->plan, delta->relid), store->desc,
-									 &store->nrows);
-		if (!store->rows)
+		if (!open_delta(delta, used_columns(op->plan, delta->relid), store))
 			continue;
-		store->name = analyze::delta_name(delta->relid);
 		*changed = lappend_oid(*changed, delta->relid);
 		n++;
 	}
@@ -307,7 +319,6 @@ evaluate_keys(const KeyedOperator *op, const KeySet *keys, ZSet *out)
 			evaluate_old(op, which, &store, &before);
 			run_query(op->restricted[which], &store, 1, WeightColumn::kNone, collect_row, &after);
 		}
-		tuplestore_end(keys->stores[which]);
 	}
 }
 
@@ -359,12 +370,11 @@ evaluate_spilled_keys(const KeyedOperator *op, KeySet *keys, ZSet *out)
 		next_keys(&spilled, part);
 		MemoryContextSwitchTo(context);
 		evaluate_keys(op, part, out);
+		end_key_set(part);
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(context);
 	}
 	ExecDropSingleTupleTableSlot(spilled.key);
-	capture::end_spill(keys->spill);
-	keys->spill = nullptr;
 }
 
 void
@@ -418,6 +428,11 @@ make_keyed_operator(const ViewPlan *plan, TupleDesc view, const bool *stale)
 	op->context = plan->context;
 	op->stale = stale;
 	op->view = view;
+	if (plan->partial)
+	{
+		op->partial = make_stream(plan->partial, plan->context, stale);
+		op->partial_may_fail = can_fail((Node *) plan->partial->query);
+	}
 	op->keys = CreateTemplateTupleDesc(plan->nrestrict);
 	for (int i = 0; i < plan->nrestrict; i++)
 		TupleDescCopyEntry(op->keys, i + 1, view, plan->restrict_columns[i]);
@@ -438,49 +453,164 @@ make_keyed_operator(const ViewPlan *plan, TupleDesc view, const bool *stale)
 	return op;
 }
 
-Touched
-run_keyed(KeyedOperator *op, List *deltas, ZSet *out)
+namespace
+{
+
+/* Rows of a delta query have their weight as a column more. */
+void
+collect_weighted(void *arg, TupleTableSlot *row, int64 weight)
+{
+	(void) capture::zset_add_values(static_cast<ZSet *>(arg), row->tts_values, row->tts_isnull,
+									weight);
+}
+
+/* Adds the delta of the query itself; false where it cannot be computed. */
+bool
+run_partial(const KeyedOperator *op, List *changed, NamedStore *stores, int nstores, ZSet *out)
+{
+	return survive_data_errors(op->partial_may_fail && list_length(changed) > 1,
+							   [&]() {
+								   run_changes(op->partial, changed, stores, nstores,
+											   collect_weighted, out);
+							   });
+}
+
+bool
+changes_nulled(const ViewPlan *plan, List *changed)
+{
+	const analyze::Block *block = plan->partial;
+
+	for (int i = 0; i < block->noccurrences; i++)
+		if (block->reaches[i] == analyze::Reach::kNulled &&
+			list_member_oid(changed, block->relids[i]))
+			return true;
+	return false;
+}
+
+/* True if the delta of the query itself is known for what changed. */
+bool
+is_partial(const KeyedOperator *op, List *changed, const NamedStore *stores)
+{
+	if (!op->partial || !analyze::follows(op->plan->partial, changed))
+		return false;
+	return !changes_nulled(op->plan, changed) || stores->ngone == stores->nrows || old_snapshot();
+}
+
+/*
+ * True if rows of other tables that matter to this delta might come and go
+ * meanwhile, but for the locks on touched keys: where writers of another table
+ * are not kept off, or where an outer join turns with the last match of a row, or the first.
+ */
+bool
+needs_key_locks(const ViewPlan *plan, List *changed)
+{
+	if (changes_nulled(plan, changed))
+		return true;
+	for (int i = 0; i < plan->npoints; i++)
+		if (!plan->points[i].apart && list_member_oid(changed, plan->points[i].relid))
+			return true;
+	return false;
+}
+
+/* What the touch queries of a batch find. */
+struct TouchedKeys
+{
+	KeySet *keys;    /* null: none */
+	bool everything; /* the keys do not tell which rows are touched */
+	bool alone;      /* since they cannot be followed: its writers have the view to themselves */
+};
+
+TouchedKeys
+find_touched(KeyedOperator *op, List *changed, NamedStore *stores, int nstores)
 {
 	const ViewPlan *plan = op->plan;
-	NamedStore *stores = (NamedStore *) palloc0(sizeof(NamedStore) * Max(list_length(deltas), 1));
-	List *changed = NIL;
-	int nstores = make_stores(op, deltas, stores, &changed);
-	KeySet *keys = nullptr;
-	bool reads_old = plan->restricted && !plan->stored;
-	bool everything = plan->npoints == 0 || (reads_old && !old_snapshot());
+	TouchedKeys touched = {nullptr, plan->npoints == 0, false};
 
-	for (int i = 0; i < plan->npoints && !everything; i++)
+	for (int i = 0; i < plan->npoints && !touched.everything; i++)
 	{
 		const CachedTouch *touch;
 
 		if (!list_member_oid(changed, plan->points[i].relid))
 			continue;
 		touch = touch_of(op, i, changed);
-		if (!touch->query)
-			everything = true;
-		else if (touch->followed)
+		if (touch->followed && touch->query)
 		{
-			if (!keys)
-				keys = make_key_set(op);
-			everything = !run_touch(touch, stores, nstores, add_key, keys);
+			if (!touched.keys)
+				touched.keys = make_key_set(op);
+			touched.everything = !run_touch(touch, stores, nstores, add_key, touched.keys);
+			continue;
 		}
-		else if (!run_touch(touch, stores, nstores, note_row, &everything))
-			everything = true;
+		if (!touch->query || !run_touch(touch, stores, nstores, note_row, &touched.everything))
+			touched.everything = true;
+		touched.alone |= !plan->points[i].followed;
 	}
+	return touched;
+}
+
+/* The delta, given what the touch queries found. */
+Touched
+evaluate_touched(KeyedOperator *op, const TouchedKeys *touched, List *changed, NamedStore *stores,
+				 int nstores, ZSet *out)
+{
+	const ViewPlan *plan = op->plan;
+	KeySet *keys = touched->keys;
+	bool any_keys = keys && keys->counts[0] + keys->counts[1] > 0;
+	bool partial = (touched->alone || !touched->everything) && is_partial(op, changed, stores);
+	bool done;
+
+	if (touched->everything && !partial)
+		return Touched::kEverything;
+	if (!any_keys && !touched->everything)
+		return Touched::kSomeKeys;
+	if (!partial && !plan->stored && !old_snapshot())
+		return Touched::kEverything;
+	if (any_keys)
+		lock_keys(op, keys);
+	if (partial)
+		done = run_partial(op, changed, stores, nstores, out);
+	else
+		done = survive_data_errors(op->keys_may_fail, [&]() { evaluate_all_keys(op, keys, out); });
+	if (!done)
+		capture::clear_zset(out);
+	return done ? Touched::kSomeKeys : Touched::kEverything;
+}
+
+Touched
+run_stores(KeyedOperator *op, List *changed, NamedStore *stores, int nstores, ZSet *out)
+{
+	const ViewPlan *plan = op->plan;
+
+	if (plan->npoints == 0)
+		return Touched::kEverything;
+	if (changed == NIL)
+		return Touched::kSomeKeys;
+	if (is_partial(op, changed, stores) && !needs_key_locks(plan, changed))
+	{
+		if (run_partial(op, changed, stores, nstores, out))
+			return Touched::kSomeKeys;
+		capture::clear_zset(out);
+	}
+
+	TouchedKeys touched = find_touched(op, changed, stores, nstores);
+	Touched result = evaluate_touched(op, &touched, changed, stores, nstores, out);
+	if (touched.keys)
+		end_key_set(touched.keys);
+	return result;
+}
+
+} // namespace
+
+Touched
+run_keyed(KeyedOperator *op, List *deltas, ZSet *out)
+{
+	NamedStore *stores = (NamedStore *) palloc0(sizeof(NamedStore) * Max(list_length(deltas), 1));
+	List *changed = NIL;
+	int nstores = make_stores(op, deltas, stores, &changed);
+	Touched touched = run_stores(op, changed, stores, nstores, out);
+
 	for (int i = 0; i < nstores; i++)
 		tuplestore_end(stores[i].rows);
-	if (everything)
-		return Touched::kEverything;
-	if (keys && keys->counts[0] + keys->counts[1] > 0)
-	{
-		lock_keys(op, keys);
-		if (!survive_data_errors(op->keys_may_fail, [&]() { evaluate_all_keys(op, keys, out); }))
-		{
-			capture::clear_zset(out);
-			return Touched::kEverything;
-		}
-	}
-	return Touched::kSomeKeys;
+	return touched;
 }
 
 } // namespace tw::exec

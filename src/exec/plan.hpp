@@ -37,6 +37,7 @@ struct NamedStore
 	TupleDesc desc;
 	Tuplestorestate *rows;
 	int64 nrows;
+	int64 ngone; /* rows of a delta with a negative weight */
 };
 
 CachedQuery *make_cached_query(Query *query, MemoryContext context, const bool *stale);

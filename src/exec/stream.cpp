@@ -8,12 +8,15 @@
  */
 #include "exec/stream.hpp"
 #include "exec/data_error.hpp"
+#include "exec/snapshot.hpp"
 #include "pg/guard.hpp"
 
 namespace tw::exec
 {
 
 using analyze::Block;
+using analyze::Match;
+using analyze::Reach;
 using capture::Delta;
 using circuit::Part;
 
@@ -40,6 +43,7 @@ namespace
 struct TermQuery
 {
 	Part *parts;
+	Match match;
 	CachedQuery *query;
 };
 
@@ -74,7 +78,7 @@ compute_terms(const bool *changed, int n)
 }
 
 CachedQuery *
-term_query(Stream *stream, const Part *parts)
+term_query(Stream *stream, const Part *parts, Match match)
 {
 	Size size = sizeof(Part) * stream->block->noccurrences;
 	ListCell *lc;
@@ -83,7 +87,7 @@ term_query(Stream *stream, const Part *parts)
 	{
 		TermQuery *term = (TermQuery *) lfirst(lc);
 
-		if (memcmp(term->parts, parts, size) == 0)
+		if (term->match == match && memcmp(term->parts, parts, size) == 0)
 			return term->query;
 	}
 
@@ -91,8 +95,9 @@ term_query(Stream *stream, const Part *parts)
 	TermQuery *term = (TermQuery *) palloc(sizeof(TermQuery));
 	term->parts = (Part *) palloc(size);
 	memcpy(term->parts, parts, size);
-	term->query = make_cached_query(analyze::delta_query(stream->block, parts), stream->context,
-									stream->stale);
+	term->match = match;
+	term->query = make_cached_query(analyze::delta_query(stream->block, parts, match),
+									stream->context, stream->stale);
 	stream->terms = lappend(stream->terms, term);
 	MemoryContextSwitchTo(old);
 	return term->query;
@@ -164,11 +169,41 @@ is_native(const Block *block)
 
 /* ---- planned ---- */
 
+/* Runs the terms of the block's delta; changed: by occurrence. */
 void
-run_term(Stream *stream, const Part *parts, NamedStore *stores, int nstores, RowCallback callback,
-		 void *arg)
+run_terms(Stream *stream, const bool *changed, NamedStore *stores, int nstores,
+		  RowCallback callback, void *arg)
 {
-	run_query(term_query(stream, parts), stores, nstores, WeightColumn::kLast, callback, arg);
+	const Block *block = stream->block;
+	int n = block->noccurrences;
+	TermList terms = compute_terms(changed, n);
+	bool nulled = false;
+
+	for (int i = 0; i < n; i++)
+		nulled |= changed[i] && block->reaches[i] == Reach::kNulled;
+	for (int t = 0; t < terms.nterms; t++)
+	{
+		const Part *parts = terms.parts + t * n;
+
+		if (!nulled)
+		{
+			run_query(term_query(stream, parts, Match::kAny), stores, nstores, WeightColumn::kLast,
+					  callback, arg);
+			continue;
+		}
+		/* There is one changed table; no match goes if none of its rows does. */
+		run_query(term_query(stream, parts, Match::kKept), stores, nstores, WeightColumn::kLast,
+				  callback, arg);
+		if (stores->ngone > 0)
+			run_query(term_query(stream, parts, Match::kLost), stores, nstores, WeightColumn::kLast,
+					  callback, arg);
+		if (stores->ngone == stores->nrows)
+			continue;
+		PushCopiedSnapshot(old_snapshot());
+		run_query(term_query(stream, parts, Match::kGained), stores, nstores, WeightColumn::kLast,
+				  callback, arg);
+		PopActiveSnapshot();
+	}
 }
 
 /* Columns of the relation that any of its occurrences reads. */
@@ -204,24 +239,33 @@ run_planned(Stream *stream, List *deltas, RowCallback callback, void *arg)
 			occurs |= block->relids[i] == delta->relid;
 		if (!occurs)
 			continue;
-		store->desc = analyze::delta_descriptor(delta->desc);
-		store->rows = weighted_store(delta, used, store->desc, &store->nrows);
-		if (!store->rows)
+		if (!open_delta(delta, used, store))
 			continue;
-		store->name = analyze::delta_name(delta->relid);
 		nstores++;
 		for (int i = 0; i < n; i++)
 			changed[i] |= block->relids[i] == delta->relid;
 	}
 
-	TermList terms = compute_terms(changed, n);
-	for (int t = 0; t < terms.nterms; t++)
-		run_term(stream, terms.parts + t * n, stores, nstores, callback, arg);
+	run_terms(stream, changed, stores, nstores, callback, arg);
 	for (int i = 0; i < nstores; i++)
 		tuplestore_end(stores[i].rows);
 }
 
 } // namespace
+
+bool
+open_delta(const Delta *delta, const Bitmapset *used, NamedStore *store)
+{
+	capture::RowCounts counts;
+
+	store->desc = analyze::delta_descriptor(delta->desc);
+	store->rows = weighted_store(delta, used, store->desc, &counts);
+	store->nrows = counts.all;
+	store->ngone = counts.gone;
+	if (store->rows)
+		store->name = analyze::delta_name(delta->relid);
+	return store->rows;
+}
 
 Stream *
 make_stream(const Block *block, MemoryContext context, const bool *stale)
@@ -263,6 +307,18 @@ run_delta(Stream *stream, List *deltas, RowCallback callback, void *arg)
 
 	NativeRun run = {stream, callback, arg};
 	each_row(delta, native_row, &run);
+}
+
+void
+run_changes(Stream *stream, List *changed, NamedStore *stores, int nstores, RowCallback callback,
+			void *arg)
+{
+	const Block *block = stream->block;
+	bool *occurs = (bool *) palloc0(sizeof(bool) * block->noccurrences);
+
+	for (int i = 0; i < block->noccurrences; i++)
+		occurs[i] = list_member_oid(changed, block->relids[i]);
+	run_terms(stream, occurs, stores, nstores, callback, arg);
 }
 
 void

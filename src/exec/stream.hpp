@@ -23,6 +23,20 @@ Stream *make_stream(const analyze::Block *block, MemoryContext context, const bo
 void run_delta(Stream *stream, List *deltas, RowCallback callback, void *arg);
 
 /*
+ * The same for a partial block that follows() what changed (OIDs), given the tuplestores
+ * of their deltas. The rows have their weight as a last column. Where rows came to a
+ * table that an outer join shows nulls for, there must be an old_snapshot().
+ */
+void run_changes(Stream *stream, List *changed, NamedStore *stores, int nstores,
+				 RowCallback callback, void *arg);
+
+/*
+ * Makes the delta a tuplestore for delta queries, consolidated over the columns in
+ * `used` as weighted_store() does; false where nothing is left of it.
+ */
+bool open_delta(const capture::Delta *delta, const Bitmapset *used, NamedStore *store);
+
+/*
  * True if the delta may fail where neither the old nor the new rows of the block
  * would: where several inputs changed, new rows of one meet old rows of another.
  */

@@ -20,6 +20,7 @@
 #include "maintain/replica_identity.hpp"
 #include "analyze/decompose.hpp"
 #include "analyze/explain.hpp"
+#include "analyze/keyed.hpp"
 #include "analyze/determinism.hpp"
 #include "catalog/inner_relation.hpp"
 #include "catalog/internal_table.hpp"
@@ -224,7 +225,7 @@ mark_populated(Oid view)
 void
 announce(const ViewPlan *plan)
 {
-	if (plan->strategy != Strategy::kRecompute || plan->top_k)
+	if (plan->strategy != Strategy::kRecompute || plan->top_k || analyze::follows_each(plan))
 		return;
 	ereport(NOTICE,
 			errmsg("materialized view \"%s\" is recomputed at each change of its base tables",
@@ -674,6 +675,16 @@ query_altered(Oid view)
 		return;
 	invalidate(view);
 	CommandCounterIncrement();
+
+	/* Who writes one of its tables is done with the inner relations, or has not looked at them. */
+	foreach (lc, lappend_oid(catalog::inner_relations(view), view))
+	{
+		ListCell *lb;
+
+		foreach (lb, read_internal("base", 2, lfirst_oid(lc), 1))
+			if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lb))))
+				LockRelationOid(lfirst_oid(lb), base_lock(info.mode));
+	}
 
 	/* The log stays, and so do positions in the feed; the rest is made anew. */
 	bool deferred = info.mode == catalog::Mode::kDeferred;

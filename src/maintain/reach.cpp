@@ -10,6 +10,7 @@
  */
 #include "maintain/reach.hpp"
 #include "maintain/guard.hpp"
+#include "catalog/inner_relation.hpp"
 #include "capture/statement.hpp"
 
 namespace tw::maintain
@@ -208,6 +209,29 @@ affected_views(List *relids)
 	if (list_length(relids) == 1)
 		return list_copy(find_reach(linitial_oid(relids))->views);
 	return find_views(relids);
+}
+
+List *
+views_above(List *relids)
+{
+	List *views = NIL;
+	List *pending = list_copy(relids);
+	ListCell *lc;
+
+	/* The list grows while it is read. */
+	foreach (lc, pending)
+	{
+		ListCell *lv;
+
+		foreach (lv, views_of_base(lfirst_oid(lc)))
+		{
+			if (!is_immediate(lfirst_oid(lv)))
+				continue;
+			views = list_append_unique_oid(views, catalog::view_of(lfirst_oid(lv)));
+			pending = list_append_unique_oid(pending, lfirst_oid(lv));
+		}
+	}
+	return views;
 }
 
 void

@@ -12,6 +12,12 @@ namespace tw::maintain
 /* Immediate views that read the relations directly or through other immediate views, in topological order. */
 List *affected_views(List *relids);
 
+/*
+ * The same for relations that are not locked, so that the views may be altered meanwhile: in
+ * no order, without inner relations, and without a look at their definitions.
+ */
+List *views_above(List *relids);
+
 /* Takes the guards for a statement that writes these relations. Allocates in the current context. */
 void guard_views(List *relids);
 

@@ -99,7 +99,7 @@ prepare_truncate(const TruncateStmt *statement)
 	if (tables == NIL)
 		return;
 
-	List *views = affected_views(tables);
+	List *views = views_above(tables);
 	if (views == NIL)
 		return;
 	guard_truncate(views);

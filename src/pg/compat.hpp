@@ -212,6 +212,23 @@ clear_permissions(RangeTblEntry *rte)
 #endif
 }
 
+/* A relation of a query may be read in the columns, too, in which one of another query that is like it may. */
+inline void
+add_permissions(Query *to, RangeTblEntry *rte, Query *from, RangeTblEntry *like)
+{
+#if PG_VERSION_NUM >= 160000
+	if (rte->perminfoindex == 0 || like->perminfoindex == 0)
+		return;
+	RTEPermissionInfo *info = getRTEPermissionInfo(to->rteperminfos, rte);
+	info->selectedCols = bms_union(info->selectedCols,
+								   getRTEPermissionInfo(from->rteperminfos, like)->selectedCols);
+#else
+	(void) to;
+	(void) from;
+	rte->selectedCols = bms_union(rte->selectedCols, like->selectedCols);
+#endif
+}
+
 /* Gives `to` the permission entry its relation `rte` has in the query `from`. */
 inline void
 copy_permissions(Query *to, RangeTblEntry *rte, Query *from)

@@ -493,6 +493,17 @@ create_group(Fold *fold, int group, TupleTableSlot *keys)
 	return FoldResult::kDone;
 }
 
+/* Under a fixed snapshot, fails if the group is one that others have put there since. */
+void
+check_unseen(Fold *fold, TupleTableSlot *keys)
+{
+	StateRow other;
+
+	if (IsolationUsesXactSnapshot() && find_row(fold->op, fold->writer, GetLatestSnapshot(),
+												keys->tts_values, keys->tts_isnull, &other))
+		serialization_failure();
+}
+
 void
 fold_group(Fold *fold, int group, TupleTableSlot *keys)
 {
@@ -511,7 +522,11 @@ fold_group(Fold *fold, int group, TupleTableSlot *keys)
 		if (find_next_row(fold->op, fold->writer, walk, keys->tts_values, keys->tts_isnull, &old))
 			done = fold_known_group(fold, group, &old);
 		else if (entry->weight == 0 && fold->op->plan->ngroup > 0)
-			return; /* rows that came and went within the batch */
+		{
+			/* Rows that came and went within the batch. */
+			check_unseen(fold, keys);
+			return;
+		}
 		else
 			done = create_group(fold, group, keys);
 		if (done == FoldResult::kDone)

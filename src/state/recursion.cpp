@@ -152,12 +152,12 @@ find_inputs(Run *run, List *deltas)
 	{
 		const Delta *delta = (const Delta *) lfirst(lc);
 		Input *input = &run->inputs[run->ninputs];
-		int64 nrows;
+		capture::RowCounts counts;
 
 		input->relid = delta->relid;
 		input->desc = analyze::delta_descriptor(delta->desc);
 		input->change = weighted_store(delta, used_columns(run->op->recursion, delta->relid),
-									   input->desc, &nrows);
+									   input->desc, &counts);
 		if (!input->change)
 			continue;
 		input->came = rows_of_sign(input, 1);
@@ -246,7 +246,7 @@ term_query(RecursionOperator *op, const Block *block, const Part *parts, Wanted 
 	term->parts = (Part *) palloc(Max(size, 1));
 	memcpy(term->parts, parts, size);
 	if (wanted == Wanted::kAll)
-		query = analyze::delta_query(block, parts);
+		query = analyze::delta_query(block, parts, analyze::Match::kAny);
 	else
 		query = analyze::restricted_term(block, parts,
 										 block == recursion->base ? recursion->base_keys
