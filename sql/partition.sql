@@ -151,3 +151,26 @@ UPDATE grandchild SET v = 20;
 SELECT * FROM wrong_views();
 TRUNCATE parent;
 SELECT * FROM wrong_views();
+-- generated columns of rows that were routed to a partition of another layout
+CREATE TABLE doubled (a int, g int GENERATED ALWAYS AS (a * 2) STORED, h text GENERATED ALWAYS AS ('h' || a) STORED) PARTITION BY RANGE (a);
+CREATE TABLE doubled_alike PARTITION OF doubled FOR VALUES FROM (0) TO (10);
+CREATE TABLE doubled_other (x int, h text GENERATED ALWAYS AS ('h' || a) STORED, a int, g int GENERATED ALWAYS AS (a * 2) STORED);
+ALTER TABLE doubled_other DROP COLUMN x;
+ALTER TABLE doubled ATTACH PARTITION doubled_other FOR VALUES FROM (10) TO (20);
+CREATE MATERIALIZED VIEW generated_rows WITH (tailwater.maintain = immediate) AS SELECT a, g, h FROM doubled;
+CREATE MATERIALIZED VIEW generated_sums WITH (tailwater.maintain = immediate) AS SELECT a % 3 AS r, sum(g) AS s, max(h) AS m FROM doubled GROUP BY a % 3;
+INSERT INTO doubled VALUES (1), (11), (12);
+SELECT * FROM wrong_views();
+INSERT INTO doubled SELECT 13 ON CONFLICT DO NOTHING;
+COPY doubled (a) FROM stdin;
+4
+14
+\.
+SELECT * FROM wrong_views();
+MERGE INTO doubled USING (VALUES (5), (15), (14)) v(n) ON a = n WHEN NOT MATCHED THEN INSERT VALUES (n) WHEN MATCHED THEN UPDATE SET a = 16;
+SELECT * FROM wrong_views();
+UPDATE doubled SET a = a + 1;
+SELECT * FROM wrong_views();
+WITH x AS (INSERT INTO doubled VALUES (17)), y AS (INSERT INTO doubled VALUES (3)) DELETE FROM doubled WHERE a = 2;
+SELECT * FROM wrong_views();
+DROP TABLE doubled CASCADE;

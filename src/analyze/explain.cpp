@@ -407,8 +407,12 @@ how_changed(const ViewPlan *plan, Oid relid)
 {
 	const ViewPlan *keyed = plan->keyed_input ? plan->keyed_input : plan;
 
+	if (plan->limits && OidIsValid(plan->limits->index.index))
+		return "compare with the boundary; where it moves, by index, rows enter or leave";
+	if (plan->limits)
+		return "compare with the boundary; where it moves, read the first rows again and compare";
 	if (plan->top_k)
-		return "read the first rows again, by index, and compare";
+		return "read the first rows again and compare";
 	if (keyed->partial && follows(keyed->partial, list_make1_oid(relid)))
 		return how_followed(keyed->partial, relid);
 	if (plan->strategy == Strategy::kRecompute)

@@ -379,6 +379,7 @@ analyze_view(Oid view, MemoryContext parent)
 	plan->exact_floats = inners != NIL;
 	plan_query(plan, rest);
 	plan->may_tie = plan->top_k && !is_order_independent(plan->whole);
+	plan->limits = plan->top_k ? find_limits(plan) : nullptr;
 	MemoryContextSwitchTo(old);
 	return plan;
 }

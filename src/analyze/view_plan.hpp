@@ -8,6 +8,7 @@
 #pragma once
 
 #include "pg/postgres.hpp"
+#include "analyze/top_k.hpp"
 #include "analyze/touch.hpp"
 
 namespace tw::analyze
@@ -135,6 +136,7 @@ struct ViewPlan
 	List *inners; /* OIDs of the view's inner relations (catalog/inner_relation.hpp), in order */
 	Strategy strategy;
 	bool top_k;   /* a LIMIT of an inner relation, which has an index in its order */
+	TopK *limits; /* of top_k; null: it is read again each time */
 	bool may_tie; /* rows at the limit of top_k may tie, and the query choose one or the other */
 	bool exact_floats;      /* sums of floats in `whole` are exact ones */
 	const char *reason;     /* why it is not incremental, for people; null where it is */

@@ -6,6 +6,28 @@
 namespace tw::capture
 {
 
+int
+rewound_pointer(Tuplestorestate *rows)
+{
+	int pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
+
+	tuplestore_select_read_pointer(rows, pointer);
+	tuplestore_rescan(rows);
+	return pointer;
+}
+
+/* Its file outlives the trigger call that begins it: its owner is the transaction. */
+Tuplestorestate *
+begin_lasting_store()
+{
+	ResourceOwner old = CurrentResourceOwner;
+
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
+	CurrentResourceOwner = old;
+	return store;
+}
+
 namespace
 {
 
@@ -25,10 +47,8 @@ each_row_of_part(const Delta *delta, const DeltaPart *part, RowCallback callback
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(part->desc, &TTSOpsMinimalTuple);
 	TupleTableSlot *converted = part->map ? MakeSingleTupleTableSlot(delta->desc, &TTSOpsVirtual)
 										  : nullptr;
-	int pointer = tuplestore_alloc_read_pointer(part->rows, EXEC_FLAG_REWIND);
+	int pointer = rewound_pointer(part->rows);
 
-	tuplestore_select_read_pointer(part->rows, pointer);
-	tuplestore_rescan(part->rows);
 	while (tuplestore_gettupleslot(part->rows, true, false, slot))
 	{
 		TupleTableSlot *row = slot;
@@ -72,6 +92,17 @@ consolidate_row(void *arg, TupleTableSlot *row, int64 weight)
 }
 
 } // namespace
+
+bool
+any_reset(List *deltas)
+{
+	ListCell *lc;
+
+	foreach (lc, deltas)
+		if (((Delta *) lfirst(lc))->reset)
+			return true;
+	return false;
+}
 
 void
 each_row(const Delta *delta, RowCallback callback, void *arg)

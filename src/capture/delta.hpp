@@ -34,8 +34,17 @@ struct Delta
 	ZSet *set;
 };
 
+/* True if one of the deltas (List of Delta) is a reset. */
+bool any_reset(List *deltas);
+
 /* Calls back for every changed row; they are in the format of the delta's relation. */
 void each_row(const Delta *delta, RowCallback callback, void *arg);
+
+/* A new read pointer at the first row, which becomes the active one. */
+int rewound_pointer(Tuplestorestate *rows);
+
+/* A tuplestore in the current memory context that lasts as long as that does, or the transaction. */
+Tuplestorestate *begin_lasting_store();
 
 struct RowCounts
 {

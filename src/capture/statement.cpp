@@ -16,6 +16,7 @@
  * back subtransaction counted in or added is dropped with it.
  */
 #include "capture/statement.hpp"
+#include "capture/generated.hpp"
 
 namespace tw::capture
 {
@@ -93,18 +94,12 @@ end_subtransaction(SubXactEvent event, SubTransactionId sub, SubTransactionId pa
 Tuplestorestate *
 copy_store(Tuplestorestate *from, TupleDesc desc)
 {
-	ResourceOwner old = CurrentResourceOwner;
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	int pointer = tuplestore_alloc_read_pointer(from, EXEC_FLAG_REWIND);
+	Tuplestorestate *copy = begin_lasting_store();
 
-	CurrentResourceOwner = TopTransactionResourceOwner;
-	Tuplestorestate *copy = tuplestore_begin_heap(false, false, work_mem);
-
-	tuplestore_select_read_pointer(from, pointer);
-	tuplestore_rescan(from);
+	(void) rewound_pointer(from);
 	while (tuplestore_gettupleslot(from, true, false, slot))
 		tuplestore_puttupleslot(copy, slot);
-	CurrentResourceOwner = old;
 	ExecDropSingleTupleTableSlot(slot);
 	return copy;
 }
@@ -338,7 +333,13 @@ add_change(TriggerData *trigger, RowsLifetime lifetime)
 	change->copied = copy;
 	if (copy && change->old_rows)
 		change->old_rows = copy_store(change->old_rows, change->desc);
-	if (copy && change->new_rows)
+	if (change->new_rows && TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
+		lacks_generated_columns(trigger->tg_relation))
+	{
+		change->new_rows = with_generated_columns(trigger->tg_relation, change->new_rows);
+		change->copied = true;
+	}
+	else if (copy && change->new_rows)
 		change->new_rows = copy_store(change->new_rows, change->desc);
 	pending.changes = lappend(pending.changes, change);
 	MemoryContextSwitchTo(old);
@@ -458,16 +459,6 @@ add_differences(Bitmapset *touched, TupleTableSlot *old_row, TupleTableSlot *new
 		touched = bms_add_member(touched, i + 1 - FirstLowInvalidHeapAttributeNumber);
 	}
 	return touched;
-}
-
-int
-rewound_pointer(Tuplestorestate *rows)
-{
-	int pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
-
-	tuplestore_select_read_pointer(rows, pointer);
-	tuplestore_rescan(rows);
-	return pointer;
 }
 
 /*

@@ -112,3 +112,9 @@ CREATE TABLE tailwater_internal.replica_identity (
 CREATE TABLE tailwater_internal.rebuild (
 	view oid PRIMARY KEY,
 	since timestamptz NOT NULL);
+
+CREATE FUNCTION tailwater_internal.fits_index(VARIADIC "any") RETURNS boolean
+	LANGUAGE c IMMUTABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'tailwater_fits_index';
+COMMENT ON FUNCTION tailwater_internal.fits_index(VARIADIC "any") IS
+	'true if the values are short enough for an entry of a B-tree';

@@ -64,21 +64,45 @@ is_hashable(TupleDesc desc, List *columns)
 	return true;
 }
 
-Node *
-hash_call(TupleDesc desc, List *columns)
+List *
+column_vars(TupleDesc desc, List *columns)
 {
-	List *args = NIL;
-	List *names = NIL;
+	List *vars = NIL;
 	ListCell *lc;
 
 	foreach (lc, columns)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, lfirst_int(lc) - 1);
 
-		args = lappend(args, makeVar(1, att->attnum, att->atttypid, att->atttypmod,
+		vars = lappend(vars, makeVar(1, att->attnum, att->atttypid, att->atttypmod,
 									 att->attcollation, 0));
-		names = lappend(names, makeString(pstrdup(NameStr(att->attname))));
 	}
+	return vars;
+}
+
+/* A call of a function of ours that takes any arguments. */
+Node *
+call_of(const char *name, Oid result, List *args)
+{
+	Oid argtype = ANYOID;
+	Oid function = LookupFuncName(list_make2(makeString(pstrdup("tailwater_internal")),
+											 makeString(pstrdup(name))),
+								  1, &argtype, false);
+
+	return (Node *) makeFuncExpr(function, result, args, InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
+}
+
+Node *
+hash_call(TupleDesc desc, List *columns)
+{
+	List *args = column_vars(desc, columns);
+	List *names = NIL;
+	ListCell *lc;
+
+	foreach (lc, columns)
+		names = lappend(names, makeString(pstrdup(
+								   NameStr(TupleDescAttr(desc, lfirst_int(lc) - 1)->attname))));
 	if (is_hashable(desc, columns))
 	{
 		RowExpr *row = makeNode(RowExpr);
@@ -91,13 +115,7 @@ hash_call(TupleDesc desc, List *columns)
 		return (Node *) makeFuncExpr(F_HASH_RECORD, INT4OID, list_make1(row), InvalidOid,
 									 InvalidOid, COERCE_EXPLICIT_CALL);
 	}
-
-	Oid argtype = ANYOID;
-	Oid function = LookupFuncName(list_make2(makeString(pstrdup("tailwater_internal")),
-											 makeString(pstrdup("row_hash"))),
-								  1, &argtype, false);
-	return (Node *) makeFuncExpr(function, INT4OID, args, InvalidOid, InvalidOid,
-								 COERCE_EXPLICIT_CALL);
+	return call_of("row_hash", INT4OID, args);
 }
 
 /* An index that is put together column by column. */
@@ -377,12 +395,14 @@ internal_namespace()
 	return get_namespace_oid("tailwater_internal", false);
 }
 
-void
-create_order_index(Oid table, const char *name, List *columns, List *operators, List *nulls_first)
+namespace
 {
-	Relation rel = table_open(table, ShareLock);
-	TupleDesc desc = RelationGetDescr(rel);
-	IndexDraft draft = begin_index(BTREE_AM_OID);
+
+/* Adds the columns as far as the operators are those of their types' default order; these are returned. */
+List *
+add_sorted_columns(IndexDraft *draft, TupleDesc desc, List *columns, List *operators,
+				   List *nulls_first)
+{
 	List *taken = NIL;
 	ListCell *lc;
 	ListCell *lo;
@@ -397,22 +417,71 @@ create_order_index(Oid table, const char *name, List *columns, List *operators, 
 		/* What is sorted by already adds nothing. */
 		if (list_member_int(taken, lfirst_int(lc)))
 			continue;
-		taken = lappend_int(taken, lfirst_int(lc));
-		if (!is_small_key(desc, taken) ||
-			!get_ordering_op_properties(lfirst_oid(lo), &opfamily, &opcintype, &strategy))
-			break;
 
 		Oid opclass = GetDefaultOpClass(att->atttypid, BTREE_AM_OID);
-		if (get_opclass_family(opclass) != opfamily)
+		if (list_length(taken) == INDEX_MAX_KEYS || !OidIsValid(opclass) ||
+			!get_ordering_op_properties(lfirst_oid(lo), &opfamily, &opcintype, &strategy) ||
+			get_opclass_family(opclass) != opfamily)
 			break;
-		add_column(&draft, att, opclass,
+		taken = lappend_int(taken, lfirst_int(lc));
+		add_column(draft, att, opclass,
 				   (strategy == BTGreaterStrategyNumber ? INDOPTION_DESC : 0) |
 					   (lfirst_int(ln) ? INDOPTION_NULLS_FIRST : 0));
 	}
-	if (draft.names != NIL)
+	return taken;
+}
+
+} // namespace
+
+void
+create_order_index(Oid table, const char *name, List *columns, List *operators, List *nulls_first)
+{
+	Relation rel = table_open(table, ShareLock);
+	TupleDesc desc = RelationGetDescr(rel);
+	IndexDraft draft = begin_index(BTREE_AM_OID);
+	List *taken = add_sorted_columns(&draft, desc, columns, operators, nulls_first);
+
+	if (taken != NIL && !is_small_key(desc, taken))
+	{
+		IndexDraft rest = begin_index(BTREE_AM_OID);
+		Node *fits = call_of("fits_index", BOOLOID, column_vars(desc, taken));
+
+		draft.info->ii_Predicate = list_make1(fits);
+		rest.info->ii_Expressions = list_make1(copyObject(fits));
+		rest.info->ii_Predicate = list_make1(
+			makeBoolExpr(NOT_EXPR, list_make1(copyObject(fits)), -1));
+		add_column(&rest, 0, "fits", InvalidOid, GetDefaultOpClass(BOOLOID, BTREE_AM_OID), 0);
+		(void) create_index(rel, psprintf("%s_rest", name), &rest);
+	}
+	if (taken != NIL)
 		(void) create_index(rel, name, &draft);
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
 }
 
 } // namespace tw::catalog
+
+extern "C"
+{
+	PGDLLEXPORT Datum tailwater_fits_index(PG_FUNCTION_ARGS);
+
+	PG_FUNCTION_INFO_V1(tailwater_fits_index);
+}
+
+Datum
+tailwater_fits_index(PG_FUNCTION_ARGS)
+{
+	Size length = 0;
+
+	for (int i = 0; i < PG_NARGS(); i++)
+	{
+		int16 typlen = get_typlen(get_fn_expr_argtype(fcinfo->flinfo, i));
+
+		if (PG_ARGISNULL(i))
+			continue;
+		length += typlen > 0     ? typlen
+				  : typlen == -1 ? toast_raw_datum_size(PG_GETARG_DATUM(i))
+								 : strlen(PG_GETARG_CSTRING(i)) + 1;
+	}
+	PG_RETURN_BOOL(length <= tw::catalog::kSmallKey);
+}

@@ -58,11 +58,33 @@ void drop_own_indexes(Oid table);
 void ensure_planner_index(Oid table, const char *name, List *columns);
 
 /*
- * Creates an index on the columns, sorted by the operators, as far as they are
- * small enough and the operators are those of their types' default order.
+ * Creates an index on the columns, sorted by the operators, as far as these are
+ * of the types' default order. Where values may be too long for a B-tree entry
+ * it holds only the rows whose values are not, and there is a second index, on the
+ * other rows: usually it is empty.
  */
 void create_order_index(Oid table, const char *name, List *columns, List *operators,
 						List *nulls_first);
+
+/* A column that rows are sorted by. */
+struct OrderColumn
+{
+	AttrNumber column;
+	Oid op; /* of ascending or descending order */
+	Oid collation;
+	bool nulls_first;
+};
+
+/* An index of a table of ours in the order of these columns, and maybe others after them. */
+struct OrderIndex
+{
+	Oid index; /* invalid: there is none */
+	Oid rest;  /* of the rows that are too long for it; invalid: none can be */
+};
+OrderIndex find_order_index(Oid table, const OrderColumn *columns, int n);
+
+/* True if all there is in the index was put there by us: its expressions call nothing of the user's. */
+bool is_index_of_ours(Relation index);
 
 /* OID of schema tailwater_internal. */
 Oid internal_namespace();

@@ -24,6 +24,7 @@ namespace tw::maintain
 
 using analyze::AggregateKind;
 using analyze::Strategy;
+using capture::any_reset;
 using capture::Delta;
 using capture::ZSet;
 
@@ -54,21 +55,13 @@ collect_weighted_row(void *arg, TupleTableSlot *row, int64 weight)
 									weight);
 }
 
-bool
-any_reset(List *deltas)
-{
-	ListCell *lc;
-
-	foreach (lc, deltas)
-		if (((Delta *) lfirst(lc))->reset)
-			return true;
-	return false;
-}
-
 /* What the deltas change, as far as other tables have a say in it; false where that is not a set of rows. */
 bool
-probe(const ViewRuntime *view, List *deltas, ZSet *out)
+probe(const ViewRuntime *view, List *deltas, ZSet *out, state::Boundaries *boundaries = nullptr)
 {
+	if (view->top_k)
+		return state::follow_top_k(view->top_k, deltas, out, boundaries) ==
+			   exec::Touched::kSomeKeys;
 	if (view->recursion)
 		return state::run_recursion(view->recursion, deltas, out) == exec::Touched::kSomeKeys;
 	if (view->keyed)
@@ -154,7 +147,9 @@ check_isolation(const ViewRuntime *view, List *deltas)
 	ZSet *after = capture::make_large_zset(desc, CurrentMemoryContext);
 
 	/* This also takes the locks on touched keys: what is committed afterwards does not concern them. */
-	bool rows = !reset && probe(view, deltas, before);
+	state::Boundaries boundaries_before;
+	state::Boundaries boundaries_after;
+	bool rows = !reset && probe(view, deltas, before, &boundaries_before);
 	Snapshot fixed = GetActiveSnapshot();
 	Snapshot now = GetLatestSnapshot();
 	if (now->xmax == fixed->xmax && now->xcnt == fixed->xcnt)
@@ -170,9 +165,10 @@ check_isolation(const ViewRuntime *view, List *deltas)
 	}
 	PushCopiedSnapshot(now);
 	UpdateActiveSnapshotCommandId();
-	bool comparable = probe(view, deltas, after);
+	bool comparable = probe(view, deltas, after, &boundaries_after);
 	PopActiveSnapshot();
-	if (!comparable)
+	if (!comparable ||
+		(view->top_k && !state::moved_alike(view->top_k, &boundaries_before, &boundaries_after)))
 		state::serialization_failure();
 
 	capture::zset_add_all(before, after, -1);
@@ -247,6 +243,23 @@ fold_input(const ViewRuntime *view, List *deltas, ZSet *out)
 	return true;
 }
 
+/* Takes what crosses the boundaries, which move. */
+void
+follow_limit(const ViewRuntime *view, List *deltas, ZSet *out)
+{
+	state::Boundaries boundaries;
+
+	if (state::follow_top_k(view->top_k, deltas, out, &boundaries) == exec::Touched::kEverything)
+	{
+		if (state::leave_choice(view->top_k, &boundaries))
+			evaluate_whole(view->plan, out);
+		else
+			evaluate(view, out);
+		read_view(view, -1, out);
+	}
+	state::keep_boundaries(view->top_k, &boundaries);
+}
+
 /* Evaluates the whole query again, alone. */
 void
 recompute_alone(const ViewRuntime *view, ZSet *out)
@@ -282,7 +295,9 @@ compute_delta(const ViewRuntime *view, List *deltas, ZSet *out)
 			break;
 		case Strategy::kKeyed:
 		case Strategy::kRecompute:
-			if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
+			if (view->top_k)
+				follow_limit(view, deltas, out);
+			else if (exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kEverything)
 				recompute_alone(view, out);
 			break;
 		default:

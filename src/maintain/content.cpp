@@ -263,6 +263,8 @@ is_right(const ViewRuntime *view)
 		right = check_groups(view, difference);
 	else
 		evaluate(view, difference);
+	if (view->top_k)
+		right = state::boundaries_are_right(view->top_k);
 	read_view(view, -1, difference);
 	right = right && capture::zset_is_empty(difference);
 	capture::clear_zset(difference);
@@ -282,6 +284,9 @@ recompute(const ViewRuntime *view, ZSet *out)
 		rebuild_aggregate(view, out);
 	else
 		evaluate(view, out);
+	/* The boundaries are found anew at the next change. */
+	if (view->top_k)
+		empty_table(view->state);
 	read_view(view, -1, out);
 }
 

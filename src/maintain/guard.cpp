@@ -24,8 +24,11 @@
  * guard: rows are told apart by the base row's or the group row's own lock.
  * Keyed views have the pair locks too, and lock the touched keys (exec/keyed.cpp);
  * one lock on the view as a whole separates those who change some keys from
- * those who must evaluate everything again. Recursive views and views that are
- * always evaluated again take only that lock.
+ * those who must evaluate everything again. Recursive views, views that are
+ * always evaluated again and those by ORDER BY ... LIMIT take only that lock: who
+ * moves the boundary must see all rows beyond it. Writers beyond it could share
+ * the lock, but they know where they write only when it is done: of two transactions
+ * that share it and then both move the boundary, one would fail.
  *
  * The locks are taken before the statement locks any row, for all tables that it
  * is known to write (by writable CTEs and foreign key actions too), in the

@@ -264,6 +264,13 @@ build_runtime(const catalog::LiveView *info)
 															runtime->desc, &runtime->stale);
 		add_distinct_operators(runtime);
 	}
+	if (plan->limits)
+	{
+		runtime->state = read_state_table(info->view, 0);
+		runtime->top_k = state::make_top_k_operator(plan, runtime->state,
+													only_index(runtime->state), runtime->desc,
+													&runtime->stale);
+	}
 	if (plan->strategy == analyze::Strategy::kRecursive)
 		runtime->recursion = state::make_recursion_operator(plan, runtime->writer, runtime->desc,
 															&runtime->stale);

@@ -11,6 +11,7 @@
 #include "feed/log.hpp"
 #include "state/aggregate.hpp"
 #include "state/recursion.hpp"
+#include "state/top_k.hpp"
 #include "state/writer.hpp"
 
 namespace tw::maintain
@@ -46,6 +47,7 @@ struct ViewRuntime
 	TieQueries ties;                     /* where rows may tie at a limit */
 	state::AggregateOperator *aggregate; /* kAggregate */
 	state::RecursionOperator *recursion; /* kRecursive */
+	state::TopKOperator *top_k;          /* of a LIMIT that is followed by its boundaries */
 	exec::KeyedOperator *keyed;          /* kKeyed, or of the keyed input of groups */
 	Oid state;
 	List *part_states;          /* OIDs of the state tables of its distinct inputs */

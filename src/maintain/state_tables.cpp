@@ -4,6 +4,7 @@
 #include "maintain/attach_steps.hpp"
 #include "catalog/internal_table.hpp"
 #include "state/aggregate.hpp"
+#include "state/top_k.hpp"
 
 namespace tw::maintain
 {
@@ -29,6 +30,14 @@ create_groups_table(const ViewPlan *plan, const char *name, Oid *index)
 	return table;
 }
 
+void
+record_state_table(Oid view, int number, Oid table)
+{
+	Datum values[3] = {ObjectIdGetDatum(view), Int32GetDatum(number), ObjectIdGetDatum(table)};
+
+	insert_internal("state", values);
+}
+
 /* The state table of an operator of the view: 0 for its groups, then its distinct inputs. */
 void
 create_state_table(const ViewPlan *plan, int number)
@@ -36,11 +45,20 @@ create_state_table(const ViewPlan *plan, int number)
 	char *name = number == 0 ? psprintf("state_%u", plan->view)
 							 : psprintf("state_%u_%d", plan->view, number);
 	Oid index;
-	Oid table = create_groups_table(plan, name, &index);
-	Datum values[3] = {ObjectIdGetDatum(plan->view), Int32GetDatum(number),
-					   ObjectIdGetDatum(table)};
 
-	insert_internal("state", values);
+	record_state_table(plan->view, number, create_groups_table(plan, name, &index));
+}
+
+/* The boundaries of a LIMIT, which are told by a number. */
+void
+create_boundaries_table(const ViewPlan *plan)
+{
+	char *name = psprintf("state_%u", plan->view);
+	Oid table = catalog::create_internal_table(name, state::boundary_descriptor(plan));
+
+	(void) catalog::create_lookup_index(table, psprintf("%s_key", name), list_make1_int(1),
+										catalog::Uniqueness::kUnique);
+	record_state_table(plan->view, 0, table);
 }
 
 } // namespace
@@ -48,6 +66,8 @@ create_state_table(const ViewPlan *plan, int number)
 void
 create_state(const ViewPlan *plan)
 {
+	if (plan->limits)
+		create_boundaries_table(plan);
 	if (plan->strategy != Strategy::kAggregate)
 		return;
 	create_state_table(plan, 0);

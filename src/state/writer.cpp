@@ -214,8 +214,10 @@ can_be_kept(const Writer *writer)
 		Relation index = writer->result->ri_IndexRelationDescs[i];
 		const IndexInfo *info = writer->result->ri_IndexRelationInfo[i];
 
-		if (index->rd_rel->relam != BTREE_AM_OID || info->ii_Predicate != NIL ||
-			(info->ii_Expressions != NIL && index != writer->index))
+		bool computes = info->ii_Predicate != NIL ||
+						(info->ii_Expressions != NIL && index != writer->index);
+
+		if (index->rd_rel->relam != BTREE_AM_OID || (computes && !catalog::is_index_of_ours(index)))
 			return false;
 	}
 	return true;
