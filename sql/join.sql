@@ -171,3 +171,35 @@ SELECT * FROM lows ORDER BY id;
 SELECT * FROM wrong_views();
 TRUNCATE top CASCADE;
 SELECT * FROM wrong_views();
+
+-- plans follow the size of the change, and that of tables that have grown since the plan was made
+CREATE TABLE big (id int PRIMARY KEY, v int, pad text);
+CREATE TABLE few (id int PRIMARY KEY, big int);
+INSERT INTO big SELECT i, i, repeat('x', 500) FROM generate_series(1, 3) i;
+VACUUM ANALYZE big;
+CREATE MATERIALIZED VIEW sizes WITH (tailwater.maintain = immediate) AS
+	SELECT few.id, big.id AS big, big.v FROM few JOIN big ON big.id = few.big;
+SET random_page_cost = 1.1;
+CREATE VIEW reads AS SELECT pg_stat_get_xact_numscans('big'::regclass) AS whole;
+INSERT INTO few VALUES (1, 1);
+INSERT INTO big SELECT i, i, repeat('x', 500) FROM generate_series(4, 20000) i;
+BEGIN;
+SELECT whole FROM reads \gset
+INSERT INTO few VALUES (2, 2);
+SELECT whole - :whole AS read_as_a_whole FROM reads;
+COMMIT;
+VACUUM ANALYZE big;
+BEGIN;
+SELECT whole FROM reads \gset
+INSERT INTO few SELECT i, i FROM generate_series(3, 20000) i;
+SELECT whole > :whole AS read_as_a_whole FROM reads;
+COMMIT;
+BEGIN;
+SELECT whole FROM reads \gset
+INSERT INTO few SELECT i, i % 100 FROM generate_series(20001, 21000) i;
+SELECT whole - :whole AS read_as_a_whole FROM reads;
+COMMIT;
+SELECT * FROM wrong_views();
+RESET random_page_cost;
+DROP VIEW reads;
+DROP TABLE big, few CASCADE;

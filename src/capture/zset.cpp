@@ -311,10 +311,16 @@ ZEntry *
 zset_find(ZSet *set, Datum *values, bool *nulls)
 {
 	MinimalTuple tuple = form_image(set->desc, values, nulls);
-	ZEntry *entry = find_tuple(set, tuple, hash_tuple(tuple));
+	ZEntry *entry = zset_find_image(set, tuple);
 
 	pfree(tuple);
 	return entry;
+}
+
+ZEntry *
+zset_find_image(ZSet *set, MinimalTuple image)
+{
+	return find_tuple(set, image, hash_tuple(image));
 }
 
 namespace

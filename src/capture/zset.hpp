@@ -108,6 +108,9 @@ int zset_add_values(ZSet *set, Datum *values, bool *nulls, int64 weight);
 /* The entry of a row, or null. */
 ZEntry *zset_find(ZSet *set, Datum *values, bool *nulls);
 
+/* The same for a row's image. */
+ZEntry *zset_find_image(ZSet *set, MinimalTuple image);
+
 /*
  * Numbers of the entries in an order that does not depend on how they came:
  * sessions that lock what entries stand for in this order do not deadlock.

@@ -5,10 +5,14 @@
  * view they belong to; there is no text, no SPI and no plan cache of the server
  * between. A plan is made for each magnitude of the delta, since the best join
  * order differs: with one row everything is looked up by index, with hundreds
- * the delta itself must not be read again for each of its rows. The relations
+ * the delta itself must not be read again for each of its rows, and with very
+ * many the other tables are read as a whole. Magnitudes are powers of four, so
+ * that what a plan costs follows the change it is for. The relations
  * of a plan are locked before it starts, as the plan cache would do; if that
  * brings news of a change, the query is planned again for this run, and the
- * owner of the view's plan rebuilds it at the next statement.
+ * owner of the view's plan rebuilds it at the next statement. New statistics are
+ * such news; a table that has grown much since its last ones is not, and is
+ * looked for: who reads a small table as a whole must not do so when it is large.
  */
 #include "exec/plan.hpp"
 
@@ -18,14 +22,18 @@ namespace tw::exec
 namespace
 {
 
-/* A plan for deltas of fewer rows than `below` is made for `planned` rows; 0: for those of the first one. */
-struct Magnitude
-{
-	int64 below;
-	double planned;
-};
+/* Deltas of fewer rows are all planned for one row. */
+constexpr int64 kFewRows = 16;
 
-const Magnitude kMagnitudes[kPlanSizes] = {{16, 1}, {1000, 100}, {30000, 0}, {PG_INT64_MAX, 0}};
+/* From one magnitude to the next. */
+constexpr int64 kStep = 4;
+
+/* How many times as large a table may become, and how many pages it may grow beside, without a new plan. */
+constexpr uint64 kGrowth = 4;
+constexpr uint64 kSmallGrowth = 32;
+
+/* After how many uses, at the latest, tables are looked at again. */
+constexpr uint64 kUsesUnseen = 64;
 
 struct CallbackReceiver
 {
@@ -105,28 +113,98 @@ lock_relations(PlannedStmt *plan)
 	}
 }
 
+/* The magnitude of a delta, and for how many rows its plan is made. */
+int
+magnitude(int64 rows, double *planned)
+{
+	int size = 0;
+	int64 below = kFewRows;
+
+	*planned = 1;
+	for (; size < kPlanSizes - 1 && rows >= below; size++)
+	{
+		*planned = (double) below * 2;
+		below *= kStep;
+	}
+	return size;
+}
+
+/* Pages of the tables in the plan, which are locked; 0 for what is not a table with pages. */
+BlockNumber *
+count_pages(const PlannedStmt *plan)
+{
+	BlockNumber *pages = (BlockNumber *) palloc0(sizeof(BlockNumber) *
+												 Max(list_length(plan->rtable), 1));
+	int n = 0;
+	ListCell *lc;
+
+	foreach (lc, plan->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (rte->rtekind == RTE_RELATION &&
+			(rte->relkind == RELKIND_RELATION || rte->relkind == RELKIND_MATVIEW))
+		{
+			Relation rel = relation_open(rte->relid, NoLock);
+
+			pages[n] = RelationGetNumberOfBlocks(rel);
+			relation_close(rel, NoLock);
+		}
+		n++;
+	}
+	return pages;
+}
+
+/*
+ * True if a table of the plan, which are locked, has become much larger. It is
+ * looked at after 1, 2, 4, ... uses and then from time to time, since that is not free.
+ */
+bool
+has_outgrown(CachedPlan *cached)
+{
+	uint64 uses = ++cached->uses;
+
+	if (uses < kUsesUnseen ? (uses & (uses - 1)) != 0 : uses % kUsesUnseen != 0)
+		return false;
+
+	BlockNumber *now = count_pages(cached->plan);
+	bool outgrown = false;
+
+	for (int i = 0; i < list_length(cached->plan->rtable); i++)
+		outgrown |= now[i] > kGrowth * cached->pages[i] + kSmallGrowth;
+	pfree(now);
+	return outgrown;
+}
+
+/* The plan that was there before stays in memory: it may be running. */
+void
+fill_plan(CachedQuery *cached, CachedPlan *place, double rows)
+{
+	PlannedStmt *plan = plan_query(cached, rows);
+	MemoryContext old = MemoryContextSwitchTo(cached->context);
+
+	place->plan = (PlannedStmt *) copyObject(plan);
+	place->pages = count_pages(plan);
+	place->uses = 0;
+	MemoryContextSwitchTo(old);
+}
+
 PlannedStmt *
 get_plan(CachedQuery *cached, int64 rows)
 {
-	int size = 0;
+	double planned;
+	CachedPlan *place = &cached->plans[magnitude(rows, &planned)];
 
-	while (size < kPlanSizes - 1 && rows >= kMagnitudes[size].below)
-		size++;
-
-	PlannedStmt **place = &cached->plans[size];
-	double planned = kMagnitudes[size].planned;
-
-	if (*place == nullptr)
+	if (place->plan)
 	{
-		PlannedStmt *plan = plan_query(cached, planned > 0 ? planned : (double) rows);
-		MemoryContext old = MemoryContextSwitchTo(cached->context);
-
-		*place = (PlannedStmt *) copyObject(plan);
-		MemoryContextSwitchTo(old);
+		lock_relations(place->plan);
+		if (!*cached->stale && has_outgrown(place))
+			fill_plan(cached, place, planned);
 	}
-	lock_relations(*place);
+	else
+		fill_plan(cached, place, planned);
 	if (!*cached->stale)
-		return *place;
+		return place->plan;
 
 	PlannedStmt *fresh = plan_query(cached, (double) rows);
 	lock_relations(fresh);

@@ -11,7 +11,15 @@ namespace tw::exec
 
 using capture::RowCallback;
 
-constexpr int kPlanSizes = 4;
+constexpr int kPlanSizes = 16;
+
+/* The plan for one magnitude of the delta. */
+struct CachedPlan
+{
+	PlannedStmt *plan;  /* null: not made yet */
+	BlockNumber *pages; /* of the tables it reads when it was made, by place in its range table */
+	uint64 uses;
+};
 
 /* A Query with its plans, for small and large deltas. */
 struct CachedQuery
@@ -19,7 +27,7 @@ struct CachedQuery
 	Query *query;          /* not changed by planning */
 	MemoryContext context; /* of the plans */
 	const bool *stale;     /* set when a relation of the view changed: do not trust cached plans */
-	PlannedStmt *plans[kPlanSizes]; /* by magnitude of the delta; null: not made yet */
+	CachedPlan plans[kPlanSizes]; /* by magnitude */
 };
 
 /* A tuplestore that queries see under a name. */

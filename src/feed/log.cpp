@@ -155,7 +155,7 @@ drop_log(Oid log)
 }
 
 /* Rows that are gathered before they are inserted together. */
-constexpr int kBufferedRows = 64;
+constexpr int kBufferedRows = 256;
 constexpr Size kBufferedBytes = 64 * 1024;
 
 struct LogCache
@@ -167,9 +167,12 @@ struct LogCache
 	Oid index;   /* invalid: to be filled */
 	IndexInfo *index_info;
 	TupleDesc desc;
-	MemoryContext scratch;               /* for forming tuples */
-	TupleTableSlot *rows[kBufferedRows]; /* made when needed, virtual */
-	int nrows;
+	Datum *values; /* of a row */
+	bool *nulls;
+	MemoryContext scratch;               /* of the rows' tuples */
+	TupleTableSlot *rows[kBufferedRows]; /* made when needed */
+	int32 seqs[kBufferedRows];
+	int nrows; /* after an error there may be some still */
 	Size nbytes;
 };
 
@@ -198,6 +201,8 @@ fill_cache(LogCache *cache, Relation log)
 
 	cache->index_info = BuildIndexInfo(index);
 	cache->desc = CreateTupleDescCopy(RelationGetDescr(log));
+	cache->values = (Datum *) palloc(sizeof(Datum) * cache->desc->natts);
+	cache->nulls = (bool *) palloc0(sizeof(bool) * cache->desc->natts);
 	cache->scratch = AllocSetContextCreate(cache->context, "tailwater log rows",
 										   ALLOCSET_SMALL_SIZES);
 	cache->index = oid;
@@ -218,6 +223,22 @@ make_log_cache(Oid log, MemoryContext context, const bool *stale)
 	return cache;
 }
 
+namespace
+{
+
+/* Nothing is buffered any more. */
+void
+clear_buffer(LogCache *cache)
+{
+	for (int i = 0; i < cache->nrows; i++)
+		ExecClearTuple(cache->rows[i]);
+	MemoryContextReset(cache->scratch);
+	cache->nrows = 0;
+	cache->nbytes = 0;
+}
+
+} // namespace
+
 void
 LogWriter::open(LogCache *cache)
 {
@@ -233,8 +254,7 @@ LogWriter::open(LogCache *cache)
 	if (!OidIsValid(cache->index))
 		fill_cache(cache, log_);
 	cache->user = xid_;
-	cache->nrows = 0;
-	cache->nbytes = 0;
+	clear_buffer(cache);
 	index_ = catalog::open_index_of_locked(cache->index);
 	cache_ = cache;
 }
@@ -242,8 +262,9 @@ LogWriter::open(LogCache *cache)
 namespace
 {
 
-TupleTableSlot *
-next_slot(LogCache *cache)
+/* Takes over the tuple, which is in the scratch context. */
+void
+buffer_tuple(LogCache *cache, HeapTuple tuple, int32 seq)
 {
 	TupleTableSlot **slot = &cache->rows[cache->nrows];
 
@@ -251,19 +272,12 @@ next_slot(LogCache *cache)
 	{
 		MemoryContext old = MemoryContextSwitchTo(cache->context);
 
-		*slot = MakeSingleTupleTableSlot(cache->desc, &TTSOpsVirtual);
+		*slot = MakeSingleTupleTableSlot(cache->desc, &TTSOpsHeapTuple);
 		MemoryContextSwitchTo(old);
 	}
-	return ExecClearTuple(*slot);
-}
-
-Size
-value_bytes(Form_pg_attribute att, Datum value)
-{
-	if (att->attlen > 0)
-		return att->attlen;
-	return att->attlen == -1 ? VARSIZE_ANY(DatumGetPointer(value))
-							 : strlen(DatumGetCString(value)) + 1;
+	ExecStoreHeapTuple(tuple, *slot, true);
+	cache->seqs[cache->nrows++] = seq;
+	cache->nbytes += tuple->t_len;
 }
 
 } // namespace
@@ -281,13 +295,11 @@ LogWriter::append(TupleTableSlot *view_row, int32 diff)
 				errmsg("too many changes of live views in one transaction"));
 	current_seq++;
 
-	TupleTableSlot *row = next_slot(cache_);
-	Datum *values = row->tts_values;
-	bool *nulls = row->tts_isnull;
+	Datum *values = cache_->values;
+	bool *nulls = cache_->nulls;
 	TupleDesc from = view_row->tts_tupleDescriptor;
 
 	slot_getallattrs(view_row);
-	memset(nulls, false, kLeadingColumns);
 	values[0] = FullTransactionIdGetDatum(FullTransactionIdFromU64(xid_));
 	values[1] = Int32GetDatum(current_seq);
 	values[2] = Int32GetDatum(diff);
@@ -297,13 +309,12 @@ LogWriter::append(TupleTableSlot *view_row, int32 diff)
 			continue;
 		values[to] = view_row->tts_values[i];
 		nulls[to] = view_row->tts_isnull[i];
-		if (!nulls[to])
-			cache_->nbytes += value_bytes(TupleDescAttr(from, i), values[to]);
 		to++;
 	}
-	ExecStoreVirtualTuple(row);
-	ExecMaterializeSlot(row);
-	cache_->nrows++;
+
+	MemoryContext old = MemoryContextSwitchTo(cache_->scratch);
+	buffer_tuple(cache_, heap_form_tuple(cache_->desc, values, nulls), current_seq);
+	MemoryContextSwitchTo(old);
 	if (cache_->nrows == kBufferedRows || cache_->nbytes > kBufferedBytes)
 		flush();
 }
@@ -321,17 +332,18 @@ LogWriter::flush()
 		table_multi_insert(log_, rows, cache_->nrows, cid, 0, nullptr);
 	for (int i = 0; i < cache_->nrows; i++)
 	{
+		Datum key[2] = {FullTransactionIdGetDatum(FullTransactionIdFromU64(xid_)),
+						Int32GetDatum(cache_->seqs[i])};
+		bool nulls[2] = {false, false};
+
 		/* (xid, seq) is unique by construction: nothing needs to be looked up. */
-		index_insert(index_, rows[i]->tts_values, rows[i]->tts_isnull, &rows[i]->tts_tid, log_,
-					 UNIQUE_CHECK_NO, false, cache_->index_info);
-		ExecClearTuple(rows[i]);
+		index_insert(index_, key, nulls, &rows[i]->tts_tid, log_, UNIQUE_CHECK_NO, false,
+					 cache_->index_info);
 	}
+	MemoryContextSwitchTo(old);
 	if (cache_->nrows > 0)
 		worker::note_log_written();
-	cache_->nrows = 0;
-	cache_->nbytes = 0;
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(cache_->scratch);
+	clear_buffer(cache_);
 }
 
 void

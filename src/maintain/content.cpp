@@ -6,6 +6,7 @@
 #include "maintain/progress.hpp"
 #include "analyze/determinism.hpp"
 #include "exec/snapshot.hpp"
+#include "state/columns.hpp"
 #include "state/writer.hpp"
 
 namespace tw::maintain
@@ -177,8 +178,12 @@ make_room(const ViewRuntime *view)
 		empty_table(view->info.view);
 }
 
+namespace
+{
+
+/* Adds the rows of a table, with nulls in the columns that are left out. */
 void
-read_table(Oid table, int64 weight, ZSet *out)
+read_columns(Oid table, int64 weight, const Bitmapset *left_out, ZSet *out)
 {
 	Relation rel = table_open(table, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, nullptr);
@@ -187,6 +192,9 @@ read_table(Oid table, int64 weight, ZSet *out)
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(slot);
+		for (int i = -1; (i = bms_next_member(left_out, i)) >= 0;)
+			slot->tts_isnull[i - 1] = true;
 		collect_row(out, slot, weight);
 	}
 	table_endscan(scan);
@@ -194,18 +202,26 @@ read_table(Oid table, int64 weight, ZSet *out)
 	table_close(rel, NoLock);
 }
 
+} // namespace
+
+void
+read_table(Oid table, int64 weight, ZSet *out)
+{
+	read_columns(table, weight, nullptr, out);
+}
+
 namespace
 {
 
-/* True if both tables hold the same rows. */
+/* True if both tables hold the same rows, but for the columns that are left out. */
 bool
-hold_the_same(Oid a, Oid b)
+hold_the_same(Oid a, Oid b, const Bitmapset *left_out)
 {
 	Relation rel = table_open(a, AccessShareLock);
 	ZSet *difference = capture::make_large_zset(RelationGetDescr(rel), CurrentMemoryContext);
 
-	read_table(a, +1, difference);
-	read_table(b, -1, difference);
+	read_columns(a, +1, left_out, difference);
+	read_columns(b, -1, left_out, difference);
 	bool same = capture::zset_is_empty(difference);
 	capture::clear_zset(difference);
 	table_close(rel, NoLock);
@@ -218,6 +234,7 @@ check_groups(const ViewRuntime *view, ZSet *out)
 {
 	SpareState spare = create_spare_state(view);
 	state::Groups *groups = state::begin_groups(spare.op);
+	const Bitmapset *incidental = state::incidental_columns(view->plan);
 	bool same = true;
 	ListCell *lc;
 	ListCell *ls;
@@ -228,7 +245,8 @@ check_groups(const ViewRuntime *view, ZSet *out)
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
 	forboth (lc, lcons_oid(view->state, list_copy(view->part_states)), ls, spare.tables)
-		same = same && hold_the_same(lfirst_oid(lc), lfirst_oid(ls));
+		same = same && hold_the_same(lfirst_oid(lc), lfirst_oid(ls),
+									 lfirst_oid(lc) == view->state ? incidental : nullptr);
 	drop_spare_state(&spare);
 	return same;
 }

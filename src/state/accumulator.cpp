@@ -14,21 +14,15 @@
  *                         exact sums in one value, see float_totals.cpp
  *   sum, avg of interval  n, months, days, microseconds
  *   sum of money          n, sum, which wraps around as the server's does
- *   min, max              the extreme and how many inputs look like it; the next
- *                         best value and how many look like that one, null where
- *                         not known. The second pair serves values that come as
- *                         a new extreme and leave again.
- *                         Of types whose equal values can look different: the
- *                         extreme and how many look like it, 0 if others look
- *                         different; then which one the query shows depends on
- *                         the order of its rows, and the group is read again.
+ *   min, max              see extreme.cpp
  *   bool_and, bool_or     number of true and of false inputs
  *   bit_and, bit_or, bit_xor
  *                         n and the result
  *
  * The display scale of a numeric sum is the largest among its inputs; NaN and
  * infinities cannot be subtracted. Both are counted apart, so that a value that
- * leaves also leaves no trace.
+ * leaves also leaves no trace. What a column mostly says, see usual_state(), is
+ * stored as null.
  */
 #include "state/accumulator.hpp"
 #include "state/numeric_final.hpp"
@@ -143,55 +137,34 @@ floats_are_noop(const AggregateSpec *spec, const Accumulator *acc)
 	return totals_are_zero(&totals);
 }
 
-bool
-same_image(const AggregateSpec *spec, Datum a, Datum b)
-{
-	return datum_image_eq(a, b, spec->typbyval, spec->typlen);
-}
-
-Datum
-copy_value(const AggregateSpec *spec, Datum value)
-{
-	if (spec->typlen == -1 && !spec->typbyval)
-		return PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
-	return datumCopy(value, spec->typbyval, spec->typlen);
-}
-
-/* < 0 if a is more extreme than b: smaller for min, larger for max. */
-int
-order(const AggregateSpec *spec, FmgrInfo *compare, Datum a, Datum b)
-{
-	int cmp = DatumGetInt32(FunctionCall2Coll(compare, spec->collation, a, b));
-
-	return spec->kind == AggregateKind::kMin ? cmp : (cmp > 0 ? -1 : (cmp < 0 ? 1 : 0));
-}
-
 void
-count_scale(Accumulator *acc, int32 scale, int64 weight)
+count_scale(NumericChange *change, int32 scale, int64 weight)
 {
-	for (int i = 0; i < acc->nscales; i++)
-		if (acc->scales[i].scale == scale)
+	for (int i = 0; i < change->nscales; i++)
+		if (change->scales[i].scale == scale)
 		{
-			acc->scales[i].n += weight;
+			change->scales[i].n += weight;
 			return;
 		}
 
-	Size size = sizeof(ScaleCount) * (acc->nscales + 1);
-	acc->scales = (ScaleCount *) (acc->scales ? repalloc(acc->scales, size) : palloc(size));
-	acc->scales[acc->nscales].scale = scale;
-	acc->scales[acc->nscales++].n = weight;
+	Size size = sizeof(ScaleCount) * (change->nscales + 1);
+	change->scales = (ScaleCount *) (change->scales ? repalloc(change->scales, size)
+													: palloc(size));
+	change->scales[change->nscales].scale = scale;
+	change->scales[change->nscales++].n = weight;
 }
 
 void
 accumulate_numeric(const AggregateSpec *spec, Accumulator *acc, Datum value, int64 weight)
 {
+	NumericChange *change = &acc->numeric;
 	Numeric number = spec->argtype == NUMERICOID ? DatumGetNumeric(value)
 												 : int64_to_numeric(integer_of(spec, value));
 
 	acc->n += weight;
 	if (numeric_is_nan(number))
 	{
-		acc->nan += weight;
+		change->nan += weight;
 		return;
 	}
 	if (numeric_is_inf(number))
@@ -199,26 +172,24 @@ accumulate_numeric(const AggregateSpec *spec, Accumulator *acc, Datum value, int
 		bool positive = DatumGetBool(
 			DirectFunctionCall2(numeric_gt, NumericGetDatum(number), numeric_of(0)));
 
-		(positive ? acc->positive_infinity : acc->negative_infinity) += weight;
+		(positive ? change->positive_infinity : change->negative_infinity) += weight;
 		return;
 	}
 
-	count_scale(acc, DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(number))),
+	count_scale(change, DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(number))),
 				weight);
 
-	if (!acc->has_numeric_sum)
-	{
-		acc->numeric_sum = numeric_of(0);
-		acc->numeric_squares = numeric_of(0);
-		acc->has_numeric_sum = true;
-	}
-	add_weighted(&acc->numeric_sum, NumericGetDatum(number), weight);
+	if (!change->sum)
+		change->sum = numeric_of(0);
+	add_weighted(&change->sum, NumericGetDatum(number), weight);
 	if (spec->kind == AggregateKind::kVarNumeric)
 	{
 		Datum square = DirectFunctionCall2(numeric_mul, NumericGetDatum(number),
 										   NumericGetDatum(number));
 
-		add_weighted(&acc->numeric_squares, square, weight);
+		if (!change->squares)
+			change->squares = numeric_of(0);
+		add_weighted(&change->squares, square, weight);
 		pfree(DatumGetPointer(square));
 	}
 }
@@ -248,9 +219,10 @@ void
 accumulate_interval(Accumulator *acc, const Interval *value, int64 weight)
 {
 	acc->n += weight;
-	acc->months += value->month * weight;
-	acc->days += value->day * weight;
-	acc->sum = add_int64(acc->sum, multiply_int64(value->time, weight));
+	acc->interval.months += value->month * weight;
+	acc->interval.days += value->day * weight;
+	acc->interval.microseconds = add_int64(acc->interval.microseconds,
+										   multiply_int64(value->time, weight));
 }
 
 void
@@ -261,61 +233,33 @@ accumulate_bits(const AggregateSpec *spec, Accumulator *acc, int64 bits, int64 w
 
 	acc->n += weight;
 	if (spec->kind == AggregateKind::kBitXor)
-		acc->sum ^= weight % 2 != 0 ? bits : 0;
+		acc->bits.came ^= weight % 2 != 0 ? bits : 0;
 	else if (weight > 0)
-		acc->sum |= effect;
+		acc->bits.came |= effect;
 	else
-		acc->went_bits |= effect;
-}
-
-void
-accumulate_extreme(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc, Datum value,
-				   int64 weight)
-{
-	Best *best = weight > 0 ? &acc->came : &acc->went;
-	int cmp = best->n > 0 ? order(spec, compare, value, best->value) : -1;
-
-	acc->n += weight;
-	if (cmp == 0)
-	{
-		best->n += std::abs(weight);
-		if (spec->one_image || same_image(spec, value, best->value))
-			return;
-		best->mixed = true;
-	}
-	else
-	{
-		if (best->n > 0)
-			best->more = true;
-		if (cmp > 0)
-			return;
-		best->mixed = false;
-		if (best->n > 0 && !spec->typbyval)
-			pfree(DatumGetPointer(best->value));
-		best->n = std::abs(weight);
-	}
-	best->value = copy_value(spec, value);
+		acc->bits.went |= effect;
 }
 
 bool
 merge_numeric(const AggregateSpec *spec, const Accumulator *acc, Datum *values)
 {
+	const NumericChange *change = &acc->numeric;
 	bool squares = spec->kind == AggregateKind::kVarNumeric;
 	int64 n = DatumGetInt64(values[0]) + acc->n;
 	int32 scale = DatumGetInt32(values[2]);
 	int64 scale_n = DatumGetInt64(values[3]);
 
 	values[0] = Int64GetDatum(n);
-	values[4] = Int64GetDatum(DatumGetInt64(values[4]) + acc->nan);
-	values[5] = Int64GetDatum(DatumGetInt64(values[5]) + acc->positive_infinity);
-	values[6] = Int64GetDatum(DatumGetInt64(values[6]) + acc->negative_infinity);
-	if (acc->has_numeric_sum)
-		values[1] = numeric_plus(values[1], acc->numeric_sum);
-	if (acc->has_numeric_sum && squares)
-		values[7] = numeric_plus(values[7], acc->numeric_squares);
-	for (int i = 0; i < acc->nscales; i++)
+	values[4] = Int64GetDatum(DatumGetInt64(values[4]) + change->nan);
+	values[5] = Int64GetDatum(DatumGetInt64(values[5]) + change->positive_infinity);
+	values[6] = Int64GetDatum(DatumGetInt64(values[6]) + change->negative_infinity);
+	if (change->sum)
+		values[1] = numeric_plus(values[1], change->sum);
+	if (change->squares)
+		values[7] = numeric_plus(values[7], change->squares);
+	for (int i = 0; i < change->nscales; i++)
 	{
-		const ScaleCount *count = &acc->scales[i];
+		const ScaleCount *count = &change->scales[i];
 
 		if (count->scale == scale)
 			scale_n += count->n;
@@ -342,151 +286,6 @@ merge_numeric(const AggregateSpec *spec, const Accumulator *acc, Datum *values)
 	return scale_n > 0;
 }
 
-/*
- * The state of min and max. Where the next best is known, every input that is
- * not the extreme is equal to it or less extreme.
- */
-struct Extreme
-{
-	const AggregateSpec *spec;
-	FmgrInfo *compare;
-	Datum *values; /* extreme, n, next, next_n */
-	bool *nulls;
-
-	bool has(int i) const { return !nulls[i]; }
-
-	int order_to(int i, Datum value) const { return order(spec, compare, value, values[i]); }
-
-	void set(int i, Datum value, int64 n)
-	{
-		values[i] = value;
-		nulls[i] = false;
-		values[i + 1] = Int64GetDatum(n);
-	}
-
-	void forget(int i)
-	{
-		values[i] = (Datum) 0;
-		nulls[i] = true;
-		values[i + 1] = Int64GetDatum(0);
-	}
-
-	int64 count(int i) const { return DatumGetInt64(values[i + 1]); }
-};
-
-constexpr int kExtreme = 0;
-constexpr int kNext = 2;
-
-/* Adds values that came. Values that are equal look the same: analysis takes other types elsewhere. */
-void
-add_best(Extreme *state, const Best *came)
-{
-	int cmp = state->has(kExtreme) ? state->order_to(kExtreme, came->value) : -1;
-
-	if (cmp < 0)
-	{
-		if (state->has(kExtreme))
-			state->set(kNext, state->values[kExtreme], state->count(kExtreme));
-		state->set(kExtreme, came->value, came->n);
-	}
-	else if (cmp == 0)
-		state->set(kExtreme, came->value, state->count(kExtreme) + came->n);
-	else if (state->has(kNext))
-	{
-		int to_next = state->order_to(kNext, came->value);
-
-		if (to_next <= 0)
-			state->set(kNext, came->value, came->n + (to_next == 0 ? state->count(kNext) : 0));
-	}
-	if (came->more)
-		state->forget(kNext);
-}
-
-/* Takes away values that went; false where the extreme is not known any more. */
-bool
-subtract_best(Extreme *state, const Best *went)
-{
-	int cmp = state->has(kExtreme) ? state->order_to(kExtreme, went->value) : -1;
-
-	if (went->more)
-		state->forget(kNext);
-	if (cmp < 0)
-		return false;
-	if (cmp > 0)
-	{
-		if (!state->has(kNext) || state->order_to(kNext, went->value) > 0)
-			return true;
-		if (state->count(kNext) > went->n)
-			state->set(kNext, state->values[kNext], state->count(kNext) - went->n);
-		else
-			state->forget(kNext);
-		return true;
-	}
-	if (state->count(kExtreme) > went->n)
-	{
-		state->set(kExtreme, state->values[kExtreme], state->count(kExtreme) - went->n);
-		return true;
-	}
-	if (!state->has(kNext))
-		return false;
-	state->set(kExtreme, state->values[kNext], state->count(kNext));
-	state->forget(kNext);
-	return true;
-}
-
-/*
- * The same for types whose equal values can look different. A count of 0 says
- * that inputs equal to the extreme do: the group is then read again whenever one
- * of them comes or goes.
- */
-bool
-merge_ambiguous(Extreme *state, const Best *came, const Best *went)
-{
-	bool known = true;
-
-	if (came->n > 0)
-	{
-		int cmp = state->has(kExtreme) ? state->order_to(kExtreme, came->value) : -1;
-		bool alike = !came->mixed &&
-					 (cmp != 0 || (state->count(kExtreme) > 0 &&
-								   same_image(state->spec, came->value, state->values[kExtreme])));
-
-		if (cmp <= 0)
-		{
-			int64 others = cmp == 0 ? state->count(kExtreme) : 0;
-
-			state->set(kExtreme, came->value, alike ? came->n + others : 0);
-			known = alike;
-		}
-	}
-	if (went->n == 0)
-		return known;
-	if (!state->has(kExtreme))
-		return false;
-
-	int cmp = state->order_to(kExtreme, went->value);
-	if (cmp > 0)
-		return known;
-	if (cmp < 0 || went->mixed || state->count(kExtreme) <= went->n ||
-		!same_image(state->spec, went->value, state->values[kExtreme]))
-		return false;
-	state->set(kExtreme, state->values[kExtreme], state->count(kExtreme) - went->n);
-	return known;
-}
-
-bool
-merge_extreme(const AggregateSpec *spec, FmgrInfo *compare, const Accumulator *acc, Datum *values,
-			  bool *nulls)
-{
-	Extreme state = {spec, compare, values, nulls};
-
-	if (!spec->one_image)
-		return merge_ambiguous(&state, &acc->came, &acc->went);
-	if (acc->came.n > 0)
-		add_best(&state, &acc->came);
-	return acc->went.n == 0 || subtract_best(&state, &acc->went);
-}
-
 bool
 merge_bits(const AggregateSpec *spec, const Accumulator *acc, Datum *values)
 {
@@ -495,11 +294,11 @@ merge_bits(const AggregateSpec *spec, const Accumulator *acc, Datum *values)
 
 	values[0] = Int64GetDatum(n);
 	if (spec->kind == AggregateKind::kBitXor)
-		values[1] = Int64GetDatum(bits ^ acc->sum);
+		values[1] = Int64GetDatum(bits ^ acc->bits.came);
 	else
-		values[1] = Int64GetDatum(n == 0 ? 0 : bits | acc->sum);
+		values[1] = Int64GetDatum(n == 0 ? 0 : bits | acc->bits.came);
 	/* What went may have been the only one to set a bit. */
-	return n == 0 || (acc->went_bits & ~acc->sum) == 0;
+	return n == 0 || (acc->bits.went & ~acc->bits.came) == 0;
 }
 
 void
@@ -520,9 +319,9 @@ void
 merge_interval(const Accumulator *acc, Datum *values)
 {
 	values[0] = Int64GetDatum(DatumGetInt64(values[0]) + acc->n);
-	values[1] = Int64GetDatum(DatumGetInt64(values[1]) + acc->months);
-	values[2] = Int64GetDatum(DatumGetInt64(values[2]) + acc->days);
-	values[3] = Int64GetDatum(add_int64(DatumGetInt64(values[3]), acc->sum));
+	values[1] = Int64GetDatum(DatumGetInt64(values[1]) + acc->interval.months);
+	values[2] = Int64GetDatum(DatumGetInt64(values[2]) + acc->interval.days);
+	values[3] = Int64GetDatum(add_int64(DatumGetInt64(values[3]), acc->interval.microseconds));
 }
 
 } // namespace
@@ -546,7 +345,7 @@ accumulate(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc, const
 		case AggregateKind::kSumInt:
 		case AggregateKind::kAvgInt:
 			acc->n += weight;
-			acc->sum = add_int64(acc->sum, multiply_int64(integer_of(spec, value), weight));
+			acc->int_sum = add_int64(acc->int_sum, multiply_int64(integer_of(spec, value), weight));
 			return;
 		case AggregateKind::kSumNumeric:
 		case AggregateKind::kAvgNumeric:
@@ -565,15 +364,17 @@ accumulate(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc, const
 			return;
 		case AggregateKind::kSumMoney:
 			acc->n += weight;
-			acc->sum = wrapping_sum(acc->sum, (uint64) DatumGetCash(value) * (uint64) weight);
+			acc->int_sum = wrapping_sum(acc->int_sum,
+										(uint64) DatumGetCash(value) * (uint64) weight);
 			return;
 		case AggregateKind::kMin:
 		case AggregateKind::kMax:
-			accumulate_extreme(spec, compare, acc, value, weight);
+			acc->n += weight;
+			accumulate_extreme(spec, compare, &acc->extreme, value, weight);
 			return;
 		case AggregateKind::kBoolAnd:
 		case AggregateKind::kBoolOr:
-			(DatumGetBool(value) ? acc->n : acc->n2) += weight;
+			(DatumGetBool(value) ? acc->n : acc->false_n) += weight;
 			return;
 		case AggregateKind::kBitAnd:
 		case AggregateKind::kBitOr:
@@ -583,9 +384,84 @@ accumulate(const AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc, const
 	}
 }
 
+Size
+accumulator_size(const AggregateSpec *spec)
+{
+	switch (spec->kind)
+	{
+		case AggregateKind::kCountStar:
+			return 0;
+		case AggregateKind::kCount:
+			return offsetof(Accumulator, int_sum);
+		case AggregateKind::kSumInt:
+		case AggregateKind::kAvgInt:
+		case AggregateKind::kSumMoney:
+		case AggregateKind::kBoolAnd:
+		case AggregateKind::kBoolOr:
+		case AggregateKind::kFloatSum:
+		case AggregateKind::kFloatOne:
+		case AggregateKind::kFloatTwo:
+			return offsetof(Accumulator, int_sum) + sizeof(int64);
+		case AggregateKind::kSumNumeric:
+		case AggregateKind::kAvgNumeric:
+		case AggregateKind::kVarNumeric:
+			return offsetof(Accumulator, numeric) + sizeof(Accumulator::numeric);
+		case AggregateKind::kSumInterval:
+		case AggregateKind::kAvgInterval:
+			return offsetof(Accumulator, interval) + sizeof(Accumulator::interval);
+		case AggregateKind::kBitAnd:
+		case AggregateKind::kBitOr:
+		case AggregateKind::kBitXor:
+			return offsetof(Accumulator, bits) + sizeof(Accumulator::bits);
+		case AggregateKind::kMin:
+		case AggregateKind::kMax:
+			return offsetof(Accumulator, extreme) + sizeof(Accumulator::extreme);
+	}
+	pg_unreachable();
+}
+
+bool
+has_values(const AggregateSpec *spec)
+{
+	switch (spec->kind)
+	{
+		case AggregateKind::kSumNumeric:
+		case AggregateKind::kAvgNumeric:
+		case AggregateKind::kVarNumeric:
+		case AggregateKind::kFloatSum:
+		case AggregateKind::kFloatOne:
+		case AggregateKind::kFloatTwo:
+			return true;
+		case AggregateKind::kMin:
+		case AggregateKind::kMax:
+			return !spec->typbyval;
+		default:
+			return false;
+	}
+}
+
+namespace
+{
+
+bool
+numbers_are_noop(const NumericChange *change)
+{
+	if (change->nan || change->positive_infinity || change->negative_infinity)
+		return false;
+	for (int i = 0; i < change->nscales; i++)
+		if (change->scales[i].n != 0)
+			return false;
+	return (!change->sum || is_numeric_zero(change->sum)) &&
+		   (!change->squares || is_numeric_zero(change->squares));
+}
+
+} // namespace
+
 bool
 is_noop(const AggregateSpec *spec, const Accumulator *acc)
 {
+	if (spec->kind == AggregateKind::kCountStar)
+		return true;
 	if (acc->n != 0)
 		return false;
 	switch (spec->kind)
@@ -593,14 +469,15 @@ is_noop(const AggregateSpec *spec, const Accumulator *acc)
 		case AggregateKind::kSumInt:
 		case AggregateKind::kAvgInt:
 		case AggregateKind::kSumMoney:
-		case AggregateKind::kBitXor:
-			return acc->sum == 0;
+			return acc->int_sum == 0;
 		case AggregateKind::kBitAnd:
 		case AggregateKind::kBitOr:
-			return acc->sum == 0 && acc->went_bits == 0;
+		case AggregateKind::kBitXor:
+			return acc->bits.came == 0 && acc->bits.went == 0;
 		case AggregateKind::kSumInterval:
 		case AggregateKind::kAvgInterval:
-			return acc->sum == 0 && acc->days == 0 && acc->months == 0;
+			return acc->interval.microseconds == 0 && acc->interval.days == 0 &&
+				   acc->interval.months == 0;
 		case AggregateKind::kFloatSum:
 		case AggregateKind::kFloatOne:
 		case AggregateKind::kFloatTwo:
@@ -608,22 +485,13 @@ is_noop(const AggregateSpec *spec, const Accumulator *acc)
 		case AggregateKind::kSumNumeric:
 		case AggregateKind::kAvgNumeric:
 		case AggregateKind::kVarNumeric:
-			if (acc->nan || acc->positive_infinity || acc->negative_infinity)
-				return false;
-			for (int i = 0; i < acc->nscales; i++)
-				if (acc->scales[i].n != 0)
-					return false;
-			return !acc->has_numeric_sum ||
-				   (is_numeric_zero(acc->numeric_sum) && is_numeric_zero(acc->numeric_squares));
+			return numbers_are_noop(&acc->numeric);
 		case AggregateKind::kMin:
 		case AggregateKind::kMax:
-			/* What went and what came look the same. */
-			return acc->came.n == acc->went.n && !acc->came.more && !acc->went.more &&
-				   !acc->came.mixed && !acc->went.mixed &&
-				   (acc->came.n == 0 || same_image(spec, acc->came.value, acc->went.value));
+			return extremes_are_noop(spec, &acc->extreme);
 		case AggregateKind::kBoolAnd:
 		case AggregateKind::kBoolOr:
-			return acc->n2 == 0;
+			return acc->false_n == 0;
 		default:
 			return true;
 	}
@@ -649,10 +517,7 @@ empty_state(const AggregateSpec *spec, Datum *values, bool *nulls)
 		values[0] = pack_totals(&totals);
 	}
 	if (spec->kind == AggregateKind::kMin || spec->kind == AggregateKind::kMax)
-	{
-		values[kExtreme] = values[kNext] = (Datum) 0;
-		nulls[kExtreme] = nulls[kNext] = true;
-	}
+		empty_extreme(values, nulls);
 }
 
 bool
@@ -669,7 +534,7 @@ merge(const AggregateSpec *spec, FmgrInfo *compare, const Accumulator *acc, Datu
 		case AggregateKind::kSumInt:
 		case AggregateKind::kAvgInt:
 			values[0] = Int64GetDatum(DatumGetInt64(values[0]) + acc->n);
-			values[1] = Int64GetDatum(add_int64(DatumGetInt64(values[1]), acc->sum));
+			values[1] = Int64GetDatum(add_int64(DatumGetInt64(values[1]), acc->int_sum));
 			return true;
 		case AggregateKind::kSumNumeric:
 		case AggregateKind::kAvgNumeric:
@@ -686,7 +551,7 @@ merge(const AggregateSpec *spec, FmgrInfo *compare, const Accumulator *acc, Datu
 			return true;
 		case AggregateKind::kSumMoney:
 			values[0] = Int64GetDatum(DatumGetInt64(values[0]) + acc->n);
-			values[1] = Int64GetDatum(wrapping_sum(DatumGetInt64(values[1]), acc->sum));
+			values[1] = Int64GetDatum(wrapping_sum(DatumGetInt64(values[1]), acc->int_sum));
 			return true;
 		case AggregateKind::kBitAnd:
 		case AggregateKind::kBitOr:
@@ -694,11 +559,11 @@ merge(const AggregateSpec *spec, FmgrInfo *compare, const Accumulator *acc, Datu
 			return merge_bits(spec, acc, values);
 		case AggregateKind::kMin:
 		case AggregateKind::kMax:
-			return merge_extreme(spec, compare, acc, values, nulls);
+			return merge_extreme(spec, compare, &acc->extreme, values, nulls);
 		case AggregateKind::kBoolAnd:
 		case AggregateKind::kBoolOr:
 			values[0] = Int64GetDatum(DatumGetInt64(values[0]) + acc->n);
-			values[1] = Int64GetDatum(DatumGetInt64(values[1]) + acc->n2);
+			values[1] = Int64GetDatum(DatumGetInt64(values[1]) + acc->false_n);
 			return true;
 	}
 	pg_unreachable();
@@ -849,6 +714,31 @@ state_type(const AggregateSpec *spec, int i)
 			return i % 2 == 0 ? spec->argtype : INT8OID;
 		default:
 			return INT8OID;
+	}
+}
+
+Usual
+usual_state(const AggregateSpec *spec, int i)
+{
+	if (state_type(spec, i) != INT8OID)
+		return Usual::kNothing;
+	switch (spec->kind)
+	{
+		case AggregateKind::kMin:
+		case AggregateKind::kMax:
+			return i % 2 == 1 ? Usual::kOne : Usual::kNothing;
+		case AggregateKind::kSumNumeric:
+		case AggregateKind::kAvgNumeric:
+		case AggregateKind::kVarNumeric:
+			return i == 0 || i == 3 ? Usual::kCount : Usual::kZero;
+		case AggregateKind::kBoolAnd:
+		case AggregateKind::kBoolOr:
+			return i == 0 ? Usual::kCount : Usual::kZero;
+		case AggregateKind::kSumInterval:
+		case AggregateKind::kAvgInterval:
+			return i == 0 ? Usual::kCount : (i == 3 ? Usual::kNothing : Usual::kZero);
+		default:
+			return i == 0 ? Usual::kCount : Usual::kNothing;
 	}
 }
 

@@ -5,6 +5,7 @@
 
 #include "pg/postgres.hpp"
 #include "analyze/view_plan.hpp"
+#include "state/extreme.hpp"
 #include "state/float_totals.hpp"
 
 namespace tw::state
@@ -17,40 +18,52 @@ struct ScaleCount
 	int64 n;
 };
 
-/* min, max: the most extreme value among some inputs. */
-struct Best
+/* Sums of numbers, in memory of their own; 0: none yet. */
+struct NumericChange
 {
-	Datum value;
-	int64 n;    /* how many are equal to it; 0: there was no input */
-	bool more;  /* there were others, none more extreme */
-	bool mixed; /* equal ones look different; this is the last of them */
-};
-
-/*
- * The change of one aggregate: differences of counts and sums, and for min and
- * max the best of the values that came and the best of those that went.
- */
-struct Accumulator
-{
-	int64 n;  /* inputs that are not null; bool_and, bool_or: true ones */
-	int64 n2; /* bool_and, bool_or: false ones */
-	int64
-		sum; /* of integers; microseconds of intervals; bits that came, of bit_xor in an odd number */
-	int64 months;
-	int64 days;
-	int64 went_bits; /* bit_and: zeros, bit_or: ones of values that went */
-	Datum numeric_sum;
-	Datum numeric_squares;
-	bool has_numeric_sum;
-	Datum floats; /* packed FloatTotals, 0: none */
+	Datum sum;
+	Datum squares; /* of variance and stddev only */
 	ScaleCount *scales;
 	int nscales;
 	int64 nan;
 	int64 positive_infinity;
 	int64 negative_infinity;
-	Best came;
-	Best went;
 };
+
+/*
+ * The change of one aggregate: differences of counts and sums, and for min and
+ * max the best of the values that came and the best of those that went. There is
+ * one for each group: no more memory is taken than accumulator_size() says.
+ */
+struct Accumulator
+{
+	int64 n; /* inputs that are not null; bool_and, bool_or: true ones */
+	union
+	{
+		int64 false_n; /* bool_and, bool_or: false ones */
+		int64 int_sum; /* of integers and money */
+		Datum floats;  /* packed FloatTotals, 0: none */
+		NumericChange numeric;
+		struct
+		{
+			int64 microseconds;
+			int64 months;
+			int64 days;
+		} interval;
+		struct
+		{
+			int64 came; /* bits that came, of bit_xor in an odd number */
+			int64 went; /* bit_and: zeros, bit_or: ones of values that went */
+		} bits;
+		ExtremeChange extreme;
+	};
+};
+
+/* Bytes of an accumulator of this aggregate. */
+Size accumulator_size(const analyze::AggregateSpec *spec);
+
+/* True if it points to memory of its own. */
+bool has_values(const analyze::AggregateSpec *spec);
 
 /* Adds a row of the input block. Allocates in the current memory context. */
 void accumulate(const analyze::AggregateSpec *spec, FmgrInfo *compare, Accumulator *acc,
@@ -77,5 +90,18 @@ Datum result(const analyze::AggregateSpec *spec, int64 count, const Datum *value
 
 /* Type of a state column, 0 <= i < spec->nstate. */
 Oid state_type(const analyze::AggregateSpec *spec, int i);
+
+/*
+ * The value that a state column of type bigint mostly has. In the table null
+ * stands for it: rows are small, and what does not differ is not logged.
+ */
+enum class Usual : char
+{
+	kNothing,
+	kZero,
+	kOne,
+	kCount /* the number of rows of the group */
+};
+Usual usual_state(const analyze::AggregateSpec *spec, int i);
 
 } // namespace tw::state

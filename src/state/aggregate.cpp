@@ -49,6 +49,9 @@ struct AggregateOperator
 	TupleDesc keys;      /* group columns */
 	TupleDesc results;   /* group columns, aggregate results */
 	FmgrInfo *compares;  /* by aggregate */
+	Size *places;        /* by aggregate: of its accumulator among those of a group */
+	Size change_size;    /* of all accumulators of a group */
+	Size value_size;     /* about what they point to */
 
 	/* finalization */
 	ExprContext *econtext;
@@ -142,9 +145,10 @@ row_count(const ViewPlan *plan, const StateRow *row)
 }
 
 Accumulator *
-changes_of(Groups *groups, int group)
+change_of(const Groups *groups, int group, int aggregate)
 {
-	return groups->changes + (Size) group * Max(groups->op->plan->naggregates, 1);
+	return (Accumulator *) (groups->changes + (Size) group * groups->change_size +
+							groups->op->places[aggregate]);
 }
 
 /* Adds a group's change to a state row; false where the group must be read again. */
@@ -152,7 +156,6 @@ bool
 merge_group(Groups *groups, int group, StateRow *row)
 {
 	const ViewPlan *plan = groups->op->plan;
-	Accumulator *changes = changes_of(groups, group);
 	int64 count = row_count(plan, row) + groups->keys->entries[group].weight;
 	bool known = true;
 
@@ -166,8 +169,8 @@ merge_group(Groups *groups, int group, StateRow *row)
 	{
 		int first = plan->aggregates[i].state - 1;
 
-		if (!merge(&plan->aggregates[i], &groups->op->compares[i], &changes[i], row->values + first,
-				   row->nulls + first))
+		if (!merge(&plan->aggregates[i], &groups->op->compares[i], change_of(groups, group, i),
+				   row->values + first, row->nulls + first))
 			known = false;
 	}
 	return known;
@@ -208,6 +211,7 @@ emit(AggregateOperator *op, const StateRow *row, int64 weight, ZSet *out)
 	capture::zset_add(out, ExecProject(op->projection), weight);
 }
 
+/* The row for storing, in the writer's slot. */
 TupleTableSlot *
 stored_slot(const AggregateOperator *op, Writer *writer, const StateRow *row)
 {
@@ -291,12 +295,11 @@ bool
 group_is_noop(Groups *groups, int group)
 {
 	const ViewPlan *plan = groups->op->plan;
-	Accumulator *changes = changes_of(groups, group);
 
 	if (groups->keys->entries[group].weight != 0)
 		return false;
 	for (int i = 0; i < plan->naggregates; i++)
-		if (!is_noop(&plan->aggregates[i], &changes[i]))
+		if (!is_noop(&plan->aggregates[i], change_of(groups, group, i)))
 			return false;
 	return true;
 }
@@ -710,9 +713,19 @@ make_aggregate_operator(const ViewPlan *plan, Oid relation, Oid index, TupleDesc
 	op->distinct = (AggregateOperator **) palloc0(sizeof(AggregateOperator *) *
 												  Max(plan->ndistinct, 1));
 	op->compares = (FmgrInfo *) palloc0(sizeof(FmgrInfo) * Max(plan->naggregates, 1));
+	op->places = (Size *) palloc0(sizeof(Size) * Max(plan->naggregates, 1));
+	op->layout.usual = (Usual *) palloc0(sizeof(Usual) * state_natts(plan));
 	for (int i = 0; i < plan->naggregates; i++)
+	{
 		if (OidIsValid(plan->aggregates[i].compare))
 			fmgr_info_cxt(plan->aggregates[i].compare, &op->compares[i], plan->context);
+		op->places[i] = op->change_size;
+		op->change_size += accumulator_size(&plan->aggregates[i]);
+		op->value_size += has_values(&plan->aggregates[i]) ? kValues : 0;
+		for (int n = 0; n < plan->aggregates[i].nstate; n++)
+			op->layout.usual[plan->aggregates[i].state - 1 + n] = usual_state(&plan->aggregates[i],
+																			  n);
+	}
 
 	op->econtext = CreateStandaloneExprContext();
 	op->grouped = MakeSingleTupleTableSlot(op->results, &TTSOpsVirtual);
@@ -774,8 +787,9 @@ begin_plain_groups(AggregateOperator *op)
 	if (op->plan->ndistinct > 0)
 		groups->tagged = MakeSingleTupleTableSlot(op->input, &TTSOpsVirtual);
 	groups->capacity = groups->keys->capacity;
-	groups->changes = (Accumulator *) palloc0(sizeof(Accumulator) * groups->capacity *
-											  Max(op->plan->naggregates, 1));
+	groups->change_size = op->change_size;
+	groups->value_size = op->value_size;
+	groups->changes = (char *) palloc0(op->change_size * groups->capacity);
 	return groups;
 }
 
@@ -804,22 +818,20 @@ add_input(void *arg, TupleTableSlot *row, int64 weight)
 										 distinct == 0 ? weight : 0);
 	if (groups->keys->capacity > groups->capacity)
 	{
-		Size row_size = sizeof(Accumulator) * Max(plan->naggregates, 1);
+		Size size = groups->change_size;
 
-		groups->changes = (Accumulator *) repalloc_huge(groups->changes,
-														row_size * groups->keys->capacity);
-		memset((char *) groups->changes + row_size * groups->capacity, 0,
-			   row_size * (groups->keys->capacity - groups->capacity));
+		groups->changes = (char *) repalloc_huge(groups->changes, size * groups->keys->capacity);
+		memset(groups->changes + size * groups->capacity, 0,
+			   size * (groups->keys->capacity - groups->capacity));
 		groups->capacity = groups->keys->capacity;
 	}
 
-	Accumulator *changes = changes_of(groups, group);
 	for (int i = 0; i < plan->naggregates; i++)
 	{
 		const AggregateSpec *spec = &plan->aggregates[i];
 
 		if (spec->distinct == distinct)
-			accumulate(spec, &groups->op->compares[i], &changes[i], row->tts_values,
+			accumulate(spec, &groups->op->compares[i], change_of(groups, group, i), row->tts_values,
 					   row->tts_isnull, weight);
 	}
 	MemoryContextSwitchTo(old);

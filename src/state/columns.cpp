@@ -9,6 +9,7 @@
 namespace tw::state
 {
 
+using analyze::AggregateKind;
 using analyze::AggregateSpec;
 using analyze::ViewPlan;
 
@@ -20,6 +21,25 @@ state_natts(const ViewPlan *plan)
 	for (int i = 0; i < plan->naggregates; i++)
 		natts += plan->aggregates[i].nstate;
 	return natts;
+}
+
+/* Whether the next best is known depends on what happened to the group. */
+Bitmapset *
+incidental_columns(const ViewPlan *plan)
+{
+	Bitmapset *columns = nullptr;
+
+	/* They are not columns of their own there. */
+	if (state_layout(state_columns(plan), plan->ngroup + 1).packed)
+		return nullptr;
+	for (int i = 0; i < plan->naggregates; i++)
+	{
+		const AggregateSpec *spec = &plan->aggregates[i];
+
+		if (spec->kind == AggregateKind::kMin || spec->kind == AggregateKind::kMax)
+			columns = bms_add_range(columns, spec->state + 2, spec->state + 3);
+	}
+	return columns;
 }
 
 TupleDesc

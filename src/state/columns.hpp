@@ -13,6 +13,9 @@ namespace tw::state
 TupleDesc state_columns(const analyze::ViewPlan *plan);
 int state_natts(const analyze::ViewPlan *plan);
 
+/* Columns of the state table (attribute numbers) that two states of equal groups need not agree in. */
+Bitmapset *incidental_columns(const analyze::ViewPlan *plan);
+
 /* The group columns. */
 TupleDesc key_descriptor(const analyze::ViewPlan *plan);
 

@@ -27,25 +27,27 @@ group_rank(MinimalTuple key, TupleTableSlot *keys)
 bool
 is_full(const Groups *groups)
 {
-	constexpr Size kValues = 64; /* what accumulators point to */
-
-	return groups->keys->used + (Size) groups->keys->nentries * groups->plan->naggregates *
-									(sizeof(Accumulator) + kValues) >
+	return groups->keys->used +
+			   (Size) groups->keys->nentries * (groups->change_size + groups->value_size) >
 		   groups->limit;
 }
 
 bool
 spill_input(Groups *groups, TupleTableSlot *row, int64 weight)
 {
-	if (capture::zset_find(groups->keys, row->tts_values, row->tts_isnull))
+	MinimalTuple key = capture::form_image(groups->keys->desc, row->tts_values, row->tts_isnull);
+
+	if (capture::zset_find_image(groups->keys, key))
+	{
+		pfree(key);
 		return false;
+	}
 	if (!groups->spill)
 	{
 		groups->spill = capture::make_spill(groups->context, groups->owner);
 		groups->rank = MakeSingleTupleTableSlot(groups->keys->desc, &TTSOpsMinimalTuple);
 	}
 
-	MinimalTuple key = capture::form_image(groups->keys->desc, row->tts_values, row->tts_isnull);
 	MinimalTuple image = capture::form_image(groups->input, row->tts_values, row->tts_isnull);
 	int64 rank = group_rank(key, groups->rank);
 

@@ -18,8 +18,10 @@ struct Groups
 	AggregateOperator *op;
 	const analyze::ViewPlan *plan;
 	MemoryContext context;
-	capture::ZSet *keys;  /* weight: change of the number of rows */
-	Accumulator *changes; /* keys->capacity x naggregates */
+	capture::ZSet *keys; /* weight: change of the number of rows */
+	char *changes;       /* accumulators: change_size bytes for each group */
+	Size change_size;
+	Size value_size; /* about what the accumulators of a group point to */
 	int capacity;
 
 	/* rows of groups beyond memory */
@@ -38,6 +40,9 @@ struct Groups
 
 /* The same as begin_groups(), but rows are not passed on to distinct inputs. */
 Groups *begin_plain_groups(AggregateOperator *op);
+
+/* What an accumulator that points to something points to, about. */
+constexpr Size kValues = 64;
 
 /* True if memory is full: no new group should be added. */
 bool is_full(const Groups *groups);

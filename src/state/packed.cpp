@@ -6,6 +6,8 @@
  * hundreds of short values. From the number on where they might not fit the columns of
  * the aggregates are stored in one, which the server compresses and, if it is still too
  * long, moves out. Which form a table has follows from the number of its columns.
+ *
+ * Where they are columns of the table, null stands for the value that a column mostly has.
  */
 #include "state/packed.hpp"
 
@@ -23,6 +25,47 @@ copy_value(Form_pg_attribute att, Datum value)
 {
 	return att->attlen == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(value))
 							 : datumCopy(value, att->attbyval, att->attlen);
+}
+
+/* False where the column has no usual value. */
+bool
+usual_value(const StateLayout &layout, int column, const Datum *values, Datum *value)
+{
+	switch (layout.usual[column])
+	{
+		case Usual::kNothing:
+			return false;
+		case Usual::kZero:
+			*value = Int64GetDatum(0);
+			return true;
+		case Usual::kOne:
+			*value = Int64GetDatum(1);
+			return true;
+		case Usual::kCount:
+			*value = values[layout.nplain - 1];
+			return true;
+	}
+	pg_unreachable();
+}
+
+/* What the table stores of columns that are its own: null for the usual values. */
+void
+leave_out_usual(const StateLayout &layout, const Datum *values, bool *stored_nulls)
+{
+	Datum usual;
+
+	for (int i = layout.nplain; i < layout.columns->natts; i++)
+		if (!stored_nulls[i] && usual_value(layout, i, values, &usual) &&
+			DatumGetInt64(values[i]) == DatumGetInt64(usual))
+			stored_nulls[i] = true;
+}
+
+void
+fill_in_usual(const StateLayout &layout, Datum *values, bool *nulls)
+{
+	for (int i = layout.nplain; i < layout.columns->natts; i++)
+		if (nulls[i] && usual_value(layout, i, values, &values[i]))
+			nulls[i] = false;
 }
 
 Size
@@ -44,7 +87,7 @@ packed_size(const StateLayout &layout, const Datum *values, const bool *nulls)
 StateLayout
 state_layout(TupleDesc columns, int nplain)
 {
-	return {columns, nplain, columns->natts > kMostColumns && columns->natts > nplain + 1};
+	return {columns, nplain, columns->natts > kMostColumns && columns->natts > nplain + 1, nullptr};
 }
 
 TupleDesc
@@ -70,6 +113,8 @@ pack(const StateLayout &layout, const Datum *values, const bool *nulls, Datum *s
 
 	memcpy(stored, values, sizeof(Datum) * nplain);
 	memcpy(stored_nulls, nulls, sizeof(bool) * nplain);
+	if (!layout.packed && layout.usual)
+		leave_out_usual(layout, values, stored_nulls);
 	if (!layout.packed)
 		return;
 
@@ -111,6 +156,8 @@ unpack(const StateLayout &layout, const Datum *stored, const bool *stored_nulls,
 		if (!nulls[i])
 			values[i] = copy_value(TupleDescAttr(layout.columns, i), stored[i]);
 	}
+	if (!layout.packed && layout.usual)
+		fill_in_usual(layout, values, nulls);
 	if (!layout.packed)
 		return;
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "pg/postgres.hpp"
+#include "state/accumulator.hpp"
 
 namespace tw::state
 {
@@ -14,6 +15,7 @@ struct StateLayout
 	TupleDesc columns; /* what the operator works with */
 	int nplain;        /* the first of them are columns of the table */
 	bool packed;       /* the others are together in one more */
+	Usual *usual;      /* by column, where they are not packed; null: none has a usual value */
 };
 
 StateLayout state_layout(TupleDesc columns, int nplain);
@@ -21,7 +23,10 @@ StateLayout state_layout(TupleDesc columns, int nplain);
 /* The columns of the table. */
 TupleDesc stored_descriptor(const StateLayout &layout);
 
-/* Values of the table's columns for those of the layout, and back; copies in the current memory context. */
+/*
+ * Values of the table's columns for those of the layout, and back; copies in the current memory
+ * context. The last plain column is the number of the group's rows.
+ */
 void pack(const StateLayout &layout, const Datum *values, const bool *nulls, Datum *stored,
 		  bool *stored_nulls);
 void unpack(const StateLayout &layout, const Datum *stored, const bool *stored_nulls, Datum *values,

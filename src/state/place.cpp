@@ -79,6 +79,15 @@ found_has_key(Writer *writer, const Datum *values)
 	return true;
 }
 
+/* A vacuum may have made the table shorter, but not while it is open for writing. */
+bool
+is_within(Writer *writer, ItemPointer tid)
+{
+	if (ItemPointerGetBlockNumber(tid) >= writer->npages)
+		writer->npages = RelationGetNumberOfBlocks(writer->rel);
+	return ItemPointerGetBlockNumber(tid) < writer->npages;
+}
+
 } // namespace
 
 bool
@@ -91,9 +100,7 @@ find_again(Writer *writer, const Datum *values, const bool *nulls)
 	const Place *place = &writer->places[hash % kPlaces];
 	ItemPointerData tid = place->root;
 
-	/* A vacuum may have made the table shorter. */
-	if (hash == 0 || place->hash != hash ||
-		ItemPointerGetBlockNumber(&tid) >= RelationGetNumberOfBlocks(writer->rel))
+	if (hash == 0 || place->hash != hash || !is_within(writer, &tid))
 		return false;
 
 	IndexFetchTableData *fetch = table_index_fetch_begin(writer->rel);

@@ -3,9 +3,11 @@
  *
  * An index scan from a key upwards stands at an entry until a larger key is
  * looked for, goes a few entries further, and begins anew where that was not
- * enough. The scan reads a leaf at a time, and what others add to that leaf
- * afterwards it does not see: a row version that is visible because the
- * snapshot was renewed meanwhile. So not to find a key means nothing.
+ * enough. To begin costs more than a search, since the scan reads a leaf at a
+ * time: where keys turn out to be far from each other the walk rests for a while,
+ * longer each time. What others add to that leaf afterwards it does not see: a row
+ * version that is visible because the snapshot was renewed meanwhile. So not to
+ * find a key means nothing.
  */
 #include "state/walk.hpp"
 
@@ -22,12 +24,18 @@ struct Walk
 	IndexScanDesc scan;
 	bool standing; /* at an entry; all before it are less than `last`, or have been looked at */
 	Datum last;    /* the key that was looked for */
+	int misses;    /* keys that were far from the one before, since one that was not */
+	int rest;      /* how many keys it does not look for from here */
+	int next_rest; /* the next time */
 };
 
 namespace
 {
 
-constexpr int kSteps = 16;
+constexpr int kSteps = 32;
+constexpr int kMisses = 3;
+constexpr int kShortRest = 32;
+constexpr int kLongRest = 1024;
 
 bool
 step(Walk *walk)
@@ -82,6 +90,33 @@ is_ahead(Walk *walk, Datum key)
 	return false;
 }
 
+/* True if the walk should not look for this key. */
+bool
+rests(Walk *walk)
+{
+	if (walk->rest == 0)
+		return false;
+	walk->rest--;
+	walk->standing = false;
+	return true;
+}
+
+void
+note_miss(Walk *walk)
+{
+	if (++walk->misses < kMisses)
+		return;
+	walk->rest = walk->next_rest;
+	walk->next_rest = Min(walk->next_rest * 2, kLongRest);
+}
+
+void
+note_hit(Walk *walk)
+{
+	walk->misses = 0;
+	walk->next_rest = kShortRest;
+}
+
 } // namespace
 
 Walk *
@@ -100,6 +135,7 @@ begin_walk(Writer *writer)
 									   BTGreaterEqualStrategyNumber);
 
 	walk->writer = writer;
+	walk->next_rest = kShortRest;
 	walk->column = writer->columns[0] - 1;
 	walk->collation = index->rd_indcollation[0];
 	fmgr_info(index_getprocid(index, 1, BTORDER_PROC), &walk->compare);
@@ -124,11 +160,16 @@ walk_to(Walk *walk, const Datum *values, const bool *nulls)
 {
 	Datum key = values[walk->column];
 
-	if (nulls[walk->column])
+	if (nulls[walk->column] || rests(walk))
 		return false;
 	walk->scan->xs_snapshot = GetActiveSnapshot();
-	if (!is_ahead(walk, key))
+	if (is_ahead(walk, key))
+		note_hit(walk);
+	else
+	{
 		begin_anew(walk, key);
+		note_miss(walk);
+	}
 	walk->last = key;
 	while (walk->standing && compare_entry(walk, key) == 0)
 	{

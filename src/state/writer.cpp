@@ -291,6 +291,7 @@ open_writer(WriterCache *cache)
 		fill_cache(cache, rel);
 	cache->writer->batch = CurrentMemoryContext;
 	cache->writer->nloose = 0;
+	cache->writer->npages = 0;
 	return cache->writer;
 }
 
@@ -318,12 +319,14 @@ namespace
 /*
  * Makes the next row go to a new page unless the one this row went to has room
  * for another of its size, and then for a new version of each, a little longer.
- * A few rows without room would take it from those of other pages, and so on.
+ * A few rows without room would take it from those of other pages, and so on. When
+ * all new versions have come less than a tenth of the page is free, so that the
+ * server prunes it when it is read the next time.
  */
 void
 leave_room(Relation rel, ItemPointer tid)
 {
-	constexpr Size kFilled = BLCKSZ / 16 * 7;
+	constexpr Size kFilled = BLCKSZ / 32 * 15;
 
 	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
 		return;

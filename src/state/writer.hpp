@@ -47,6 +47,7 @@ struct Writer
 	ScanKeyData *keys;
 	ItemPointerData root; /* where the index says that the found row is */
 	struct Place *places; /* see find_again(); null: none yet */
+	BlockNumber npages;   /* the relation has at least so many while it is open */
 };
 
 /* True if at most one row has a key. */
