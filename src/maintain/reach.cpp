@@ -161,6 +161,28 @@ copy_guards(List *guards)
 	return copy;
 }
 
+/* As in session.cpp: nobody writes relations again that were dropped. */
+void
+forget_dropped_relations()
+{
+	static long kept = 16;
+	HASH_SEQ_STATUS seq;
+	Reach *entry;
+
+	if (hash_get_num_entries(reaches) <= 2 * kept)
+		return;
+	hash_seq_init(&seq, reaches);
+	while ((entry = (Reach *) hash_seq_search(&seq)) != nullptr)
+	{
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entry->relid)))
+			continue;
+		if (entry->context)
+			MemoryContextDelete(entry->context);
+		(void) hash_search(reaches, &entry->relid, HASH_REMOVE, nullptr);
+	}
+	kept = Max(hash_get_num_entries(reaches), 16);
+}
+
 Reach *
 find_reach(Oid relid)
 {
@@ -183,6 +205,7 @@ find_reach(Oid relid)
 	}
 	if (entry->valid && entry->known_as_of == knowledge_version())
 		return entry;
+	forget_dropped_relations();
 
 	/* Made beside the entry, which an error or a nested statement must not find half done. */
 	Reach fresh = {relid, true, knowledge_version(), nullptr, NIL, NIL};

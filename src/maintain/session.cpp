@@ -290,6 +290,41 @@ build_runtime(const catalog::LiveView *info)
 	return runtime;
 }
 
+namespace
+{
+
+/* The runtime goes at the end of the transaction: a batch under way may still use it. */
+void
+retire(RuntimeEntry *entry)
+{
+	if (entry->runtime)
+		MemoryContextSetParent(entry->runtime->plan->context, TopTransactionContext);
+	entry->runtime = nullptr;
+}
+
+/* Nobody asks for views again that were dropped. They are looked for when there are twice as many as were left last time. */
+void
+forget_dropped_views()
+{
+	static long kept = 16;
+	HASH_SEQ_STATUS seq;
+	RuntimeEntry *entry;
+
+	if (hash_get_num_entries(runtimes) <= 2 * kept)
+		return;
+	hash_seq_init(&seq, runtimes);
+	while ((entry = (RuntimeEntry *) hash_seq_search(&seq)) != nullptr)
+	{
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entry->view)))
+			continue;
+		retire(entry);
+		(void) hash_search(runtimes, &entry->view, HASH_REMOVE, nullptr);
+	}
+	kept = Max(hash_get_num_entries(runtimes), 16);
+}
+
+} // namespace
+
 ViewRuntime *
 get_runtime(Oid view)
 {
@@ -297,19 +332,14 @@ get_runtime(Oid view)
 		runtimes = make_cache("tailwater views", sizeof(RuntimeEntry));
 
 	bool found;
-	RuntimeEntry *entry = (RuntimeEntry *) hash_search(runtimes, &view, HASH_ENTER, &found);
-	if (!found)
-		entry->runtime = nullptr;
-	if (entry->runtime && !entry->runtime->stale)
+	RuntimeEntry *entry = (RuntimeEntry *) hash_search(runtimes, &view, HASH_FIND, nullptr);
+	if (entry && entry->runtime && !entry->runtime->stale)
 		return entry->runtime;
+	if (entry)
+		retire(entry);
+	forget_dropped_views();
 
 	catalog::LiveView info;
-	ViewRuntime *old = entry->runtime;
-	entry->runtime = nullptr;
-	/* A batch under way may still use it. */
-	if (old)
-		MemoryContextSetParent(old->plan->context, TopTransactionContext);
-
 	uint64 known = news;
 	if (!catalog::find_live_view(view, &info))
 		return nullptr;
