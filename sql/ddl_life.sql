@@ -170,3 +170,11 @@ DROP TABLE tree2;
 ALTER TABLE tree ADD COLUMN y int;
 INSERT INTO tree VALUES (1, 2, 3);
 SELECT * FROM wrong_views();
+-- a session forgets views and tables that were dropped
+CREATE TABLE passing (x int);
+\set ECHO none
+SELECT format(s, i) FROM generate_series(1, 60) i, LATERAL (VALUES (1, 'CREATE MATERIALIZED VIEW passing%s WITH (tailwater.maintain = immediate) AS SELECT x, count(*) FROM passing GROUP BY x'),
+	(2, 'INSERT INTO passing VALUES (%s)'), (3, 'DROP MATERIALIZED VIEW passing%s')) AS v(n, s) ORDER BY i, n \gexec
+\set ECHO all
+SELECT count(*) < 50 AS few FROM pg_backend_memory_contexts WHERE name = 'tailwater view plan';
+DROP TABLE passing;
