@@ -11,6 +11,7 @@
 #include "analyze/block.hpp"
 #include "analyze/join_keys.hpp"
 #include "analyze/outer_join.hpp"
+#include "analyze/whole_row.hpp"
 
 namespace tw::analyze
 {
@@ -317,93 +318,8 @@ count_occurrences(Query *query)
 	return list_length(found.relids);
 }
 
-/* ---- whole-row variables ---- */
-
 namespace
 {
-
-struct WholeRowContext
-{
-	Query *query;
-	Index rti; /* 0: of all items */
-	int depth; /* of the expression below the query */
-};
-
-/* A delta has one column more than its table, so "t.*" as a value is spelled out. */
-Node *
-whole_row_mutator(Node *node, WholeRowContext *context)
-{
-	if (node == nullptr)
-		return nullptr;
-	if (IsA(node, Var))
-	{
-		Var *var = (Var *) node;
-
-		if (var->varattno != InvalidAttrNumber || (int) var->varlevelsup != context->depth ||
-			(context->rti > 0 && (Index) var->varno != context->rti))
-			return (Node *) copyObject(var);
-
-		RangeTblEntry *rte = rt_fetch(var->varno, context->query->rtable);
-		if (rte->rtekind != RTE_RELATION && rte->rtekind != RTE_SUBQUERY)
-			return (Node *) copyObject(var);
-
-		RowExpr *row = makeNode(RowExpr);
-		List *names = NIL;
-
-		expandRTE(rte, var->varno, var->varlevelsup, var->location, var->vartype != RECORDOID,
-				  &names, &row->args);
-		row->row_typeid = var->vartype;
-		row->row_format = COERCE_IMPLICIT_CAST;
-		row->colnames = var->vartype == RECORDOID ? names : NIL;
-		row->location = -1;
-		return (Node *) row;
-	}
-	if (IsA(node, Query))
-	{
-		context->depth++;
-		Node *result = (Node *) pg::mutate_query((Query *) node, whole_row_mutator, context, 0);
-		context->depth--;
-		return result;
-	}
-	return pg::mutate_expression(node, whole_row_mutator, context);
-}
-
-} // namespace
-
-/* What stands in FROM may refer to items before it. */
-void
-spell_out(Query *query, Index rti)
-{
-	WholeRowContext context = {query, rti, 0};
-	ListCell *lc;
-
-	foreach (lc, query->rtable)
-	{
-		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
-
-		if (rte->rtekind == RTE_SUBQUERY && rte->lateral)
-			rte->subquery = castNode(Query, whole_row_mutator((Node *) rte->subquery, &context));
-		rte->functions = (List *) whole_row_mutator((Node *) rte->functions, &context);
-		rte->values_lists = (List *) whole_row_mutator((Node *) rte->values_lists, &context);
-		rte->tablefunc = (TableFunc *) whole_row_mutator((Node *) rte->tablefunc, &context);
-	}
-	query->targetList = (List *) whole_row_mutator((Node *) query->targetList, &context);
-	query->jointree = (FromExpr *) whole_row_mutator((Node *) query->jointree, &context);
-}
-
-namespace
-{
-
-void
-expand_whole_rows(Query *query)
-{
-	ListCell *lc;
-
-	foreach (lc, query->rtable)
-		if (lfirst_node(RangeTblEntry, lc)->rtekind == RTE_SUBQUERY)
-			expand_whole_rows(lfirst_node(RangeTblEntry, lc)->subquery);
-	spell_out(query, 0);
-}
 
 /* The order of rows means nothing to a block; neither do columns that were there for ordering only. */
 void
@@ -445,11 +361,6 @@ native_relation(Query *query)
 		return 0;
 	return linitial_int(refs);
 }
-
-} // namespace
-
-namespace
-{
 
 Block *
 begin_block(Query *query)
@@ -522,7 +433,7 @@ count_of(const Block *block, Oid relid)
 Block *
 make_block(Query *query)
 {
-	expand_whole_rows(query);
+	spell_out_all(query);
 
 	Block *block = begin_block(query);
 	block->native_rti = native_relation(query);

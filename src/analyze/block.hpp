@@ -78,9 +78,6 @@ Query *delta_query(const Block *block, const circuit::Part *parts, Match match);
 /* Number of tables in the query's FROM, and in that of transparent subqueries. */
 int count_occurrences(Query *query);
 
-/* Whole rows of an item of FROM as values, wherever the query has them, are spelled out as its columns. */
-void spell_out(Query *query, Index rti);
-
 /* Makes a range table entry read a named tuplestore of rows with these columns. */
 void become_tuplestore(RangeTblEntry *rte, const char *name, TupleDesc desc);
 

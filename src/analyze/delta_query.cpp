@@ -18,6 +18,7 @@
 #include "analyze/block.hpp"
 #include "analyze/build.hpp"
 #include "analyze/outer_join.hpp"
+#include "analyze/whole_row.hpp"
 
 namespace tw::analyze
 {

@@ -17,6 +17,7 @@
 #include "analyze/scale.hpp"
 #include "analyze/set_operation.hpp"
 #include "analyze/stage.hpp"
+#include "analyze/whole_row.hpp"
 #include "catalog/inner_relation.hpp"
 
 namespace tw::analyze
@@ -205,7 +206,7 @@ rewritten_with_bodies(Relation view, List **bodies)
 
 	if (list_length(rewritten) != 1)
 		elog(ERROR, "unexpected rewrite result for a materialized view");
-	return inline_functions(linitial_node(Query, rewritten), bodies);
+	return test_live_columns(inline_functions(linitial_node(Query, rewritten), bodies));
 }
 
 } // namespace
