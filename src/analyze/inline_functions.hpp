@@ -16,18 +16,4 @@ namespace tw::analyze
  */
 Query *inline_functions(Query *query, List **bodies);
 
-/*
- * The rewritten body that inline_functions() would put in place of a call, a
- * FuncExpr or OpExpr, or of an item of FROM, within functions that are being
- * replaced (a list of OIDs); null if there is none. *function is set to the function.
- */
-Query *body_of_call(Node *call, List *active, Oid *function);
-Query *body_of_item(RangeTblEntry *rte, List *active, Oid *function);
-
-/* Moves set-returning functions of the select list, which are replaced in FROM only, to there. */
-void move_sql_sets(Query *query);
-
-/* True if the body of a function means the same under the settings of the session as when a view is maintained. */
-bool has_one_meaning(Node *call);
-
 } // namespace tw::analyze

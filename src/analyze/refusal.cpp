@@ -15,7 +15,7 @@
  * bodies, which take the place of the calls (inline_functions.hpp), others are refused.
  */
 #include "analyze/refusal.hpp"
-#include "analyze/inline_functions.hpp"
+#include "analyze/function_body.hpp"
 #include "analyze/names.hpp"
 
 namespace tw::analyze
