@@ -86,3 +86,15 @@ SELECT * FROM having_only;
 INSERT INTO t VALUES (1, 1, '{1,NULL,3}', 9);
 TRUNCATE bound;
 SELECT * FROM wrong_views();
+-- which row of each DISTINCT ON shows is not for IN to choose
+CREATE MATERIALIZED VIEW by_last WITH (tailwater.maintain = immediate) AS SELECT id FROM t WHERE (g, v) IN (SELECT DISTINCT ON (g) g, v FROM t ORDER BY g, v DESC);
+CREATE MATERIALIZED VIEW by_last_connected WITH (tailwater.maintain = immediate) AS
+	SELECT n FROM bound WHERE (1, n) IN (SELECT DISTINCT ON (g) g, v FROM t WHERE t.id > bound.n - 9 ORDER BY g, v DESC);
+INSERT INTO t SELECT i, i % 3, NULL, i FROM generate_series(11, 19) AS i;
+INSERT INTO bound VALUES (16), (19), (13);
+SELECT * FROM wrong_views();
+TABLE by_last ORDER BY id;
+UPDATE t SET v = 130 - v WHERE id > 10;
+DELETE FROM t WHERE id = 12;
+SELECT * FROM wrong_views();
+TABLE by_last ORDER BY id;

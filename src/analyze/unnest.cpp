@@ -143,7 +143,7 @@ unnest_in(Query *query, SubLink *sublink)
 			return nullptr;
 	if (subquery->cteList != NIL || !tests_equality(sublink->testexpr, subquery))
 		return nullptr;
-	if (is_plain(subquery))
+	if (is_plain(subquery) && !subquery->hasDistinctOn)
 	{
 		if (!take_links(subquery, &links))
 			return nullptr;
