@@ -115,6 +115,8 @@ wait_for_views(TimestampTz deadline)
 
 		if (waited != Waited::kFailed || OidIsValid(catalog::oldest_error(&message)))
 			return waited;
+		if (GetCurrentTimestamp() >= deadline)
+			return Waited::kTimeout;
 		InvalidateCatalogSnapshot();
 	}
 }
