@@ -23,6 +23,9 @@ CREATE MATERIALIZED VIEW correlated WITH (tailwater.maintain = immediate) AS SEL
 CREATE MATERIALIZED VIEW by_function WITH (tailwater.maintain = immediate) AS SELECT same(a) AS s, same(a) IS NOT NULL AS n, row_of(id) AS r, row_of(id) IS NOT NULL AS m FROM a;
 CREATE MATERIALIZED VIEW in_from WITH (tailwater.maintain = immediate) AS SELECT f, f IS NOT NULL AS n FROM b, rows_of(b.k) f;
 CREATE MATERIALIZED VIEW in_outer WITH (tailwater.maintain = immediate) AS SELECT b.id, f IS NOT NULL AS n, f IS NULL AS m FROM b LEFT JOIN rows_of(b.k) f ON true;
+CREATE MATERIALIZED VIEW shown WITH (tailwater.maintain = immediate) AS
+	SELECT s.x IS NOT NULL AS n, s.x IS NULL AS m, b.id FROM b LEFT JOIN (SELECT a AS x, k FROM a WHERE a IS DISTINCT FROM NULL) s ON s.k = b.k WHERE s.x IS NOT NULL OR b.id > 2;
+CREATE MATERIALIZED VIEW shown_joined WITH (tailwater.maintain = immediate) AS SELECT s.x IS NOT NULL AS n, b.id FROM b, (SELECT a AS x, k FROM a) s WHERE s.k = b.k;
 -- policies see whole rows, too
 CREATE ROLE whole_row_owner;
 GRANT CREATE, USAGE ON SCHEMA public TO whole_row_owner;

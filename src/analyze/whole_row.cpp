@@ -98,11 +98,28 @@ spell_out_all(Query *query)
 namespace
 {
 
+/* A column of a row. */
+Node *
+field_of(const Var *row, AttrNumber attnum, Form_pg_attribute att)
+{
+	if (row->varattno == InvalidAttrNumber)
+		return (Node *) makeVar(row->varno, attnum, att->atttypid, att->atttypmod,
+								att->attcollation, row->varlevelsup);
+
+	FieldSelect *field = makeNode(FieldSelect);
+	field->arg = (Expr *) copyObject(row);
+	field->fieldnum = attnum;
+	field->resulttype = att->atttypid;
+	field->resulttypmod = att->atttypmod;
+	field->resultcollid = att->attcollation;
+	return (Node *) field;
+}
+
 /* The columns of a row that are there; NIL if none was dropped. */
 List *
-live_columns(const Var *var)
+live_columns(const Var *row)
 {
-	TupleDesc desc = lookup_rowtype_tupdesc(var->vartype, var->vartypmod);
+	TupleDesc desc = lookup_rowtype_tupdesc(row->vartype, row->vartypmod);
 	List *columns = NIL;
 
 	for (int i = 0; i < desc->natts; i++)
@@ -110,20 +127,20 @@ live_columns(const Var *var)
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
 		if (!att->attisdropped)
-			columns = lappend(columns, makeVar(var->varno, i + 1, att->atttypid, att->atttypmod,
-											   att->attcollation, var->varlevelsup));
+			columns = lappend(columns, field_of(row, i + 1, att));
 	}
 	bool all = list_length(columns) == desc->natts;
 	ReleaseTupleDesc(desc);
 	return all ? NIL : columns;
 }
 
+/* A whole row, or one that a subquery shows, which may be a whole row there. */
 bool
 is_row_of_type(const Node *node)
 {
 	const Var *var = (const Var *) node;
 
-	return IsA(node, Var) && var->varattno == InvalidAttrNumber && var->vartype != RECORDOID &&
+	return IsA(node, Var) && var->vartype != RECORDOID &&
 		   get_typtype(var->vartype) == TYPTYPE_COMPOSITE;
 }
 
