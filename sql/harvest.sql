@@ -86,3 +86,17 @@ SELECT * FROM having_only;
 INSERT INTO t VALUES (1, 1, '{1,NULL,3}', 9);
 TRUNCATE bound;
 SELECT * FROM wrong_views();
+-- sets of the select list are computed after sorting, unless they are sorted by
+CREATE TABLE tagged (id int PRIMARY KEY, a int, tags int[]);
+INSERT INTO tagged SELECT i, i % 4, ARRAY[i, i + 1, i] FROM generate_series(1, 12) i;
+CREATE MATERIALIZED VIEW first_tags WITH (tailwater.maintain = immediate) AS SELECT id, unnest(tags) AS t FROM tagged ORDER BY id DESC LIMIT 4;
+CREATE MATERIALIZED VIEW tags_in_order WITH (tailwater.maintain = immediate) AS SELECT id, unnest(tags) AS t FROM tagged ORDER BY t, id LIMIT 4;
+CREATE MATERIALIZED VIEW tags_of_first WITH (tailwater.maintain = immediate) AS SELECT DISTINCT ON (a) a, id, unnest(tags) AS t FROM tagged ORDER BY a, id DESC;
+SELECT * FROM wrong_views();
+INSERT INTO tagged VALUES (20, 1, '{5,6}'), (21, 2, '{}');
+SELECT * FROM wrong_views();
+DELETE FROM tagged WHERE id IN (12, 20);
+UPDATE tagged SET tags = tags || 1 WHERE id > 8;
+SELECT * FROM wrong_views();
+TABLE tags_of_first ORDER BY 1, 2, 3;
+DROP TABLE tagged CASCADE;

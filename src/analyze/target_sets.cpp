@@ -124,6 +124,24 @@ rows_from(List *calls)
 	return rte;
 }
 
+/*
+ * True if the server computes the sets of the select list after it has put the rows
+ * in order, and has taken the first ones of those that are DISTINCT ON: where no set is sorted by.
+ */
+bool
+come_after_sorting(Query *query)
+{
+	ListCell *lc;
+
+	if (!query->hasDistinctOn && !query->limitCount && !query->limitOffset)
+		return false;
+	foreach (lc, query->sortClause)
+		if (expression_returns_set(
+				get_sortgroupclause_expr(lfirst_node(SortGroupClause, lc), query->targetList)))
+			return false;
+	return true;
+}
+
 } // namespace
 
 void
@@ -133,7 +151,8 @@ move_target_sets(Query *query)
 
 	sets.grouped = query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
 				   query->havingQual;
-	if (!query->hasTargetSRFs || query->setOperations || (query->hasWindowFuncs && !sets.grouped))
+	if (!query->hasTargetSRFs || query->setOperations || (query->hasWindowFuncs && !sets.grouped) ||
+		(!sets.grouped && come_after_sorting(query)))
 		return;
 	collect(query, &sets);
 	if (sets.failed || sets.calls == NIL)
