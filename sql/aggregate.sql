@@ -121,3 +121,19 @@ DELETE FROM k WHERE id IN (2, 13);
 SELECT * FROM wrong_views();
 DELETE FROM k;
 SELECT * FROM wrong_views();
+
+-- a cluster made before 15.5 says of interval that equal values look the same; 1 day and 24 hours do not
+SET allow_system_table_mods = on;
+INSERT INTO pg_amproc SELECT (SELECT max(oid::int8) + 1 FROM pg_amproc)::oid, amprocfamily, amproclefttype, amprocrighttype, 4, 'btequalimage'
+	FROM pg_amproc p WHERE amproc = 'interval_cmp'::regproc AND amprocnum = 1 AND amprocfamily = (SELECT oid FROM pg_opfamily WHERE opfname = 'interval_ops' AND opfmethod = 403)
+	AND NOT EXISTS (SELECT FROM pg_amproc q WHERE q.amprocfamily = p.amprocfamily AND q.amprocnum = 4);
+RESET allow_system_table_mods;
+CREATE TABLE spans (id int PRIMARY KEY, g int, i interval);
+CREATE MATERIALIZED VIEW by_span WITH (tailwater.maintain = immediate) AS SELECT i + '0' AS i, count(*) AS c FROM spans GROUP BY i + '0';
+CREATE MATERIALIZED VIEW extreme_spans WITH (tailwater.maintain = immediate) AS SELECT g, min(i) AS least, max(i) AS most FROM spans GROUP BY g;
+INSERT INTO spans VALUES (1, 1, '1 day'), (2, 1, '24:00'), (3, 1, '1 day'), (4, 1, '2 days');
+SELECT * FROM wrong_views();
+DELETE FROM spans WHERE id = 1;
+SELECT * FROM wrong_views();
+DELETE FROM spans WHERE id = 3;
+SELECT * FROM wrong_views();

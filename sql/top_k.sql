@@ -118,6 +118,12 @@ INSERT INTO u VALUES (34, 3), (35, 3);
 SELECT * FROM wrong_views();
 DELETE FROM u WHERE id IN (1, 9, 30);
 SELECT * FROM wrong_views();
+-- also where they have only moved
+ALTER TABLE u ADD COLUMN note text;
+UPDATE u SET note = 'moved' WHERE id IN (2, 10, 11, 32);
+SELECT * FROM wrong_views();
+UPDATE u SET note = 'and again' WHERE x < 3;
+SELECT * FROM wrong_views();
 -- so many that tie that they are not counted
 CREATE TABLE w (x int);
 CREATE MATERIALIZED VIEW crowd WITH (tailwater.maintain = immediate) AS SELECT x FROM w ORDER BY x LIMIT 3;

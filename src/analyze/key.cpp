@@ -586,6 +586,9 @@ equality_is_image(Node *expr)
 	if (base == NUMERICOID || base == BPCHAROID)
 		return typmod_fixes_image(type, exprTypmod(expr), collation) ||
 			   extracts_whole_number(expr) || fixed_scale(expr) >= 0;
+	/* 1 day is 24 hours. Catalogs made before 15.5 say that there is nothing to tell them apart by. */
+	if (base == INTERVALOID)
+		return false;
 
 	TypeCacheEntry *entry = lookup_type_cache(base, TYPECACHE_BTREE_OPFAMILY);
 	if (!OidIsValid(entry->btree_opf))

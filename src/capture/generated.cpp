@@ -49,6 +49,7 @@ with_generated_columns(Relation rel, Tuplestorestate *rows)
 	(void) rewound_pointer(rows);
 	while (tuplestore_gettupleslot(rows, true, false, row))
 	{
+		CHECK_FOR_INTERRUPTS();
 		ResetExprContext(econtext);
 		ExecCopySlot(result, row);
 		slot_getallattrs(result);

@@ -505,6 +505,22 @@ apply_to_view(const ViewRuntime *view, ZSet *delta, Publish publish)
 	return open.nrows;
 }
 
+namespace
+{
+
+/*
+ * Of rows that tie at a limit the query shows those that it meets first. So it may
+ * show others when rows have only moved in their table, and no row that the view
+ * reads has changed.
+ */
+bool
+depends_on_places(const ViewRuntime *view)
+{
+	return view->top_k && view->plan->may_tie;
+}
+
+} // namespace
+
 void
 run_batch(List *changes)
 {
@@ -526,7 +542,7 @@ run_batch(List *changes)
 		const ViewRuntime *view = get_runtime(lfirst_oid(lc));
 		List *deltas = view ? input_deltas(view, changes, view_deltas) : NIL;
 
-		if (deltas == NIL)
+		if (!view || (deltas == NIL && !depends_on_places(view)))
 			continue;
 		/* All views share a snapshot; one that must wait replaces it by a newer one. */
 		if (!begun)

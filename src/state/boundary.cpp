@@ -106,8 +106,11 @@ compile(TopKOperator *op)
 	foreach (lc, op->plan->query->targetList)
 		if (!lfirst_node(TargetEntry, lc)->resjunk)
 			shown = lappend(shown, copyObject(lfirst(lc)));
-	op->keys = compile_list(op, keys);
+
+	/* An error on the way leaves nothing half done. */
+	ProjectionInfo *of_keys = compile_list(op, keys);
 	op->row = compile_list(op, shown);
+	op->keys = of_keys;
 	MemoryContextSwitchTo(old);
 }
 
