@@ -72,6 +72,7 @@ bool inherits_errors = true; /* no batch of this process has been committed yet 
 
 Pace pace;
 uint64 writes_covered = 0; /* commits that earlier rounds of this process have covered */
+uint64 rounds_answered = 0; /* requests that they have answered */
 
 /* Confirmed when the commit that stored it is on disk. */
 XLogRecPtr unconfirmed = InvalidXLogRecPtr;
@@ -540,6 +541,7 @@ run_round()
 	{
 		publish_progress(&round);
 		writes_covered = round.writes;
+		rounds_answered = round.rounds;
 	}
 	confirm_durable();
 	pgstat_report_stat(false);
@@ -568,10 +570,24 @@ sleep_time()
 	return timeout;
 }
 
+/*
+ * True if somebody has asked since the last round began. The latch does not tell:
+ * a wait for a lock within the round may have reset it.
+ */
+bool
+work_is_waiting()
+{
+	return pg_atomic_read_u64(&slot->writes) != writes_covered ||
+		   pg_atomic_read_u64(&slot->rounds) != rounds_answered;
+}
+
 void
 sleep()
 {
 	long timeout = sleep_time();
+
+	if (work_is_waiting())
+		return;
 
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
 					 timeout, pg::wait_event("TailwaterMaintainerMain"));
