@@ -71,7 +71,7 @@ int conflicts = 0;           /* rounds in a row that lost against others */
 bool inherits_errors = true; /* no batch of this process has been committed yet */
 
 Pace pace;
-uint64 writes_covered = 0; /* commits that earlier rounds of this process have covered */
+uint64 writes_covered = 0;  /* commits that earlier rounds of this process have covered */
 uint64 rounds_answered = 0; /* requests that they have answered */
 
 /* Confirmed when the commit that stored it is on disk. */
