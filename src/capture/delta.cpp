@@ -16,14 +16,13 @@ rewound_pointer(Tuplestorestate *rows)
 	return pointer;
 }
 
-/* Its file outlives the trigger call that begins it: its owner is the transaction. */
 Tuplestorestate *
-begin_lasting_store()
+begin_store(ResourceOwner owner)
 {
 	ResourceOwner old = CurrentResourceOwner;
 
-	CurrentResourceOwner = TopTransactionResourceOwner;
-	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
+	CurrentResourceOwner = owner;
+	Tuplestorestate *store = tuplestore_begin_heap(false, owner == nullptr, work_mem);
 	CurrentResourceOwner = old;
 	return store;
 }

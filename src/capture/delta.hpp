@@ -43,8 +43,11 @@ void each_row(const Delta *delta, RowCallback callback, void *arg);
 /* A new read pointer at the first row, which becomes the active one. */
 int rewound_pointer(Tuplestorestate *rows);
 
-/* A tuplestore in the current memory context that lasts as long as that does, or the transaction. */
-Tuplestorestate *begin_lasting_store();
+/*
+ * A tuplestore in the current memory context, whose file belongs to the owner: that of
+ * the transaction, to outlive the trigger call that begins it; null: to outlive transactions, too.
+ */
+Tuplestorestate *begin_store(ResourceOwner owner);
 
 struct RowCounts
 {

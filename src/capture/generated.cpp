@@ -41,7 +41,7 @@ with_generated_columns(Relation rel, Tuplestorestate *rows)
 	ExprState **columns = (ExprState **) palloc0(sizeof(ExprState *) * desc->natts);
 	TupleTableSlot *row = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	TupleTableSlot *result = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	Tuplestorestate *store = begin_lasting_store();
+	Tuplestorestate *store = begin_store(TopTransactionResourceOwner);
 
 	for (int i = 0; i < desc->natts; i++)
 		if (is_generated(desc, i))

@@ -95,7 +95,7 @@ Tuplestorestate *
 copy_store(Tuplestorestate *from, TupleDesc desc)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	Tuplestorestate *copy = begin_lasting_store();
+	Tuplestorestate *copy = begin_store(TopTransactionResourceOwner);
 
 	(void) rewound_pointer(from);
 	while (tuplestore_gettupleslot(from, true, false, slot))

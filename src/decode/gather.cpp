@@ -125,18 +125,6 @@ join_kept()
 	}
 }
 
-/* A tuplestore that does not belong to any transaction. */
-Tuplestorestate *
-make_store()
-{
-	ResourceOwner owner = CurrentResourceOwner;
-
-	CurrentResourceOwner = nullptr;
-	Tuplestorestate *store = tuplestore_begin_heap(false, true, work_mem);
-	CurrentResourceOwner = owner;
-	return store;
-}
-
 Change *
 make_change(Relation rel)
 {
@@ -224,7 +212,7 @@ add_row(Tuplestorestate **store, HeapTuple row, HeapTuple before, TupleDesc desc
 	MemoryContext old = MemoryContextSwitchTo(current->context);
 
 	if (!*store)
-		*store = make_store();
+		*store = capture::begin_store(nullptr);
 	if (!HeapTupleHasExternal(row))
 		tuplestore_puttuple(*store, row);
 	else
