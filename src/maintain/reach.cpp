@@ -36,6 +36,7 @@ struct Reach
 };
 
 HTAB *reaches = nullptr;
+long reaches_kept = 0; /* see forget_dropped() */
 
 /* Adds a view to the list, which is in order of level; equal levels in order of OID. */
 List *
@@ -65,11 +66,17 @@ add_view(List *views, const ViewRuntime *runtime)
 	return placed ? result : lappend_oid(result, view);
 }
 
+/*
+ * Immediate views and inner relations that read the relations, directly or through
+ * others, nearest first. Deferred views, and what is above them, follow in the
+ * maintainer. No definition is looked at: nothing may keep it from being altered at
+ * the same time.
+ */
 List *
-find_views(List *relids)
+find_readers(List *relids)
 {
-	List *views = NIL;
 	List *pending = list_copy(relids);
+	List *readers = NIL;
 	ListCell *lc;
 
 	/* The list grows while it is read. */
@@ -79,20 +86,27 @@ find_views(List *relids)
 
 		foreach (lv, views_of_base(lfirst_oid(lc)))
 		{
-			/*
-			 * Deferred views, and what is above them, follow in the maintainer.
-			 * Their definitions may not even be looked at: nothing keeps them
-			 * from being altered at the same time.
-			 */
 			if (!is_immediate(lfirst_oid(lv)))
 				continue;
-
-			const ViewRuntime *runtime = get_runtime(lfirst_oid(lv));
-			if (!runtime)
-				continue;
-			views = add_view(views, runtime);
+			readers = list_append_unique_oid(readers, lfirst_oid(lv));
 			pending = list_append_unique_oid(pending, lfirst_oid(lv));
 		}
+	}
+	return readers;
+}
+
+List *
+find_views(List *relids)
+{
+	List *views = NIL;
+	ListCell *lc;
+
+	foreach (lc, find_readers(relids))
+	{
+		const ViewRuntime *runtime = get_runtime(lfirst_oid(lc));
+
+		if (runtime)
+			views = add_view(views, runtime);
 	}
 	return views;
 }
@@ -161,26 +175,11 @@ copy_guards(List *guards)
 	return copy;
 }
 
-/* As in session.cpp: nobody writes relations again that were dropped. */
 void
-forget_dropped_relations()
+release(void *entry)
 {
-	static long kept = 16;
-	HASH_SEQ_STATUS seq;
-	Reach *entry;
-
-	if (hash_get_num_entries(reaches) <= 2 * kept)
-		return;
-	hash_seq_init(&seq, reaches);
-	while ((entry = (Reach *) hash_seq_search(&seq)) != nullptr)
-	{
-		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entry->relid)))
-			continue;
-		if (entry->context)
-			MemoryContextDelete(entry->context);
-		(void) hash_search(reaches, &entry->relid, HASH_REMOVE, nullptr);
-	}
-	kept = Max(hash_get_num_entries(reaches), 16);
+	if (static_cast<Reach *>(entry)->context)
+		MemoryContextDelete(static_cast<Reach *>(entry)->context);
 }
 
 Reach *
@@ -205,7 +204,7 @@ find_reach(Oid relid)
 	}
 	if (entry->valid && entry->known_as_of == knowledge_version())
 		return entry;
-	forget_dropped_relations();
+	forget_dropped(reaches, &reaches_kept, release);
 
 	/* Made beside the entry, which an error or a nested statement must not find half done. */
 	Reach fresh = {relid, true, knowledge_version(), nullptr, NIL, NIL};
@@ -238,22 +237,10 @@ List *
 views_above(List *relids)
 {
 	List *views = NIL;
-	List *pending = list_copy(relids);
 	ListCell *lc;
 
-	/* The list grows while it is read. */
-	foreach (lc, pending)
-	{
-		ListCell *lv;
-
-		foreach (lv, views_of_base(lfirst_oid(lc)))
-		{
-			if (!is_immediate(lfirst_oid(lv)))
-				continue;
-			views = list_append_unique_oid(views, catalog::view_of(lfirst_oid(lv)));
-			pending = list_append_unique_oid(pending, lfirst_oid(lv));
-		}
-	}
+	foreach (lc, find_readers(relids))
+		views = list_append_unique_oid(views, catalog::view_of(lfirst_oid(lc)));
 	return views;
 }
 

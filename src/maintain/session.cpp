@@ -35,8 +35,9 @@ struct RuntimeEntry
 
 HTAB *bases = nullptr;
 HTAB *runtimes = nullptr;
-uint64 news = 0;    /* counts messages, to notice those that come while a runtime is built */
-uint64 version = 0; /* counts those that concerned something remembered */
+long runtimes_kept = 0; /* see forget_dropped() */
+uint64 news = 0;        /* counts messages, to notice those that come while a runtime is built */
+uint64 version = 0;     /* counts those that concerned something remembered */
 
 HTAB *
 make_cache(const char *name, Size entry)
@@ -295,35 +296,37 @@ namespace
 
 /* The runtime goes at the end of the transaction: a batch under way may still use it. */
 void
-retire(RuntimeEntry *entry)
+retire(void *arg)
 {
+	RuntimeEntry *entry = static_cast<RuntimeEntry *>(arg);
+
 	if (entry->runtime)
 		MemoryContextSetParent(entry->runtime->plan->context, TopTransactionContext);
 	entry->runtime = nullptr;
 }
 
-/* Nobody asks for views again that were dropped. They are looked for when there are twice as many as were left last time. */
-void
-forget_dropped_views()
-{
-	static long kept = 16;
-	HASH_SEQ_STATUS seq;
-	RuntimeEntry *entry;
-
-	if (hash_get_num_entries(runtimes) <= 2 * kept)
-		return;
-	hash_seq_init(&seq, runtimes);
-	while ((entry = (RuntimeEntry *) hash_seq_search(&seq)) != nullptr)
-	{
-		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entry->view)))
-			continue;
-		retire(entry);
-		(void) hash_search(runtimes, &entry->view, HASH_REMOVE, nullptr);
-	}
-	kept = Max(hash_get_num_entries(runtimes), 16);
-}
-
 } // namespace
+
+void
+forget_dropped(HTAB *cache, long *kept, void (*release)(void *entry))
+{
+	constexpr long kFew = 16;
+	HASH_SEQ_STATUS seq;
+	void *entry;
+
+	if (hash_get_num_entries(cache) <= 2 * Max(*kept, kFew))
+		return;
+	hash_seq_init(&seq, cache);
+	while ((entry = hash_seq_search(&seq)) != nullptr)
+	{
+		/* The key comes first. */
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(*static_cast<Oid *>(entry))))
+			continue;
+		release(entry);
+		(void) hash_search(cache, entry, HASH_REMOVE, nullptr);
+	}
+	*kept = hash_get_num_entries(cache);
+}
 
 ViewRuntime *
 get_runtime(Oid view)
@@ -331,13 +334,12 @@ get_runtime(Oid view)
 	if (!runtimes)
 		runtimes = make_cache("tailwater views", sizeof(RuntimeEntry));
 
-	bool found;
 	RuntimeEntry *entry = (RuntimeEntry *) hash_search(runtimes, &view, HASH_FIND, nullptr);
 	if (entry && entry->runtime && !entry->runtime->stale)
 		return entry->runtime;
 	if (entry)
 		retire(entry);
-	forget_dropped_views();
+	forget_dropped(runtimes, &runtimes_kept, retire);
 
 	catalog::LiveView info;
 	uint64 known = news;
@@ -346,7 +348,7 @@ get_runtime(Oid view)
 
 	ViewRuntime *runtime = build_runtime(&info);
 	runtime->stale = news != known;
-	entry = (RuntimeEntry *) hash_search(runtimes, &view, HASH_ENTER, &found);
+	entry = (RuntimeEntry *) hash_search(runtimes, &view, HASH_ENTER, nullptr);
 	entry->runtime = runtime;
 	return runtime;
 }

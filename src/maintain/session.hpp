@@ -59,6 +59,13 @@ struct ViewRuntime
 /* The runtime of an attached view; null where it is not attached. Valid until the transaction ends. */
 ViewRuntime *get_runtime(Oid view);
 
+/*
+ * Removes from a cache by OID the entries of relations that were dropped, whom nobody will
+ * ask for again; `release` is called for each first. Looks only if there are twice as many
+ * entries as it left the last time, *kept, which begins at 0.
+ */
+void forget_dropped(HTAB *cache, long *kept, void (*release)(void *entry));
+
 /* True if writers keep the view up to date; does not look at its definition. */
 bool is_immediate(Oid view);
 
