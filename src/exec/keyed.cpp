@@ -456,14 +456,6 @@ make_keyed_operator(const ViewPlan *plan, TupleDesc view, const bool *stale)
 namespace
 {
 
-/* Rows of a delta query have their weight as a column more. */
-void
-collect_weighted(void *arg, TupleTableSlot *row, int64 weight)
-{
-	(void) capture::zset_add_values(static_cast<ZSet *>(arg), row->tts_values, row->tts_isnull,
-									weight);
-}
-
 /* Adds the delta of the query itself; false where it cannot be computed. */
 bool
 run_partial(const KeyedOperator *op, List *changed, NamedStore *stores, int nstores, ZSet *out)
@@ -471,7 +463,7 @@ run_partial(const KeyedOperator *op, List *changed, NamedStore *stores, int nsto
 	return survive_data_errors(op->partial_may_fail && list_length(changed) > 1,
 							   [&]() {
 								   run_changes(op->partial, changed, stores, nstores,
-											   collect_weighted, out);
+											   collect_weighted_row, out);
 							   });
 }
 
@@ -549,20 +541,18 @@ find_touched(KeyedOperator *op, List *changed, NamedStore *stores, int nstores)
 
 /* The delta, given what the touch queries found. */
 Touched
-evaluate_touched(KeyedOperator *op, const TouchedKeys *touched, List *changed, NamedStore *stores,
-				 int nstores, ZSet *out)
+evaluate_touched(KeyedOperator *op, const TouchedKeys *touched, bool partial, List *changed,
+				 NamedStore *stores, int nstores, ZSet *out)
 {
-	const ViewPlan *plan = op->plan;
 	KeySet *keys = touched->keys;
 	bool any_keys = keys && keys->counts[0] + keys->counts[1] > 0;
-	bool partial = (touched->alone || !touched->everything) && is_partial(op, changed, stores);
 	bool done;
 
-	if (touched->everything && !partial)
+	if (touched->everything && !(partial && touched->alone))
 		return Touched::kEverything;
 	if (!any_keys && !touched->everything)
 		return Touched::kSomeKeys;
-	if (!partial && !plan->stored && !old_snapshot())
+	if (!partial && !op->plan->stored && !old_snapshot())
 		return Touched::kEverything;
 	if (any_keys)
 		lock_keys(op, keys);
@@ -578,13 +568,13 @@ evaluate_touched(KeyedOperator *op, const TouchedKeys *touched, List *changed, N
 Touched
 run_stores(KeyedOperator *op, List *changed, NamedStore *stores, int nstores, ZSet *out)
 {
-	const ViewPlan *plan = op->plan;
-
-	if (plan->npoints == 0)
+	if (op->plan->npoints == 0)
 		return Touched::kEverything;
 	if (changed == NIL)
 		return Touched::kSomeKeys;
-	if (is_partial(op, changed, stores) && !needs_key_locks(plan, changed))
+
+	bool partial = is_partial(op, changed, stores);
+	if (partial && !needs_key_locks(op->plan, changed))
 	{
 		if (run_partial(op, changed, stores, nstores, out))
 			return Touched::kSomeKeys;
@@ -592,7 +582,7 @@ run_stores(KeyedOperator *op, List *changed, NamedStore *stores, int nstores, ZS
 	}
 
 	TouchedKeys touched = find_touched(op, changed, stores, nstores);
-	Touched result = evaluate_touched(op, &touched, changed, stores, nstores, out);
+	Touched result = evaluate_touched(op, &touched, partial, changed, stores, nstores, out);
 	if (touched.keys)
 		end_key_set(touched.keys);
 	return result;

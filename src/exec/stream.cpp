@@ -322,6 +322,14 @@ run_changes(Stream *stream, List *changed, NamedStore *stores, int nstores, RowC
 }
 
 void
+collect_weighted_row(void *arg, TupleTableSlot *row, int64 weight)
+{
+	slot_getallattrs(row);
+	(void) capture::zset_add_values(static_cast<capture::ZSet *>(arg), row->tts_values,
+									row->tts_isnull, weight);
+}
+
+void
 run_whole(Stream *stream, RowCallback callback, void *arg)
 {
 	if (!stream->whole)

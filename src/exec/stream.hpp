@@ -31,6 +31,12 @@ void run_changes(Stream *stream, List *changed, NamedStore *stores, int nstores,
 				 RowCallback callback, void *arg);
 
 /*
+ * A RowCallback for both: adds the row to a capture::ZSet, which is `arg`, without the column
+ * that a delta query has more than the block, its weight.
+ */
+void collect_weighted_row(void *arg, TupleTableSlot *row, int64 weight);
+
+/*
  * Makes the delta a tuplestore for delta queries, consolidated over the columns in
  * `used` as weighted_store() does; false where nothing is left of it.
  */

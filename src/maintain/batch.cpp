@@ -46,15 +46,6 @@ log_change(void *arg, TupleTableSlot *row, int64 weight)
 		log->writer.append(row, (int32) weight);
 }
 
-/* Rows of a delta query carry the weight as a column more than the view has. */
-void
-collect_weighted_row(void *arg, TupleTableSlot *row, int64 weight)
-{
-	slot_getallattrs(row);
-	(void) capture::zset_add_values(static_cast<ZSet *>(arg), row->tts_values, row->tts_isnull,
-									weight);
-}
-
 /* What the deltas change, as far as other tables have a say in it; false where that is not a set of rows. */
 bool
 probe(const ViewRuntime *view, List *deltas, ZSet *out, state::Boundaries *boundaries = nullptr)
@@ -68,8 +59,8 @@ probe(const ViewRuntime *view, List *deltas, ZSet *out, state::Boundaries *bound
 		return exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kSomeKeys;
 	if (exec::survive_data_errors(exec::may_meet_errors(view->input, deltas),
 								  [&]() {
-									  exec::run_delta(view->input, deltas, collect_weighted_row,
-													  out);
+									  exec::run_delta(view->input, deltas,
+													  exec::collect_weighted_row, out);
 								  }))
 		return true;
 	capture::clear_zset(out);

@@ -25,6 +25,7 @@
 #include "analyze/recursion.hpp"
 #include "exec/data_error.hpp"
 #include "exec/plan.hpp"
+#include "exec/stream.hpp"
 #include "state/apply.hpp"
 
 namespace tw::state
@@ -259,14 +260,6 @@ term_query(RecursionOperator *op, const Block *block, const Part *parts, Wanted 
 	return term->query;
 }
 
-/* A RowCallback: the row without its weight column. */
-void
-collect_row(void *arg, TupleTableSlot *row, int64 weight)
-{
-	(void) capture::zset_add_values(static_cast<ZSet *>(arg), row->tts_values, row->tts_isnull,
-									weight);
-}
-
 /* Rows in a tuplestore, with their weights. */
 Tuplestorestate *
 store_rows(RecursionOperator *op, const ZSet *rows, int64 *n)
@@ -341,7 +334,7 @@ run_term(Run *run, const Block *block, const Part *parts, const ZSet *self, Want
 	if (keys)
 		stores.stores[stores.n++] = *keys;
 	run_query(term_query(op, block, parts, wanted), stores.stores, stores.n,
-			  exec::WeightColumn::kLast, collect_row, out);
+			  exec::WeightColumn::kLast, exec::collect_weighted_row, out);
 	if (self_rows)
 		tuplestore_end(self_rows);
 	pfree(stores.stores);
