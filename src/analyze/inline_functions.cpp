@@ -418,8 +418,7 @@ inline_set(RangeTblEntry *rte, Inlining *in)
 	if (condition)
 		body = select_all_from(body);
 
-	Substitution s = {call.expr->args, 0, false};
-	body = castNode(Query, parameter_mutator((Node *) body, &s));
+	body = castNode(Query, substitute((Node *) body, call.expr->args));
 	if (condition)
 	{
 		IncrementVarSublevelsUp(condition, 1, 0);

@@ -143,6 +143,31 @@ replace_mutator(Node *node, ReplaceContext *context)
 	return pg::mutate_expression(node, replace_mutator, context);
 }
 
+/* Replaces the query's subqueries in expressions by what the function makes of them; null: they stay. */
+template <typename Fn>
+void
+replace_sublinks(Query *query, Fn &&replacement)
+{
+	ReplaceContext context = {NIL, NIL};
+	List *sublinks = NIL;
+	ListCell *lc;
+
+	if (!has_sublink_over_groups(query))
+		(void) collect_sublinks((Node *) query->targetList, &sublinks);
+	(void) collect_sublinks(query->jointree->quals, &sublinks);
+	foreach (lc, sublinks)
+	{
+		Node *value = replacement((SubLink *) lfirst(lc));
+
+		if (!value)
+			continue;
+		context.what = lappend(context.what, lfirst(lc));
+		context.by = lappend(context.by, value);
+	}
+	query->targetList = (List *) replace_mutator((Node *) query->targetList, &context);
+	query->jointree->quals = replace_mutator(query->jointree->quals, &context);
+}
+
 /* Groups a subquery of aggregates by what connects it, which it shows after them. */
 void
 group_by_links(Query *subquery, List *links)
@@ -346,38 +371,33 @@ group_value_mutator(Node *node, GroupValue *value)
 	return (Node *) count;
 }
 
+/* The value of a scalar subquery of aggregates that equalities connect, as columns of joined groups; null: it is none. */
+Node *
+value_of_groups(Query *query, SubLink *sublink, List **joined)
+{
+	Query *subquery = (Query *) copyObject(sublink->subselect);
+	List *links = NIL;
+
+	if (sublink->subLinkType != EXPR_SUBLINK || !is_one_aggregate_row(subquery) ||
+		!take_links(subquery, &links) || links == NIL)
+		return nullptr;
+
+	Node *expr = (Node *) linitial_node(TargetEntry, subquery->targetList)->expr;
+	if (unlike_groups_walker(expr, nullptr))
+		return nullptr;
+	GroupValue value = {query, join_groups(query, subquery, links, joined)};
+	return group_value_mutator(expr, &value);
+}
+
 } // namespace
 
 void
 unnest_outer(Query *query)
 {
-	ReplaceContext context = {NIL, NIL};
-	List *sublinks = NIL;
 	List *joined = NIL;
-	ListCell *lc;
 
-	if (!has_sublink_over_groups(query))
-		(void) collect_sublinks((Node *) query->targetList, &sublinks);
-	(void) collect_sublinks(query->jointree->quals, &sublinks);
-	foreach (lc, sublinks)
-	{
-		SubLink *sublink = (SubLink *) lfirst(lc);
-		Query *subquery = (Query *) copyObject(sublink->subselect);
-		List *links = NIL;
-
-		if (sublink->subLinkType != EXPR_SUBLINK || !is_one_aggregate_row(subquery) ||
-			!take_links(subquery, &links) || links == NIL)
-			continue;
-
-		Node *expr = (Node *) linitial_node(TargetEntry, subquery->targetList)->expr;
-		if (unlike_groups_walker(expr, nullptr))
-			continue;
-		GroupValue value = {query, join_groups(query, subquery, links, &joined)};
-		context.what = lappend(context.what, sublink);
-		context.by = lappend(context.by, group_value_mutator(expr, &value));
-	}
-	query->targetList = (List *) replace_mutator((Node *) query->targetList, &context);
-	query->jointree->quals = replace_mutator(query->jointree->quals, &context);
+	replace_sublinks(query,
+					 [&](SubLink *sublink) { return value_of_groups(query, sublink, &joined); });
 }
 
 /* ---- those that are not ---- */
@@ -434,27 +454,17 @@ one_row(SubLink *sublink)
 void
 unnest_constants(Query *query)
 {
-	ReplaceContext context = {NIL, NIL};
-	List *sublinks = NIL;
-	ListCell *lc;
+	replace_sublinks(query,
+					 [&](SubLink *sublink) -> Node *
+					 {
+						 Query *row = one_row(sublink);
 
-	if (!has_sublink_over_groups(query))
-		(void) collect_sublinks((Node *) query->targetList, &sublinks);
-	(void) collect_sublinks(query->jointree->quals, &sublinks);
-	foreach (lc, sublinks)
-	{
-		SubLink *sublink = (SubLink *) lfirst(lc);
-		Query *row = one_row(sublink);
-
-		if (!row)
-			continue;
-
-		int rti = add_item(query, from_item(row, "unnested"));
-		context.what = lappend(context.what, sublink);
-		context.by = lappend(context.by, item_column(row, rti, 1));
-	}
-	query->targetList = (List *) replace_mutator((Node *) query->targetList, &context);
-	query->jointree->quals = replace_mutator(query->jointree->quals, &context);
+						 return row ? (Node *) item_column(row,
+														   add_item(query,
+																	from_item(row, "unnested")),
+														   1)
+									: nullptr;
+					 });
 }
 
 } // namespace tw::analyze

@@ -87,9 +87,8 @@ create_log_index(Oid log, Oid view)
 	CommandCounterIncrement();
 }
 
-/* The columns that the log has besides those of the view: xid, seq and diff. */
-constexpr int kOwnColumns = 3;
-constexpr int kOwnSize = sizeof(int64) + 2 * sizeof(int32);
+/* Bytes of the leading columns. */
+constexpr int kLeadingSize = sizeof(int64) + 2 * sizeof(int32);
 
 /* Bytes that a row without nulls takes, its values that can be moved out of it not counted. */
 Size
@@ -114,21 +113,21 @@ check_room(Relation view)
 	TupleDesc desc = RelationGetDescr(view);
 	Size header = MAXALIGN(SizeofHeapTupleHeader);
 	Size row = fixed_size(desc);
-	bool too_many = desc->natts + kOwnColumns > MaxHeapAttributeNumber;
+	bool too_many = desc->natts + kLeadingColumns > MaxHeapAttributeNumber;
 
 	/* A row that is too long for the view itself never gets here. */
 	if (!too_many && (header + MAXALIGN(row) > MaxHeapTupleSize ||
-					  header + MAXALIGN(kOwnSize + row) <= MaxHeapTupleSize))
+					  header + MAXALIGN(kLeadingSize + row) <= MaxHeapTupleSize))
 		return;
 	ereport(ERROR, errcode(ERRCODE_TOO_MANY_COLUMNS),
 			errmsg("materialized view \"%s\" is too wide for a change log",
 				   RelationGetRelationName(view)),
 			too_many ? errdetail("The log has %d columns more than the view, and a table can have "
 								 "at most %d columns.",
-								 kOwnColumns, MaxHeapAttributeNumber)
+								 kLeadingColumns, MaxHeapAttributeNumber)
 					 : errdetail("The log has %d bytes more than the view in each row, which must "
 								 "fit into a page.",
-								 kOwnSize),
+								 kLeadingSize),
 			errhint("Set tailwater.feed = off: the view is kept up to date, without history of "
 					"its changes."));
 }

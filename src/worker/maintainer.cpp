@@ -588,7 +588,6 @@ sleep()
 
 	if (work_is_waiting())
 		return;
-
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
 					 timeout, pg::wait_event("TailwaterMaintainerMain"));
 	confirm_durable();
