@@ -66,13 +66,22 @@ read_equality(Node *condition, const Var **left, const Var **right, EqualColumn 
 		return false;
 	a->column = (*left)->varattno;
 	b->column = (*right)->varattno;
+	b->argument = 1;
 	a->collation = b->collation = op->inputcollid;
 	return true;
 }
 
 void
-add_equality(Equalities *equalities, EqualColumn a, EqualColumn b)
+add_equality(Equalities *equalities, EqualColumn a, EqualColumn b, Node *condition)
 {
+	if (a.place != b.place)
+	{
+		EqualCondition *added = (EqualCondition *) palloc(sizeof(EqualCondition));
+
+		*added = {a, b, condition};
+		equalities->conditions = lappend(equalities->conditions, added);
+	}
+
 	int from = find_column(equalities, &a)->group;
 	int to = find_column(equalities, &b)->group;
 	ListCell *lc;

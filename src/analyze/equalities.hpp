@@ -15,13 +15,23 @@ struct EqualColumn
 	AttrNumber column;
 	Oid hash; /* function; equal values of columns that are equal hash alike */
 	Oid collation;
-	int group; /* columns of the same group are equal */
+	int group;    /* columns of the same group are equal */
+	int argument; /* which argument of its condition it is */
+};
+
+/* What made two columns equal. */
+struct EqualCondition
+{
+	EqualColumn a;
+	EqualColumn b;
+	Node *condition;
 };
 
 struct Equalities
 {
 	List *columns; /* EqualColumn */
 	int ngroups;
+	List *conditions; /* EqualCondition, between different places */
 };
 
 /*
@@ -31,8 +41,8 @@ struct Equalities
 bool read_equality(Node *condition, const Var **left, const Var **right, EqualColumn *a,
 				   EqualColumn *b);
 
-/* Both columns are equal, and so is what either was equal to before. */
-void add_equality(Equalities *equalities, EqualColumn a, EqualColumn b);
+/* Both columns are equal, as the condition says, and so is what either was equal to before. */
+void add_equality(Equalities *equalities, EqualColumn a, EqualColumn b, Node *condition);
 
 /* Columns of two places that are equal, as pairs (List of EqualColumn, one of a, then one of b). */
 List *equal_pairs(const Equalities *equalities, int place_a, int place_b);

@@ -4,12 +4,13 @@
  * All joins of a block are inner joins, so every condition of its FROM and WHERE
  * holds for every row. An equality between plain columns of two tables whose
  * operator can be hashed tells by a hash which rows cannot meet: writers of
- * such rows need not wait for each other. Blocks with tables in subqueries
- * (UNION ALL among them) are left alone.
+ * such rows need not wait for each other. Nor need writers of tables in different
+ * arms of UNION ALL. Where the conditions lead from one table to another over a third one, the
+ * rows of that one tell the values by which they meet; they are looked up from the
+ * side where each row has one such value, if primary keys say so.
  */
 #include "analyze/join_keys.hpp"
-#include "analyze/block.hpp"
-#include "analyze/equalities.hpp"
+#include "analyze/places.hpp"
 
 namespace tw::analyze
 {
@@ -17,82 +18,34 @@ namespace tw::analyze
 namespace
 {
 
-/* The conditions of a FROM node and all below it, joined by AND. */
-List *
-add_conditions(List *conditions, Node *from)
-{
-	ListCell *lc;
-
-	if (from == nullptr)
-		return conditions;
-	if (IsA(from, FromExpr))
-	{
-		foreach (lc, ((FromExpr *) from)->fromlist)
-			conditions = add_conditions(conditions, (Node *) lfirst(lc));
-		return list_concat(conditions, make_ands_implicit((Expr *) ((FromExpr *) from)->quals));
-	}
-	if (IsA(from, JoinExpr))
-	{
-		JoinExpr *join = (JoinExpr *) from;
-
-		conditions = add_conditions(conditions, join->larg);
-		conditions = add_conditions(conditions, join->rarg);
-		return list_concat(conditions, make_ands_implicit((Expr *) join->quals));
-	}
-	return conditions;
-}
-
-/* The number of the occurrence that the range table entry is, -1: none. */
-int
-occurrence_of(List *rtis, const Var *var)
-{
-	for (int i = 0; i < list_length(rtis); i++)
-		if (list_nth_int(rtis, i) == (int) var->varno)
-			return i;
-	return -1;
-}
-
-/* Adds what the condition says, if that is an equality of columns of two occurrences. */
-void
-add_condition(Equalities *equalities, Node *condition, List *rtis)
-{
-	const Var *left;
-	const Var *right;
-	EqualColumn a;
-	EqualColumn b;
-
-	if (!read_equality(condition, &left, &right, &a, &b) || left->varlevelsup > 0 ||
-		right->varlevelsup > 0)
-		return;
-	a.place = occurrence_of(rtis, left);
-	b.place = occurrence_of(rtis, right);
-	if (a.place >= 0 && b.place >= 0)
-		add_equality(equalities, a, b);
-}
-
-/* By which columns rows of two occurrences meet; false where no equality is known. */
 bool
-find_key(const Equalities *equalities, int first, int second, JoinKey *key)
+are_occurrences(const Block *block, const Places *places)
 {
-	List *pairs = equal_pairs(equalities, first, second);
-
-	if (pairs == NIL)
+	if (list_length(places->list) != block->noccurrences)
 		return false;
-
-	const EqualColumn *a = (const EqualColumn *) linitial(pairs);
-	const EqualColumn *b = (const EqualColumn *) lsecond(pairs);
-	key->sides[0] = {first, a->column, a->hash};
-	key->sides[1] = {second, b->column, b->hash};
-	key->collation = a->collation;
+	for (int i = 0; i < block->noccurrences; i++)
+		if (place(places, i)->rte->relid != block->relids[i])
+			return false;
 	return true;
 }
 
+/* By which columns rows of two occurrences meet; false where nothing is known. */
 bool
-occurs_once(const Block *block, int occurrence)
+find_key(const Places *places, int first, int second, JoinKey *key)
 {
-	for (int i = 0; i < block->noccurrences; i++)
-		if (i != occurrence && block->relids[i] == block->relids[occurrence])
-			return false;
+	if (never_meet(places, first, second))
+		return true;
+	if (find_equal_columns(places, first, second, key))
+		return true;
+
+	List *way = find_way(places, first, second);
+	if (way == NIL)
+		return false;
+	List *back = reverse_way(way);
+	if (!is_unique_way(places, way) && is_unique_way(places, back))
+		take_way(places, back, 1, key);
+	else
+		take_way(places, way, 0, key);
 	return true;
 }
 
@@ -101,31 +54,28 @@ occurs_once(const Block *block, int occurrence)
 void
 find_join_keys(Block *block)
 {
-	Query *query = block->query;
-	List *rtis = NIL;
-	ListCell *lc;
+	int n = block->noccurrences;
 
 	block->njoin_keys = 0;
 	block->join_keys = nullptr;
-	if (query->setOperations || block->noccurrences < 2)
-		return;
-	foreach (lc, from_relations(query))
-		if (rt_fetch(lfirst_int(lc), query->rtable)->rtekind == RTE_RELATION)
-			rtis = lappend_int(rtis, lfirst_int(lc));
-	if (list_length(rtis) != block->noccurrences)
+	if (n < 2)
 		return;
 
-	Equalities equalities = {};
-	foreach (lc, add_conditions(NIL, (Node *) query->jointree))
-		add_condition(&equalities, (Node *) lfirst(lc), rtis);
-
-	int n = block->noccurrences;
-	block->join_keys = (JoinKey *) palloc(sizeof(JoinKey) * Max(n * (n - 1) / 2, 1));
+	Places places = find_places(block->query);
+	if (!are_occurrences(block, &places))
+		return;
+	block->join_keys = (JoinKey *) palloc(sizeof(JoinKey) * (n * (n - 1) / 2));
 	for (int i = 0; i < n; i++)
 		for (int j = i + 1; j < n; j++)
-			if (occurs_once(block, i) && occurs_once(block, j) &&
-				find_key(&equalities, i, j, &block->join_keys[block->njoin_keys]))
-				block->njoin_keys++;
+		{
+			JoinKey *key = &block->join_keys[block->njoin_keys];
+
+			*key = {};
+			key->sides[0] = {i, block->relids[i], InvalidAttrNumber, InvalidOid};
+			key->sides[1] = {j, block->relids[j], InvalidAttrNumber, InvalidOid};
+			block->njoin_keys += find_key(&places, i, j, key);
+		}
+	sort_keys(block->join_keys, block->njoin_keys);
 }
 
 } // namespace tw::analyze

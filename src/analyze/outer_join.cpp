@@ -285,4 +285,81 @@ keep_unmatched(Query *query, JoinExpr *join, int rti, List *conditions)
 	*query = *pg::mutate_query(query, null_mutator, &nulling, 0);
 }
 
+/* ---- joins that are inner ones for some rows ---- */
+
+namespace
+{
+
+/* The side of an outer join that it shows nulls for; null: it is an inner or a full one. */
+Node *
+nullable_side(const JoinExpr *join)
+{
+	if (join->jointype == JOIN_LEFT)
+		return join->rarg;
+	return join->jointype == JOIN_RIGHT ? join->larg : nullptr;
+}
+
+/* Below the node: rows with nulls for one of these relations, as outer joins show, do not matter. */
+void
+make_inner(Node *node, Bitmapset *present)
+{
+	ListCell *lc;
+
+	if (IsA(node, FromExpr))
+		foreach (lc, ((FromExpr *) node)->fromlist)
+			make_inner((Node *) lfirst(lc), present);
+	if (!IsA(node, JoinExpr) || ((JoinExpr *) node)->jointype == JOIN_FULL)
+		return;
+
+	JoinExpr *join = (JoinExpr *) node;
+	Node *nullable = nullable_side(join);
+	if (nullable && !bms_overlap(relations_in(nullable), present))
+	{
+		make_inner(nullable == join->rarg ? join->larg : join->rarg, present);
+		return;
+	}
+	join->jointype = JOIN_INNER;
+	present = bms_union(present, find_nonnullable_rels(join->quals));
+	make_inner(join->larg, present);
+	make_inner(join->rarg, present);
+}
+
+void
+keep_joins_below(Node *node, int rti)
+{
+	ListCell *lc;
+
+	if (IsA(node, FromExpr))
+	{
+		make_inner(node, find_nonnullable_rels(((FromExpr *) node)->quals));
+		foreach (lc, ((FromExpr *) node)->fromlist)
+			keep_joins_below((Node *) lfirst(lc), rti);
+	}
+	if (!IsA(node, JoinExpr) || ((JoinExpr *) node)->jointype == JOIN_FULL)
+		return;
+
+	JoinExpr *join = (JoinExpr *) node;
+	Node *nullable = nullable_side(join);
+	bool in_left = bms_is_member(rti, relations_in(join->larg));
+	if (!in_left && !bms_is_member(rti, relations_in(join->rarg)))
+		return;
+	/* With the item on its nullable side, the join has rows that match, and rows that do not. */
+	if (!nullable || bms_is_member(rti, relations_in(nullable)))
+	{
+		Bitmapset *present = find_nonnullable_rels(join->quals);
+
+		make_inner(join->larg, present);
+		make_inner(join->rarg, present);
+	}
+	keep_joins_below(in_left ? join->larg : join->rarg, rti);
+}
+
+} // namespace
+
+void
+keep_joins_of(Query *query, int rti)
+{
+	keep_joins_below((Node *) query->jointree, rti);
+}
+
 } // namespace tw::analyze

@@ -30,4 +30,11 @@ Query *matches_of(Query *query, JoinExpr *join, int rti);
 /* Makes the join give the rows of the other side that meet the conditions, with nulls for the side. */
 void keep_unmatched(Query *query, JoinExpr *join, int rti, List *conditions);
 
+/*
+ * Makes those outer joins of the query inner ones that are so for the rows that a row of the item, a
+ * range table index of its FROM, is part of, or takes the place of nulls in: where a condition that holds of
+ * these is not true of nulls.
+ */
+void keep_joins_of(Query *query, int rti);
+
 } // namespace tw::analyze

@@ -13,7 +13,7 @@
  *     partition columns, DISTINCT ON columns)
  *   - an outer join becomes an inner one where the change is on its nullable
  *     side (rows of the other side whose match comes or goes), and its nullable
- *     side goes where the change is elsewhere
+ *     side goes where the change is elsewhere, unless the join with the change needs it
  *   - of a full join the side stays that holds the change; the rows it touches
  *     share the value by which the join matches rows (full_join.cpp)
  *   - a subquery in an expression that holds the change becomes a lateral item
@@ -30,6 +30,7 @@
 #include "analyze/block.hpp"
 #include "analyze/build.hpp"
 #include "analyze/full_join.hpp"
+#include "analyze/outer_join.hpp"
 
 namespace tw::analyze
 {
@@ -854,6 +855,7 @@ touch(Query *query, List *path, int position, Level *outer, Building *building, 
 		return nullptr;
 	if (query->setOperations)
 		return touch_arm(query, path, position, outer, building, known);
+	keep_joins_of(query, on_path);
 	if (!choose_items((Node *) query->jointree, query, on_path, &level, &items))
 		return nullptr;
 	choose_conditions((Node *) query->jointree, on_path, &level, &conditions);

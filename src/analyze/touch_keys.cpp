@@ -8,12 +8,12 @@
  * since the way from its change to the key leads over a row of the other: the
  * touch query of R reads S. Where its conditions say that a column of S is equal
  * to one of the change of R, such rows have equal keys, by which the writers are
- * kept apart (maintain/key_guard.cpp). Where neither touch query reads the other
- * table, they need not be kept apart at all.
+ * kept apart (maintain/key_guard.cpp). Where its conditions lead from the change to S over
+ * other tables, the rows of these tell such keys; whoever looks them up must keep the writers of these
+ * tables off first. Where neither touch query reads the other table, they need not be kept apart at all.
  */
 #include "analyze/touch_keys.hpp"
-#include "analyze/block.hpp"
-#include "analyze/equalities.hpp"
+#include "analyze/places.hpp"
 #include "analyze/touch.hpp"
 
 namespace tw::analyze
@@ -25,141 +25,62 @@ namespace
 /* The tables that a touch query reads, and what is known of their columns. */
 struct Trace
 {
-	Query *query;
-	List *places; /* RangeTblEntry, at any depth; their position is the place's number */
-	int change;   /* the place of the delta, -1: none */
-	Equalities equal;
+	Query *query; /* null: any row may be touched */
+	Places places;
+	int change; /* the place of the delta */
 };
-
-/* Queries around the present one, innermost first. */
-using Stack = List;
-
-int
-place_of(Trace *trace, RangeTblEntry *rte)
-{
-	int n = 0;
-	ListCell *lc;
-
-	foreach (lc, trace->places)
-	{
-		if (lfirst(lc) == rte)
-			return n;
-		n++;
-	}
-	return -1;
-}
-
-void
-add_places(Trace *trace, Query *query)
-{
-	ListCell *lc;
-
-	foreach (lc, from_relations(query))
-	{
-		RangeTblEntry *rte = rt_fetch(lfirst_int(lc), query->rtable);
-
-		if (rte->rtekind == RTE_SUBQUERY)
-			add_places(trace, rte->subquery);
-		else if (rte->rtekind == RTE_RELATION || rte->rtekind == RTE_NAMEDTUPLESTORE)
-		{
-			if (rte->rtekind == RTE_NAMEDTUPLESTORE)
-				trace->change = list_length(trace->places);
-			trace->places = lappend(trace->places, rte);
-		}
-	}
-}
-
-/* Follows a column through subqueries to the table it comes from; false where it is computed. */
-bool
-trace_column(Trace *trace, Stack *stack, const Var *var, EqualColumn *column)
-{
-	Stack *level = list_copy_tail(stack, var->varlevelsup);
-	Query *query = linitial_node(Query, level);
-	RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
-
-	if (rte->rtekind == RTE_SUBQUERY)
-	{
-		Node *expr =
-			(Node *) list_nth_node(TargetEntry, rte->subquery->targetList, var->varattno - 1)->expr;
-
-		if (!IsA(expr, Var) || ((Var *) expr)->varattno <= 0 || rte->subquery->setOperations)
-			return false;
-		return trace_column(trace, lcons(rte->subquery, level), (Var *) expr, column);
-	}
-	column->place = place_of(trace, rte);
-	column->column = var->varattno;
-	return column->place >= 0;
-}
-
-void
-add_equalities(Trace *trace, Stack *outer, Query *query)
-{
-	Stack *stack = lcons(query, list_copy(outer));
-	ListCell *lc;
-
-	foreach (lc, make_ands_implicit((Expr *) query->jointree->quals))
-	{
-		const Var *left;
-		const Var *right;
-		EqualColumn a;
-		EqualColumn b;
-
-		if (read_equality((Node *) lfirst(lc), &left, &right, &a, &b) &&
-			trace_column(trace, stack, left, &a) && trace_column(trace, stack, right, &b))
-			add_equality(&trace->equal, a, b);
-	}
-	foreach (lc, from_relations(query))
-	{
-		RangeTblEntry *rte = rt_fetch(lfirst_int(lc), query->rtable);
-
-		if (rte->rtekind == RTE_SUBQUERY)
-			add_equalities(trace, stack, rte->subquery);
-	}
-}
 
 Trace
 trace_of(const ViewPlan *plan, int point)
 {
 	Trace trace = {};
 	Bitmapset *known = nullptr;
+	int n = 0;
+	ListCell *lc;
 
-	trace.change = -1;
 	trace.query = touch_query(plan->query, &plan->points[point], NIL, &known);
 	if (!trace.query)
 		return trace;
-	add_places(&trace, trace.query);
-	add_equalities(&trace, NIL, trace.query);
+	trace.places = find_places(trace.query);
+	foreach (lc, trace.places.list)
+	{
+		if (((const Place *) lfirst(lc))->rte->rtekind == RTE_NAMEDTUPLESTORE)
+			trace.change = n;
+		n++;
+	}
 	return trace;
 }
 
-bool
-reads(const Trace *trace, Oid relid)
+/* The places (integers) where the touch query reads the table; the change is none of them. */
+List *
+readings(const Trace *trace, Oid relid)
 {
+	List *found = NIL;
+	int n = 0;
 	ListCell *lc;
 
-	foreach (lc, trace->places)
-		if (((RangeTblEntry *) lfirst(lc))->rtekind == RTE_RELATION &&
-			((RangeTblEntry *) lfirst(lc))->relid == relid)
-			return true;
-	return false;
+	foreach (lc, trace->places.list)
+	{
+		const RangeTblEntry *rte = ((const Place *) lfirst(lc))->rte;
+
+		if (rte->rtekind == RTE_RELATION && rte->relid == relid)
+			found = lappend_int(found, n);
+		n++;
+	}
+	return found;
 }
 
 /* True if each place where the table is read has the column equal to that of the change. */
 bool
 always_equal(const Trace *trace, AttrNumber changed, Oid relid, AttrNumber column)
 {
-	int n = 0;
 	ListCell *lc;
 
-	foreach (lc, trace->places)
+	foreach (lc, readings(trace, relid))
 	{
-		const RangeTblEntry *rte = (const RangeTblEntry *) lfirst(lc);
-		int place = n++;
+		List *pairs = equal_pairs(&trace->places.equal, trace->change, lfirst_int(lc));
 		bool equal = false;
 
-		if (rte->rtekind != RTE_RELATION || rte->relid != relid)
-			continue;
-		List *pairs = equal_pairs(&trace->equal, trace->change, place);
 		for (int i = 0; i < list_length(pairs); i += 2)
 			equal |= ((EqualColumn *) list_nth(pairs, i))->column == changed &&
 					 ((EqualColumn *) list_nth(pairs, i + 1))->column == column;
@@ -169,75 +90,137 @@ always_equal(const Trace *trace, AttrNumber changed, Oid relid, AttrNumber colum
 	return true;
 }
 
-/* Columns by which the change and the other table's rows meet (EqualColumn of the change, then of the table). */
-List *
-meeting_pairs(const Trace *trace, Oid relid)
-{
-	int n = 0;
-	ListCell *lc;
-
-	foreach (lc, trace->places)
-	{
-		const RangeTblEntry *rte = (const RangeTblEntry *) lfirst(lc);
-		int place = n++;
-
-		if (rte->rtekind == RTE_RELATION && rte->relid == relid)
-			return equal_pairs(&trace->equal, trace->change, place);
-	}
-	return NIL;
-}
-
 /* Fills in the columns of the key, the change of `from` being that of side `side`; false where there are none. */
 bool
-find_key(const Trace *from, const Trace *to, const Oid *relids, int side, JoinKey *key)
+find_columns(const Trace *from, const Trace *to, int side, JoinKey *key)
 {
-	List *pairs = meeting_pairs(from, relids[1 - side]);
+	Oid changed_relid = key->sides[side].relid;
+	Oid other_relid = key->sides[1 - side].relid;
+	List *pairs = equal_pairs(&from->places.equal, from->change,
+							  linitial_int(readings(from, other_relid)));
 
 	for (int i = 0; i < list_length(pairs); i += 2)
 	{
 		const EqualColumn *changed = (const EqualColumn *) list_nth(pairs, i);
 		const EqualColumn *other = (const EqualColumn *) list_nth(pairs, i + 1);
 
-		if (!always_equal(from, changed->column, relids[1 - side], other->column) ||
-			!always_equal(to, other->column, relids[side], changed->column))
+		if (!always_equal(from, changed->column, other_relid, other->column) ||
+			!always_equal(to, other->column, changed_relid, changed->column))
 			continue;
-		key->sides[side].column = changed->column;
-		key->sides[side].hash = changed->hash;
-		key->sides[1 - side].column = other->column;
-		key->sides[1 - side].hash = other->hash;
-		key->collation = changed->collation;
+		take_columns(changed, other, side, key);
 		return true;
 	}
 	return false;
 }
 
-bool
-is_read_once(const ViewPlan *plan, int point)
+/* The way from the change to the only place where the table is read; NIL where there are others. */
+List *
+only_way(const Trace *trace, Oid relid)
 {
-	for (int i = 0; i < plan->npoints; i++)
-		if (i != point && plan->points[i].relid == plan->points[point].relid)
+	List *there = readings(trace, relid);
+
+	if (list_length(there) != 1)
+		return NIL;
+	return find_way(&trace->places, trace->change, linitial_int(there));
+}
+
+/* True if both ways, of different queries, compare the same columns of the same tables. */
+bool
+are_alike(const Trace *trace, List *way, const Trace *other_trace, List *other_way)
+{
+	if (list_length(way) != list_length(other_way))
+		return false;
+	for (int i = 0; i < list_length(way); i++)
+	{
+		const Hop *hop = (const Hop *) list_nth(way, i);
+		const Hop *other = (const Hop *) list_nth(other_way, i);
+
+		if (hop->from.column != other->from.column || hop->to.column != other->to.column ||
+			hop->to.hash != other->to.hash || hop->to.collation != other->to.collation ||
+			place(&trace->places, hop->to.place)->rte->relid !=
+				place(&other_trace->places, other->to.place)->rte->relid)
 			return false;
-	return plan->points[point].followed;
+	}
+	return true;
+}
+
+/*
+ * Makes a way over other tables the key: where `from` reads the table of `to` once, and `to` does not
+ * read that of `from`, or by the same way.
+ */
+bool
+find_lookup(const Trace *from, const Trace *to, int side, JoinKey *key)
+{
+	List *way = only_way(from, key->sides[1 - side].relid);
+	List *back = reverse_way(way);
+
+	if (list_length(way) < 2)
+		return false;
+	if (readings(to, key->sides[side].relid) != NIL &&
+		!are_alike(to, only_way(to, key->sides[side].relid), from, back))
+		return false;
+	if (!is_unique_way(&from->places, way) && is_unique_way(&from->places, back))
+		take_way(&from->places, back, 1 - side, key);
+	else
+		take_way(&from->places, way, side, key);
+	return true;
 }
 
 /* True if the writers of both points' tables can be kept apart by keys, or need not be. */
 bool
-compare_points(const ViewPlan *plan, const Trace *traces, int p, int q, JoinKey *key)
+compare_points(const ViewPlan *plan, const Trace *traces, JoinKey *key)
 {
-	Oid relids[2] = {plan->points[p].relid, plan->points[q].relid};
+	const Trace *first = &traces[key->sides[0].occurrence];
+	const Trace *second = &traces[key->sides[1].occurrence];
 
-	if (!is_read_once(plan, p) || !is_read_once(plan, q) || traces[p].change < 0 ||
-		traces[q].change < 0)
+	if (!plan->points[key->sides[0].occurrence].followed ||
+		!plan->points[key->sides[1].occurrence].followed || !first->query || !second->query)
 		return false;
-	*key = {};
-	key->sides[0].occurrence = p;
-	key->sides[1].occurrence = q;
 
-	bool p_reads_q = reads(&traces[p], relids[1]);
-	if (!p_reads_q && !reads(&traces[q], relids[0]))
+	bool first_reads = readings(first, key->sides[1].relid) != NIL;
+	bool second_reads = readings(second, key->sides[0].relid) != NIL;
+	if (!first_reads && !second_reads)
 		return true;
-	return p_reads_q ? find_key(&traces[p], &traces[q], relids, 0, key)
-					 : find_key(&traces[q], &traces[p], relids, 1, key);
+	return (first_reads && find_columns(first, second, 0, key)) ||
+		   (second_reads && find_columns(second, first, 1, key)) ||
+		   (first_reads && find_lookup(first, second, 0, key)) ||
+		   (second_reads && find_lookup(second, first, 1, key));
+}
+
+/* True if whoever looks for the key's values has kept the writers of all tables off that he reads for it. */
+bool
+reads_what_stays(const ViewPlan *plan, const JoinKey *key)
+{
+	Oid finder = key->sides[key->finder].relid;
+
+	for (int i = 0; i < plan->npoint_keys; i++)
+	{
+		const JoinKey *other = &plan->point_keys[i];
+
+		for (int side = 0; side < 2; side++)
+			if (other->sides[side].relid == finder &&
+				list_member_oid(key->between, other->sides[1 - side].relid) &&
+				(other->distance == 0 || other->distance >= key->distance))
+				return false;
+	}
+	return true;
+}
+
+/* What is left without a key is locked as a whole, before anything is looked up. */
+void
+drop_unstable(ViewPlan *plan)
+{
+	int kept = 0;
+
+	sort_keys(plan->point_keys, plan->npoint_keys);
+	for (int i = 0; i < plan->npoint_keys; i++)
+	{
+		const JoinKey *key = &plan->point_keys[i];
+
+		if (key->distance < 2 || reads_what_stays(plan, key))
+			plan->point_keys[kept++] = *key;
+	}
+	plan->npoint_keys = kept;
 }
 
 } // namespace
@@ -245,24 +228,28 @@ compare_points(const ViewPlan *plan, const Trace *traces, int p, int q, JoinKey 
 void
 find_point_keys(ViewPlan *plan)
 {
-	Trace *traces = (Trace *) palloc(sizeof(Trace) * Max(plan->npoints, 1));
+	int n = plan->npoints;
+	Trace *traces = (Trace *) palloc(sizeof(Trace) * Max(n, 1));
 
 	plan->npoint_keys = 0;
-	plan->point_keys = (JoinKey *) palloc(sizeof(JoinKey) *
-										  Max(plan->npoints * (plan->npoints - 1) / 2, 1));
-	for (int i = 0; i < plan->npoints; i++)
+	plan->point_keys = (JoinKey *) palloc(sizeof(JoinKey) * Max(n * (n - 1) / 2, 1));
+	for (int i = 0; i < n; i++)
 		traces[i] = trace_of(plan, i);
-	for (int p = 0; p < plan->npoints; p++)
-		for (int q = p + 1; q < plan->npoints; q++)
+	for (int p = 0; p < n; p++)
+		for (int q = p + 1; q < n; q++)
 		{
-			const JoinKey *key = &plan->point_keys[plan->npoint_keys];
+			JoinKey *key = &plan->point_keys[plan->npoint_keys];
 
-			if (!compare_points(plan, traces, p, q, &plan->point_keys[plan->npoint_keys]))
+			*key = {};
+			key->sides[0] = {p, plan->points[p].relid, InvalidAttrNumber, InvalidOid};
+			key->sides[1] = {q, plan->points[q].relid, InvalidAttrNumber, InvalidOid};
+			if (!compare_points(plan, traces, key))
 				continue;
-			if (key->sides[0].column == InvalidAttrNumber)
+			if (key->distance == 0)
 				plan->points[p].apart = plan->points[q].apart = false;
 			plan->npoint_keys++;
 		}
+	drop_unstable(plan);
 }
 
 } // namespace tw::analyze

@@ -27,15 +27,24 @@ enum class Strategy : char
 struct JoinSide
 {
 	int occurrence;
+	Oid relid;
 	AttrNumber column;
 	Oid hash; /* function; equal values of both sides hash alike */
 };
 
-/* Rows of two occurrences meet only where these columns are equal. */
+/*
+ * Rows of two occurrences meet only where these columns are equal; where the distance is 0,
+ * never. At a distance of more than 1 the column of one side, the finder, is that of a query over
+ * its delta and the tables between the two (analyze/places.cpp).
+ */
 struct JoinKey
 {
 	JoinSide sides[2]; /* the lower occurrence first */
 	Oid collation;
+	int distance; /* number of conditions on the way from one to the other */
+	int finder;
+	Query *lookup;
+	List *between; /* OIDs of the tables that the lookup reads */
 };
 
 /* How a change of an occurrence reaches the result of a block. */
@@ -63,7 +72,7 @@ struct Block
 	Index
 		native_rti; /* range table index of the only relation of a flat query; 0: use the planner */
 
-	/* At most one for each pair of occurrences, of tables that occur once. */
+	/* At most one for each pair of occurrences, nearest first. */
 	int njoin_keys;
 	JoinKey *join_keys;
 };
@@ -191,7 +200,7 @@ struct ViewPlan
 
 	/*
 	 * kKeyed: pairs of points (as occurrences) whose changes matter to each other only where these
-	 * columns are equal, or not at all: columns 0. Of tables that are read once.
+	 * columns are equal, or not at all; nearest first.
 	 */
 	int npoint_keys;
 	JoinKey *point_keys;

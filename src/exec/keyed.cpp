@@ -19,6 +19,7 @@
 #include "analyze/touch.hpp"
 #include "capture/spill.hpp"
 #include "exec/data_error.hpp"
+#include "exec/key_locks.hpp"
 #include "exec/stream.hpp"
 
 namespace tw::exec
@@ -62,9 +63,6 @@ struct KeyedOperator
 namespace
 {
 
-/* Key locks are taken by hash bucket, so that a bulk change needs no more than this many. */
-constexpr uint32 kKeyBuckets = 256;
-
 /* The touched keys of a batch. */
 struct KeySet
 {
@@ -73,7 +71,7 @@ struct KeySet
 	TupleTableSlot *slot;
 	Tuplestorestate *stores[2];
 	int64 counts[2];
-	bool buckets[kKeyBuckets]; /* of the keys' hashes */
+	KeyHashes hashes;
 	MemoryContext context;
 	ResourceOwner owner;
 	Size used;             /* bytes in the table */
@@ -140,7 +138,7 @@ spill_key(KeySet *set)
 											 set->slot->tts_isnull);
 	capture::spill_put(set->spill, hash, image, 1, nullptr);
 	pfree(image);
-	set->buckets[hash % kKeyBuckets] = true;
+	add_hash(&set->hashes, hash, 0);
 }
 
 /* Adds the key in the slot to the table, and if it is new to a store. */
@@ -157,7 +155,7 @@ store_key(KeySet *set)
 		if (set->slot->tts_isnull[i])
 			which = 1;
 	set->used += entry->firstTuple->t_len * 2 + sizeof(TupleHashEntryData) * 2;
-	set->buckets[TupleHashTableHash(set->table, set->slot) % kKeyBuckets] = true;
+	add_hash(&set->hashes, TupleHashTableHash(set->table, set->slot), 0);
 	tuplestore_puttupleslot(set->stores[which], set->slot);
 	set->counts[which]++;
 }
@@ -255,22 +253,32 @@ make_stores(const KeyedOperator *op, List *deltas, NamedStore *stores, List **ch
 	return n;
 }
 
+void
+lock(const ViewPlan *plan, uint16 what, uint32 which, LOCKMODE mode)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, plan->view, which, what);
+	(void) LockAcquire(&tag, mode, false, false);
+}
+
 /*
- * Waits for others who evaluate the same keys, in the order of the buckets, and
- * then reads what they committed. The touched keys stay the same: other tables
- * have no writers meanwhile (see maintain/guard.cpp).
+ * Waits for others who evaluate the same keys, in the order of their hashes, and
+ * then reads what they committed. Who evaluates many waits for all others. The touched keys stay
+ * the same: other tables have no writers meanwhile (see maintain/guard.cpp).
  */
 void
 lock_keys(const KeyedOperator *op, const KeySet *keys)
 {
-	for (uint32 bucket = 0; bucket < kKeyBuckets; bucket++)
-	{
-		LOCKTAG tag;
+	const KeyHashes *hashes = &keys->hashes;
+	bool some = may_lock_keys(hashes);
 
-		if (!keys->buckets[bucket])
-			continue;
-		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, op->plan->view, bucket, pg::kKeyLock);
-		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	lock(op->plan, pg::kAllKeysLock, 0, some ? RowExclusiveLock : ExclusiveLock);
+	if (some)
+	{
+		count_key_locks(hashes->n);
+		for (int i = 0; i < hashes->n; i++)
+			lock(op->plan, pg::kKeyLock, hashes->hashes[i], ExclusiveLock);
 	}
 	/* A transaction with a fixed snapshot compares what it sees with the present (maintain/batch.cpp). */
 	if (!IsolationUsesXactSnapshot())

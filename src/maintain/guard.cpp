@@ -154,20 +154,22 @@ guard_write(const ViewRuntime *view, List *written)
 	for (int i = 0; i < inputs.n; i++)
 	{
 		bool writes_i = list_member_oid(written, inputs.relids[i]);
+		int itself = inputs.counts[i] * (inputs.counts[i] - 1) / 2;
 
-		if (writes_i && inputs.counts[i] > 1)
+		if (writes_i && !guarded_by_key(view, inputs.relids[i], inputs.relids[i], itself))
 			lock_pair(view->info.view, i, i, kAloneMode);
 		for (int j = i + 1; j < inputs.n; j++)
 		{
 			bool writes_j = list_member_oid(written, inputs.relids[j]);
 
-			if (guarded_by_key(view, inputs.relids[i], inputs.relids[j]))
+			if (!writes_i && !writes_j)
+				continue;
+			if (guarded_by_key(view, inputs.relids[i], inputs.relids[j],
+							   inputs.counts[i] * inputs.counts[j]))
 				continue;
 			/* Never one mode after the other: two that wait for the second would deadlock. */
-			if (writes_i || writes_j)
-				lock_pair(view->info.view, i, j,
-						  writes_i && writes_j ? kAloneMode
-											   : (writes_i ? kFirstMode : kSecondMode));
+			lock_pair(view->info.view, i, j,
+					  writes_i && writes_j ? kAloneMode : (writes_i ? kFirstMode : kSecondMode));
 		}
 	}
 	pfree(inputs.relids);

@@ -2,23 +2,31 @@
  * key_guard.cpp - keeps writers of different inputs of one view apart where their rows could meet.
  *
  * Where rows of R and S meet only if r.k = s.k, a writer of R need only be kept
- * from writers of S whose rows have the same k. Both lock the buckets of the
- * hashes of their keys, the ones in a mode that is compatible with itself, the
- * others in a second such mode that conflicts with the first, as guard.cpp does
- * with whole tables; who writes both takes a mode that excludes everybody.
+ * from writers of S whose rows have the same k. Both lock the hashes of their keys,
+ * the ones in a mode that is compatible with itself, the others in a second such
+ * mode that conflicts with the first, as guard.cpp does with whole tables; a key that is written on
+ * both sides, as in a self-join, is locked in a mode that excludes everybody.
  *
  * The keys are known when the rows are written, so these locks are taken when
- * the view is maintained, in the order of views, pairs and buckets. Until then a
+ * the view is maintained, in the order of views, pairs and hashes. Until then a
  * statement holds row locks only, and afterwards it waits for rows of state and
  * views only: single statements do not deadlock. The delta is computed under a
  * snapshot taken after the locks.
  *
- * A statement with keys in many buckets locks the pair as a whole instead. For
+ * A statement with many keys locks the pair as a whole instead. For
  * this each side has a lock on which who writes the whole side meets those who
  * write some keys of the other one, and there is one on which those meet who
  * write the whole of either side. So writers of one side never meet.
+ *
+ * Where R and T meet by way of S, r.k = s.k and s.h = t.h, a writer of R, say, looks up the values of
+ * h in S (analyze/places.cpp). The pair of R and S comes before that of R and T, so that no such row of S has another
+ * writer then. A row of S that is not there yet does not matter: its writer must wait for that of R, and
+ * sees what both have written. To look something up takes time; so as long as
+ * nobody writes T, the writer of R takes the whole side. Two who write one key each then still go
+ * side by side from the next transaction on, if the one begins while the other one is not done.
  */
 #include "maintain/key_guard.hpp"
+#include "exec/key_locks.hpp"
 
 namespace tw::maintain
 {
@@ -30,206 +38,272 @@ using capture::Delta;
 namespace
 {
 
-constexpr uint32 kBuckets = 256;
-constexpr int kSomeBuckets = 16;         /* more than these: the whole side */
-constexpr int kManyInTransaction = 1024; /* after so many a transaction takes whole sides */
-constexpr uint32 kWholeSide = kBuckets;  /* and the next number, for the second side */
-constexpr uint32 kBothWhole = kBuckets + 2;
+constexpr uint32 kHashes = 65000;
+constexpr uint32 kWholeSide = kHashes; /* and the next number, for the second side */
+constexpr uint32 kBothWhole = kHashes + 2;
 
 constexpr LOCKMODE kFirstMode =
 	RowExclusiveLock; /* compatible with itself, conflicts with the second */
 constexpr LOCKMODE kSecondMode = ShareLock;
 constexpr LOCKMODE kAloneMode = ShareRowExclusiveLock; /* conflicts with both and itself */
 
-/* Bucket locks of the present transaction. */
-int taken = 0;
-LocalTransactionId taken_by = InvalidLocalTransactionId;
+/* Sides, as a set of bits. */
+constexpr uint8 kFirst = 1;
+constexpr uint8 kSecond = 2;
+constexpr uint8 kBoth = kFirst | kSecond;
+
+uint8
+bit_of(int side)
+{
+	return side == 0 ? kFirst : kSecond;
+}
+
+LOCKMODE
+mode_of(uint8 sides)
+{
+	if (sides == kBoth)
+		return kAloneMode;
+	return sides == kFirst ? kFirstMode : kSecondMode;
+}
 
 /* What a statement writes, as seen from one pair. */
 struct PairWrite
 {
 	const JoinKey *key;
-	bool sides[2]; /* which ones are written */
-	bool whole;    /* too many buckets, or unknown ones */
-	int nbuckets;
-	bool buckets[kBuckets];
+	uint8 sides; /* which ones are written */
+	exec::KeyHashes hashes;
 };
 
-struct Hashing
-{
-	PairWrite *write;
-	int side;
-};
-
-void
-lock(const ViewRuntime *view, int pair, uint32 what, LOCKMODE mode)
+bool
+lock(const ViewRuntime *view, int pair, uint32 what, LOCKMODE mode, bool wait = true)
 {
 	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, view->info.view, (uint32) pair << 16 | what,
 						 pg::kJoinKeyLock);
-	(void) LockAcquire(&tag, mode, false, false);
+	return LockAcquire(&tag, mode, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+struct Hashing
+{
+	PairWrite *write;
+	int side;
+	FmgrInfo hash;
+};
+
+/* A RowCallback for rows of the side, or of its lookup. */
 void
-add_bucket(void *arg, TupleTableSlot *row, int64 weight)
+add_row(void *arg, TupleTableSlot *row, int64 weight)
 {
 	Hashing *hashing = static_cast<Hashing *>(arg);
-	PairWrite *write = hashing->write;
-	const analyze::JoinSide *side = &write->key->sides[hashing->side];
+	const JoinKey *key = hashing->write->key;
 	bool isnull;
 
-	if (write->whole)
+	if (hashing->write->hashes.many)
 		return;
 
-	Datum value = slot_getattr(row, side->column, &isnull);
+	Datum value = slot_getattr(row, key->sides[hashing->side].column, &isnull);
 	if (isnull)
 		return; /* equals nothing */
 
-	uint32 hash = DatumGetUInt32(OidFunctionCall1Coll(side->hash, write->key->collation, value));
-	uint32 bucket = hash % kBuckets;
-	if (write->buckets[bucket])
-		return;
-	write->buckets[bucket] = true;
-	write->nbuckets++;
-	write->whole = write->nbuckets > kSomeBuckets;
+	uint32 hash = DatumGetUInt32(FunctionCall1Coll(&hashing->hash, key->collation, value));
+	exec::add_hash(&hashing->write->hashes, hash % kHashes, bit_of(hashing->side));
 }
 
 void
-lock_buckets(const ViewRuntime *view, int pair, const PairWrite *write)
+lock_hashes(const ViewRuntime *view, int pair, const PairWrite *write)
 {
-	LOCKMODE mode = write->sides[0] && write->sides[1]
-						? kAloneMode
-						: (write->sides[0] ? kFirstMode : kSecondMode);
+	const exec::KeyHashes *hashes = &write->hashes;
 
-	if (write->nbuckets == 0)
+	if (hashes->n == 0)
 		return;
 	/* Some keys of a side: nobody writes the other one as a whole. */
-	for (uint32 side = 0; side < 2; side++)
-		if (write->sides[1 - side])
-			lock(view, pair, kWholeSide + side, kSecondMode);
-	for (uint32 bucket = 0; bucket < kBuckets; bucket++)
-		if (write->buckets[bucket])
-			lock(view, pair, bucket, mode);
-	taken += write->nbuckets;
+	for (int side = 0; side < 2; side++)
+		if (write->sides & bit_of(1 - side))
+			(void) lock(view, pair, kWholeSide + side, kSecondMode);
+	exec::count_key_locks(hashes->n);
+	for (int i = 0; i < hashes->n; i++)
+		(void) lock(view, pair, hashes->hashes[i], mode_of(hashes->marks[i]));
 }
 
 void
-lock_sides(const ViewRuntime *view, int pair, const bool *sides)
-{
-	bool both = sides[0] && sides[1];
-
-	for (uint32 side = 0; side < 2; side++)
-		if (sides[side])
-			lock(view, pair, kWholeSide + side, both ? kAloneMode : kFirstMode);
-	lock(view, pair, kBothWhole, both ? kAloneMode : (sides[0] ? kFirstMode : kSecondMode));
-}
-
-/* The pairs of inputs of a view whose rows have keys. */
-struct Pairs
-{
-	int n;
-	const JoinKey *keys;
-	const Oid *relids; /* by occurrence */
-};
-
-Pairs
-pairs_of(const ViewRuntime *view)
-{
-	const analyze::ViewPlan *keyed = analyze::keyed_part(view->plan);
-	Strategy strategy = view->plan->strategy;
-
-	if (keyed)
-	{
-		Oid *relids = (Oid *) palloc(sizeof(Oid) * Max(keyed->npoints, 1));
-
-		for (int i = 0; i < keyed->npoints; i++)
-			relids[i] = keyed->points[i].relid;
-		return {keyed->npoint_keys, keyed->point_keys, relids};
-	}
-	if (strategy != Strategy::kLinear && strategy != Strategy::kAggregate)
-		return {0, nullptr, nullptr};
-	return {view->plan->input->njoin_keys, view->plan->input->join_keys, view->plan->input->relids};
-}
-
-/* True if the rows of the pair never matter to each other. */
-bool
-is_independent(const JoinKey *key)
-{
-	return key->sides[0].column == InvalidAttrNumber;
-}
-
-/* Adds what a delta of an input writes; a delta of another relation writes nothing here. */
-void
-add_delta(PairWrite *write, const Oid *relids, const Delta *delta)
+lock_sides(const ViewRuntime *view, int pair, uint8 sides)
 {
 	for (int side = 0; side < 2; side++)
-	{
-		Hashing hashing = {write, side};
+		if (sides & bit_of(side))
+			(void) lock(view, pair, kWholeSide + side, sides == kBoth ? kAloneMode : kFirstMode);
+	(void) lock(view, pair, kBothWhole, mode_of(sides));
+}
 
-		if (relids[write->key->sides[side].occurrence] != delta->relid)
+/* Locks the whole side, unless somebody writes the other one. */
+bool
+lock_idle_pair(const ViewRuntime *view, int pair, int side)
+{
+	if (!lock(view, pair, kWholeSide + side, kFirstMode, false))
+		return false;
+	(void) lock(view, pair, kBothWhole, mode_of(bit_of(side)));
+	return true;
+}
+
+const Delta *
+find_delta(List *deltas, Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, deltas)
+		if (((const Delta *) lfirst(lc))->relid == relid)
+			return (const Delta *) lfirst(lc);
+	return nullptr;
+}
+
+bool
+changes_any(List *deltas, List *relids)
+{
+	ListCell *lc;
+
+	foreach (lc, relids)
+		if (find_delta(deltas, lfirst_oid(lc)))
+			return true;
+	return false;
+}
+
+/* Columns of the side's table that the view reads. */
+const Bitmapset *
+columns_of(const ViewRuntime *view, const analyze::JoinSide *side)
+{
+	const analyze::ViewPlan *keyed = analyze::keyed_part(view->plan);
+
+	return keyed ? keyed->points[side->occurrence].used : view->plan->input->used[side->occurrence];
+}
+
+/* Adds the keys that the finder's rows have by way of the tables between: those of now, whatever the snapshot. */
+void
+look_up(const ViewRuntime *view, int pair, const Delta *delta, Hashing *hashing)
+{
+	const JoinKey *key = hashing->write->key;
+	exec::NamedStore store;
+
+	if (!exec::open_delta(delta, columns_of(view, &key->sides[key->finder]), &store))
+		return;
+	PushCopiedSnapshot(GetLatestSnapshot());
+	UpdateActiveSnapshotCommandId();
+	exec::run_query(view->lookups[pair], &store, 1, exec::WeightColumn::kNone, add_row, hashing);
+	PopActiveSnapshot();
+	tuplestore_end(store.rows);
+}
+
+/* Adds the keys of what the statement writes. */
+void
+find_hashes(const ViewRuntime *view, int pair, List *deltas, PairWrite *write)
+{
+	const JoinKey *key = write->key;
+
+	for (int side = 0; side < 2; side++)
+	{
+		const Delta *delta = find_delta(deltas, key->sides[side].relid);
+		Hashing hashing = {write, side, {}};
+
+		if (!delta)
 			continue;
-		write->sides[side] = true;
-		capture::each_row(delta, add_bucket, &hashing);
+		fmgr_info(key->sides[side].hash, &hashing.hash);
+		if (key->lookup && side == key->finder)
+			look_up(view, pair, delta, &hashing);
+		else
+			capture::each_row(delta, add_row, &hashing);
 	}
+}
+
+Guarded
+guard_pair(const ViewRuntime *view, int pair, const JoinKey *key, List *deltas, PairWrite *write)
+{
+	write->key = key;
+	write->sides = 0;
+	write->hashes.n = 0;
+	write->hashes.many = false;
+	for (int side = 0; side < 2; side++)
+		if (find_delta(deltas, key->sides[side].relid))
+			write->sides |= bit_of(side);
+	if (write->sides == 0)
+		return Guarded::kNothing;
+
+	bool finds = key->lookup && (write->sides & bit_of(key->finder));
+	if (finds && write->sides != kBoth && lock_idle_pair(view, pair, key->finder))
+		return Guarded::kSomething;
+	/* What the statement itself changes on the way would have to be looked up as it was, too. */
+	write->hashes.many = finds && changes_any(deltas, key->between);
+	if (!write->hashes.many)
+		find_hashes(view, pair, deltas, write);
+	if (exec::may_lock_keys(&write->hashes))
+		lock_hashes(view, pair, write);
+	else
+		lock_sides(view, pair, write->sides);
+	return Guarded::kSomething;
 }
 
 } // namespace
 
-bool
-guarded_by_key(const ViewRuntime *view, Oid a, Oid b)
+const JoinKey *
+pair_keys(const analyze::ViewPlan *plan, int *n)
 {
-	Pairs pairs = pairs_of(view);
+	const analyze::ViewPlan *keyed = analyze::keyed_part(plan);
+	bool is_block = !keyed &&
+					(plan->strategy == Strategy::kLinear || plan->strategy == Strategy::kAggregate);
 
-	for (int i = 0; i < pairs.n; i++)
+	*n = keyed ? keyed->npoint_keys : (is_block ? plan->input->njoin_keys : 0);
+	return keyed ? keyed->point_keys : (is_block ? plan->input->join_keys : nullptr);
+}
+
+exec::CachedQuery **
+make_lookups(const analyze::ViewPlan *plan, MemoryContext context, const bool *stale)
+{
+	int n;
+	const JoinKey *keys = pair_keys(plan, &n);
+	exec::CachedQuery **lookups = (exec::CachedQuery **)
+		MemoryContextAllocZero(context, sizeof(exec::CachedQuery *) * Max(n, 1));
+
+	for (int pair = 0; pair < n; pair++)
+		if (keys[pair].lookup)
+			lookups[pair] = exec::make_cached_query(keys[pair].lookup, context, stale);
+	return lookups;
+}
+
+bool
+guarded_by_key(const ViewRuntime *view, Oid a, Oid b, int npairs)
+{
+	int n;
+	const JoinKey *keys = pair_keys(view->plan, &n);
+
+	for (int i = 0; i < n; i++)
 	{
-		Oid first = pairs.relids[pairs.keys[i].sides[0].occurrence];
-		Oid second = pairs.relids[pairs.keys[i].sides[1].occurrence];
+		Oid first = keys[i].sides[0].relid;
+		Oid second = keys[i].sides[1].relid;
 
-		if ((first == a && second == b) || (first == b && second == a))
-			return true;
+		npairs -= (first == a && second == b) || (first == b && second == a);
 	}
-	return false;
+	return npairs == 0;
 }
 
 Guarded
 guard_keys(const ViewRuntime *view, List *deltas)
 {
-	Pairs pairs = pairs_of(view);
+	int n;
+	const JoinKey *keys = pair_keys(view->plan, &n);
 
-	if (pairs.n == 0)
+	if (n == 0)
 		return Guarded::kNothing;
+	if (capture::any_reset(deltas))
+	{
+		guard_all_keys(view);
+		return Guarded::kSomething;
+	}
 
 	PairWrite *write = (PairWrite *) palloc(sizeof(PairWrite));
 	Guarded guarded = Guarded::kNothing;
-	ListCell *lc;
 
-	if (taken_by != pg::local_transaction())
-		taken = 0;
-	taken_by = pg::local_transaction();
-	foreach (lc, deltas)
-		if (((const Delta *) lfirst(lc))->reset)
-		{
-			guard_all_keys(view);
-			return Guarded::kSomething;
-		}
-	for (int pair = 0; pair < pairs.n; pair++)
-	{
-		if (is_independent(&pairs.keys[pair]))
-			continue;
-		memset(write, 0, sizeof(PairWrite));
-		write->key = &pairs.keys[pair];
-		write->whole = taken > kManyInTransaction;
-		foreach (lc, deltas)
-			add_delta(write, pairs.relids, (const Delta *) lfirst(lc));
-		if (!write->sides[0] && !write->sides[1])
-			continue;
-		if (write->whole)
-			lock_sides(view, pair, write->sides);
-		else
-			lock_buckets(view, pair, write);
-		guarded = Guarded::kSomething;
-	}
+	for (int pair = 0; pair < n; pair++)
+		if (keys[pair].distance > 0 &&
+			guard_pair(view, pair, &keys[pair], deltas, write) == Guarded::kSomething)
+			guarded = Guarded::kSomething;
 	pfree(write);
 	return guarded;
 }
@@ -237,11 +311,12 @@ guard_keys(const ViewRuntime *view, List *deltas)
 void
 guard_all_keys(const ViewRuntime *view)
 {
-	const bool both[2] = {true, true};
-	int npairs = pairs_of(view).n;
+	int n;
+	const JoinKey *keys = pair_keys(view->plan, &n);
 
-	for (int pair = 0; pair < npairs; pair++)
-		lock_sides(view, pair, both);
+	for (int pair = 0; pair < n; pair++)
+		if (keys[pair].distance > 0)
+			lock_sides(view, pair, kBoth);
 }
 
 } // namespace tw::maintain

@@ -9,8 +9,14 @@
 namespace tw::maintain
 {
 
-/* True if writers of the two base tables are kept apart by the keys of their rows. */
-bool guarded_by_key(const ViewRuntime *view, Oid a, Oid b);
+/* The view's pairs of inputs whose rows have keys, in the order in which writers lock them. */
+const analyze::JoinKey *pair_keys(const analyze::ViewPlan *plan, int *n);
+
+/*
+ * True if writers of the two base tables are kept apart by the keys of their rows, or need not be
+ * kept apart: in all of their places, which are so many pairs.
+ */
+bool guarded_by_key(const ViewRuntime *view, Oid a, Oid b, int npairs);
 
 enum class Guarded
 {

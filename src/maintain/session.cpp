@@ -256,6 +256,7 @@ build_runtime(const catalog::LiveView *info)
 		runtime->input = exec::make_stream(plan->input, plan->context, &runtime->stale);
 	runtime->whole = exec::make_cached_query((Query *) copyObject(plan->query), plan->context,
 											 &runtime->stale);
+	runtime->lookups = make_lookups(plan, plan->context, &runtime->stale);
 	runtime->ties = make_tie_queries(plan, plan->context, &runtime->stale);
 	if (plan->strategy == analyze::Strategy::kAggregate)
 	{

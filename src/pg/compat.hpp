@@ -381,6 +381,7 @@ constexpr bool kIntervalsAreFinite = PG_VERSION_NUM < 170000;
 constexpr uint16 kGroupLock = 0x7477;
 constexpr uint16 kGuardLock = 0x7478;
 constexpr uint16 kKeyLock = 0x7479;
+constexpr uint16 kAllKeysLock = 0x7480;
 constexpr uint16 kJoinKeyLock = 0x747f;
 
 } // namespace tw::pg
