@@ -253,36 +253,38 @@ make_stores(const KeyedOperator *op, List *deltas, NamedStore *stores, List **ch
 	return n;
 }
 
-void
-lock(const ViewPlan *plan, uint16 what, uint32 which, LOCKMODE mode)
+bool
+lock(const ViewPlan *plan, uint16 what, uint32 which, LOCKMODE mode, Locking locking)
 {
 	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, plan->view, which, what);
-	(void) LockAcquire(&tag, mode, false, false);
+	return LockAcquire(&tag, mode, false, locking == Locking::kGiveUp) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /*
  * Waits for others who evaluate the same keys, in the order of their hashes, and
  * then reads what they committed. Who evaluates many waits for all others. The touched keys stay
- * the same: other tables have no writers meanwhile (see maintain/guard.cpp).
+ * the same: other tables have no writers meanwhile (see maintain/guard.cpp). Returns false where it
+ * gave up.
  */
-void
-lock_keys(const KeyedOperator *op, const KeySet *keys)
+bool
+lock_keys(const KeyedOperator *op, const KeySet *keys, Locking locking)
 {
 	const KeyHashes *hashes = &keys->hashes;
 	bool some = may_lock_keys(hashes);
 
-	lock(op->plan, pg::kAllKeysLock, 0, some ? RowExclusiveLock : ExclusiveLock);
+	if (!lock(op->plan, pg::kAllKeysLock, 0, some ? RowExclusiveLock : ExclusiveLock, locking))
+		return false;
 	if (some)
-	{
 		count_key_locks(hashes->n);
-		for (int i = 0; i < hashes->n; i++)
-			lock(op->plan, pg::kKeyLock, hashes->hashes[i], ExclusiveLock);
-	}
+	for (int i = 0; some && i < hashes->n; i++)
+		if (!lock(op->plan, pg::kKeyLock, hashes->hashes[i], ExclusiveLock, locking))
+			return false;
 	/* A transaction with a fixed snapshot compares what it sees with the present (maintain/batch.cpp). */
 	if (!IsolationUsesXactSnapshot())
 		renew_snapshot();
+	return true;
 }
 
 struct Collecting
@@ -550,7 +552,7 @@ find_touched(KeyedOperator *op, List *changed, NamedStore *stores, int nstores)
 /* The delta, given what the touch queries found. */
 Touched
 evaluate_touched(KeyedOperator *op, const TouchedKeys *touched, bool partial, List *changed,
-				 NamedStore *stores, int nstores, ZSet *out)
+				 NamedStore *stores, int nstores, ZSet *out, Locking locking)
 {
 	KeySet *keys = touched->keys;
 	bool any_keys = keys && keys->counts[0] + keys->counts[1] > 0;
@@ -562,8 +564,8 @@ evaluate_touched(KeyedOperator *op, const TouchedKeys *touched, bool partial, Li
 		return Touched::kSomeKeys;
 	if (!partial && !op->plan->stored && !old_snapshot())
 		return Touched::kEverything;
-	if (any_keys)
-		lock_keys(op, keys);
+	if (any_keys && !lock_keys(op, keys, locking))
+		return Touched::kEverything;
 	if (partial)
 		done = run_partial(op, changed, stores, nstores, out);
 	else
@@ -574,7 +576,8 @@ evaluate_touched(KeyedOperator *op, const TouchedKeys *touched, bool partial, Li
 }
 
 Touched
-run_stores(KeyedOperator *op, List *changed, NamedStore *stores, int nstores, ZSet *out)
+run_stores(KeyedOperator *op, List *changed, NamedStore *stores, int nstores, ZSet *out,
+		   Locking locking)
 {
 	if (op->plan->npoints == 0)
 		return Touched::kEverything;
@@ -590,7 +593,8 @@ run_stores(KeyedOperator *op, List *changed, NamedStore *stores, int nstores, ZS
 	}
 
 	TouchedKeys touched = find_touched(op, changed, stores, nstores);
-	Touched result = evaluate_touched(op, &touched, partial, changed, stores, nstores, out);
+	Touched result = evaluate_touched(op, &touched, partial, changed, stores, nstores, out,
+									  locking);
 	if (touched.keys)
 		end_key_set(touched.keys);
 	return result;
@@ -599,12 +603,12 @@ run_stores(KeyedOperator *op, List *changed, NamedStore *stores, int nstores, ZS
 } // namespace
 
 Touched
-run_keyed(KeyedOperator *op, List *deltas, ZSet *out)
+run_keyed(KeyedOperator *op, List *deltas, ZSet *out, Locking locking)
 {
 	NamedStore *stores = (NamedStore *) palloc0(sizeof(NamedStore) * Max(list_length(deltas), 1));
 	List *changed = NIL;
 	int nstores = make_stores(op, deltas, stores, &changed);
-	Touched touched = run_stores(op, changed, stores, nstores, out);
+	Touched touched = run_stores(op, changed, stores, nstores, out, locking);
 
 	for (int i = 0; i < nstores; i++)
 		tuplestore_end(stores[i].rows);

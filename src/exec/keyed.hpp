@@ -24,11 +24,19 @@ enum class Touched
 	kEverything /* any row may be touched: nothing was added */
 };
 
+/* What to do where somebody else evaluates a touched key. */
+enum class Locking
+{
+	kWait,
+	kGiveUp /* as if everything was touched: who already holds locks of this kind must not wait for more of them */
+};
+
 /*
  * Adds the view's delta to `out`, given the deltas (List of capture::Delta) of
  * the relations that changed. Needs an active snapshot that sees their new
  * state and the view's old content.
  */
-Touched run_keyed(KeyedOperator *op, List *deltas, capture::ZSet *out);
+Touched run_keyed(KeyedOperator *op, List *deltas, capture::ZSet *out,
+				  Locking locking = Locking::kWait);
 
 } // namespace tw::exec

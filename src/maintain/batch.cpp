@@ -48,7 +48,8 @@ log_change(void *arg, TupleTableSlot *row, int64 weight)
 
 /* What the deltas change, as far as other tables have a say in it; false where that is not a set of rows. */
 bool
-probe(const ViewRuntime *view, List *deltas, ZSet *out, state::Boundaries *boundaries = nullptr)
+probe(const ViewRuntime *view, List *deltas, ZSet *out, state::Boundaries *boundaries = nullptr,
+	  exec::Locking locking = exec::Locking::kWait)
 {
 	if (view->top_k)
 		return state::follow_top_k(view->top_k, deltas, out, boundaries) ==
@@ -56,7 +57,7 @@ probe(const ViewRuntime *view, List *deltas, ZSet *out, state::Boundaries *bound
 	if (view->recursion)
 		return state::run_recursion(view->recursion, deltas, out) == exec::Touched::kSomeKeys;
 	if (view->keyed)
-		return exec::run_keyed(view->keyed, deltas, out) == exec::Touched::kSomeKeys;
+		return exec::run_keyed(view->keyed, deltas, out, locking) == exec::Touched::kSomeKeys;
 	if (exec::survive_data_errors(exec::may_meet_errors(view->input, deltas),
 								  [&]() {
 									  exec::run_delta(view->input, deltas,
@@ -156,7 +157,8 @@ check_isolation(const ViewRuntime *view, List *deltas)
 	}
 	PushCopiedSnapshot(now);
 	UpdateActiveSnapshotCommandId();
-	bool comparable = probe(view, deltas, after, &boundaries_after);
+	/* A key that only the present touches, while somebody has it, is a difference. */
+	bool comparable = probe(view, deltas, after, &boundaries_after, exec::Locking::kGiveUp);
 	PopActiveSnapshot();
 	if (!comparable ||
 		(view->top_k && !state::moved_alike(view->top_k, &boundaries_before, &boundaries_after)))
