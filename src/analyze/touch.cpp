@@ -927,6 +927,18 @@ find_touch_points(Query *query)
 	return search.points;
 }
 
+Bitmapset *
+columns_read(Query *query, Oid relid)
+{
+	Bitmapset *used = nullptr;
+	ListCell *lc;
+
+	foreach (lc, find_touch_points(query))
+		if (((TouchPoint *) lfirst(lc))->relid == relid)
+			used = bms_add_members(used, ((TouchPoint *) lfirst(lc))->used);
+	return used;
+}
+
 /*
  * What a table held before and after is what it holds now and what its delta has. A
  * query over both would read the delta again for each row it looks up in the table;

@@ -22,6 +22,9 @@ struct TouchPoint
 /* All places where the query reads base tables. List of TouchPoint. */
 List *find_touch_points(Query *query);
 
+/* Columns of the table that the query reads, at any depth (attnum - FirstLowInvalidHeapAttributeNumber). */
+Bitmapset *columns_read(Query *query, Oid relid);
+
 /*
  * The query that computes, from the delta of the point's table, the values of
  * as many result columns as can be known of all rows of the result that came,

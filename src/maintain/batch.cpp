@@ -305,16 +305,18 @@ namespace
 bool
 sees_change(const ViewRuntime *view, capture::Change *change)
 {
-	const analyze::Block *block = view->plan->input;
-	const analyze::ViewPlan *keyed = view->plan->keyed_input;
+	const analyze::ViewPlan *plan = view->plan;
+	const analyze::ViewPlan *touched = plan->keyed_input ? plan->keyed_input : plan;
+	const analyze::Block *block = plan->input;
 
-	if (view->plan->strategy != Strategy::kLinear && view->plan->strategy != Strategy::kAggregate)
+	/* Without places that are known it is evaluated again. */
+	if (plan->strategy == Strategy::kRecursive || (!block && touched->npoints == 0))
 		return true;
-	for (int i = 0; keyed && i < keyed->npoints; i++)
-		if (keyed->points[i].relid == change->relid &&
-			capture::touches_columns(change, keyed->points[i].used))
+	for (int i = 0; i < touched->npoints; i++)
+		if (touched->points[i].relid == change->relid &&
+			capture::touches_columns(change, touched->points[i].used))
 			return true;
-	for (int i = 0; i < block->noccurrences; i++)
+	for (int i = 0; block && i < block->noccurrences; i++)
 		if (block->relids[i] == change->relid && capture::touches_columns(change, block->used[i]))
 			return true;
 	return false;

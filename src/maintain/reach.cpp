@@ -25,6 +25,15 @@ struct Guard
 	List *written; /* bases of the view */
 };
 
+/* How a change of the relation gets to a view. */
+struct Reading
+{
+	Oid view;
+	bool always;     /* whatever the change is */
+	Bitmapset *used; /* columns of the relation that the view reads itself */
+	List *views;     /* views it reads that a change of the relation may reach */
+};
+
 struct Reach
 {
 	Oid relid; /* hash key */
@@ -32,7 +41,8 @@ struct Reach
 	uint64 known_as_of;
 	MemoryContext context;
 	List *views;
-	List *guards; /* Guard */
+	List *guards;   /* Guard */
+	List *readings; /* Reading, by view */
 };
 
 HTAB *reaches = nullptr;
@@ -156,9 +166,72 @@ find_guards(List *relids, List *views)
 	return guards;
 }
 
-/* Waiting for a lock may bring news that replace an entry: take the guards from a copy. */
 List *
-copy_guards(List *guards)
+find_readings(Oid relid, List *views)
+{
+	List *relids = list_make1_oid(relid);
+	List *readings = NIL;
+	ListCell *lc;
+
+	foreach (lc, views)
+	{
+		const ViewRuntime *view = get_runtime(lfirst_oid(lc));
+		Reading *reading = (Reading *) palloc0(sizeof(Reading));
+		ListCell *lb;
+
+		reading->view = lfirst_oid(lc);
+		reading->always = !view || view->plan->may_tie;
+		readings = lappend(readings, reading);
+		if (!view)
+			continue;
+		reading->used = analyze::columns_read(view->plan->query, relid);
+		foreach (lb, view->plan->bases)
+		{
+			if (list_member_oid(views, lfirst_oid(lb)))
+				reading->views = lappend_oid(reading->views, lfirst_oid(lb));
+			else if (lfirst_oid(lb) != relid)
+				reading->always |= reaches_base(relids, lfirst_oid(lb));
+		}
+	}
+	return readings;
+}
+
+bool
+reads_any(const Reading *reading, const List *views)
+{
+	ListCell *lc;
+
+	foreach (lc, reading->views)
+		if (list_member_oid(views, lfirst_oid(lc)))
+			return true;
+	return false;
+}
+
+/* The views that an UPDATE of these columns may change. */
+List *
+views_reached(List *readings, const Bitmapset *columns)
+{
+	List *reached = NIL;
+	ListCell *lc;
+
+	foreach (lc, readings)
+	{
+		const Reading *reading = (const Reading *) lfirst(lc);
+		bool whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, reading->used);
+
+		if (reading->always || whole_row || bms_overlap(reading->used, columns) ||
+			reads_any(reading, reached))
+			reached = lappend_oid(reached, reading->view);
+	}
+	return reached;
+}
+
+/*
+ * Those guards whose views are among these, or all of them. Waiting for a lock may bring news that
+ * replace an entry: take the guards from a copy.
+ */
+List *
+copy_guards(List *guards, const List *views)
 {
 	List *copy = NIL;
 	ListCell *lc;
@@ -166,6 +239,10 @@ copy_guards(List *guards)
 	foreach (lc, guards)
 	{
 		const Guard *guard = (const Guard *) lfirst(lc);
+
+		if (views && !list_member_oid(views, guard->view))
+			continue;
+
 		Guard *own = (Guard *) palloc(sizeof(Guard));
 
 		own->view = guard->view;
@@ -207,12 +284,14 @@ find_reach(Oid relid)
 	forget_dropped(reaches, &reaches_kept, release);
 
 	/* Made beside the entry, which an error or a nested statement must not find half done. */
-	Reach fresh = {relid, true, knowledge_version(), nullptr, NIL, NIL};
+	Reach fresh = {relid, true, knowledge_version(), nullptr, NIL, NIL, NIL};
 	fresh.context = AllocSetContextCreate(CurrentMemoryContext, "tailwater reach",
 										  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(fresh.context);
 	fresh.views = find_views(list_make1_oid(relid));
 	fresh.guards = find_guards(list_make1_oid(relid), fresh.views);
+	if (fresh.guards != NIL)
+		fresh.readings = find_readings(relid, fresh.views);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(fresh.context, CacheMemoryContext);
 
@@ -244,11 +323,12 @@ views_above(List *relids)
 	return views;
 }
 
-void
-guard_views(List *relids)
+namespace
 {
-	List *guards = list_length(relids) == 1 ? copy_guards(find_reach(linitial_oid(relids))->guards)
-											: find_guards(relids, find_views(relids));
+
+void
+take_guards(List *guards)
+{
 	ListCell *lc;
 
 	/* Tables first, see guard.cpp. */
@@ -267,6 +347,26 @@ guard_views(List *relids)
 		if (view)
 			guard_write(view, guard->written);
 	}
+}
+
+} // namespace
+
+void
+guard_views(List *relids)
+{
+	take_guards(list_length(relids) == 1
+					? copy_guards(find_reach(linitial_oid(relids))->guards, NIL)
+					: find_guards(relids, find_views(relids)));
+}
+
+void
+guard_views(Oid relid, const Bitmapset *columns)
+{
+	const Reach *reach = find_reach(relid);
+	List *views = reach->guards == NIL ? NIL : views_reached(reach->readings, columns);
+
+	if (views != NIL)
+		take_guards(copy_guards(reach->guards, views));
 }
 
 } // namespace tw::maintain

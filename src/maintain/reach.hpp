@@ -18,7 +18,11 @@ List *affected_views(List *relids);
  */
 List *views_above(List *relids);
 
-/* Takes the guards for a statement that writes these relations. Allocates in the current context. */
+/*
+ * Takes the guards for a statement that writes these relations, or for an UPDATE of these columns of a
+ * relation that leaves all others as they are. Allocates in the current context.
+ */
 void guard_views(List *relids);
+void guard_views(Oid relid, const Bitmapset *columns);
 
 } // namespace tw::maintain

@@ -94,6 +94,23 @@ written_tables(TriggerData *trigger)
 	return list_concat_unique_oid(writes.updated, writes.deleted);
 }
 
+/*
+ * True if the statement is an UPDATE of certain columns of a table that stands alone, and what
+ * it does can be no more than that: no trigger changes the rows under way, and no foreign key follows.
+ */
+bool
+updates_some_columns(TriggerData *trigger)
+{
+	Relation rel = trigger->tg_relation;
+
+	return TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
+		   !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) && rel->rd_rel->relkind == RELKIND_RELATION &&
+		   !rel->rd_rel->relispartition && !rel->rd_rel->relhassubclass &&
+		   !rel->trigdesc->trig_update_before_row &&
+		   !bms_overlap(trigger->tg_updatedcols,
+						RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY));
+}
+
 void
 guard_tables_of(TriggerData *trigger)
 {
@@ -101,7 +118,10 @@ guard_tables_of(TriggerData *trigger)
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 
-	guard_views(written_tables(trigger));
+	if (updates_some_columns(trigger))
+		guard_views(RelationGetRelid(trigger->tg_relation), trigger->tg_updatedcols);
+	else
+		guard_views(written_tables(trigger));
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }
