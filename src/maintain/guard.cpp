@@ -6,13 +6,13 @@
  * inputs there is a lock which writers of the one take in a mode that is
  * compatible with itself, and writers of the other in a second such mode that
  * conflicts with the first: writers of R run beside each other, and so do
- * writers of S, but not both. A table that is joined with itself takes a mode
+ * writers of S, but not both. A table that is read more than once takes a mode
  * that excludes everybody. Whoever waited computes its delta under a snapshot
  * taken afterwards, which sees what the other one committed.
  *
  * Where rows of two inputs meet only if a column of each is equal, writers are
- * kept apart by these keys instead, when they are known (key_guard.cpp). So are
- * those of keyed views where the way from a change to its key leads over the other
+ * kept apart by these keys instead, when they are known (key_guard.cpp), also by
+ * way of other tables and where both inputs are one table. So are those of keyed views where the way from a change to its key leads over the other
  * input by such an equality; where it leads over the other input from neither side,
  * they need not be kept apart (analyze/touch_keys.cpp).
  *
