@@ -22,8 +22,8 @@
  * h in S (analyze/places.cpp). The pair of R and S comes before that of R and T, so that no such row of S has another
  * writer then. A row of S that is not there yet does not matter: its writer must wait for that of R, and
  * sees what both have written. To look something up takes time; so as long as
- * nobody writes T, the writer of R takes the whole side. Two who write one key each then still go
- * side by side from the next transaction on, if the one begins while the other one is not done.
+ * nobody writes T, the writer of R takes the whole side. Once it has met a writer of T there, it looks
+ * keys up for some seconds.
  */
 #include "maintain/key_guard.hpp"
 #include "exec/key_locks.hpp"
@@ -41,6 +41,7 @@ namespace
 constexpr uint32 kHashes = 65000;
 constexpr uint32 kWholeSide = kHashes; /* and the next number, for the second side */
 constexpr uint32 kBothWhole = kHashes + 2;
+constexpr int kLately = 10000; /* ms */
 
 constexpr LOCKMODE kFirstMode =
 	RowExclusiveLock; /* compatible with itself, conflicts with the second */
@@ -135,12 +136,20 @@ lock_sides(const ViewRuntime *view, int pair, uint8 sides)
 	(void) lock(view, pair, kBothWhole, mode_of(sides));
 }
 
-/* Locks the whole side, unless somebody writes the other one. */
+/* Locks the whole side, unless somebody writes the other one, or did lately. */
 bool
 lock_idle_pair(const ViewRuntime *view, int pair, int side)
 {
-	if (!lock(view, pair, kWholeSide + side, kFirstMode, false))
+	TimestampTz now = GetCurrentStatementStartTimestamp();
+	Lookup *lookup = &view->lookups[pair];
+
+	if (now < lookup->used_until)
 		return false;
+	if (!lock(view, pair, kWholeSide + side, kFirstMode, false))
+	{
+		lookup->used_until = TimestampTzPlusMilliseconds(now, kLately);
+		return false;
+	}
 	(void) lock(view, pair, kBothWhole, mode_of(bit_of(side)));
 	return true;
 }
@@ -187,7 +196,8 @@ look_up(const ViewRuntime *view, int pair, const Delta *delta, Hashing *hashing)
 		return;
 	PushCopiedSnapshot(GetLatestSnapshot());
 	UpdateActiveSnapshotCommandId();
-	exec::run_query(view->lookups[pair], &store, 1, exec::WeightColumn::kNone, add_row, hashing);
+	exec::run_query(view->lookups[pair].query, &store, 1, exec::WeightColumn::kNone, add_row,
+					hashing);
 	PopActiveSnapshot();
 	tuplestore_end(store.rows);
 }
@@ -253,17 +263,16 @@ pair_keys(const analyze::ViewPlan *plan, int *n)
 	return keyed ? keyed->point_keys : (is_block ? plan->input->join_keys : nullptr);
 }
 
-exec::CachedQuery **
+Lookup *
 make_lookups(const analyze::ViewPlan *plan, MemoryContext context, const bool *stale)
 {
 	int n;
 	const JoinKey *keys = pair_keys(plan, &n);
-	exec::CachedQuery **lookups = (exec::CachedQuery **)
-		MemoryContextAllocZero(context, sizeof(exec::CachedQuery *) * Max(n, 1));
+	Lookup *lookups = (Lookup *) MemoryContextAllocZero(context, sizeof(Lookup) * Max(n, 1));
 
 	for (int pair = 0; pair < n; pair++)
 		if (keys[pair].lookup)
-			lookups[pair] = exec::make_cached_query(keys[pair].lookup, context, stale);
+			lookups[pair].query = exec::make_cached_query(keys[pair].lookup, context, stale);
 	return lookups;
 }
 

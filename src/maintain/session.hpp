@@ -34,9 +34,14 @@ TieQueries make_tie_queries(const analyze::ViewPlan *plan, MemoryContext context
 /* True if the query as it was written may choose other rows that tie. */
 bool has_ties(const TieQueries *ties);
 
-/* The queries by which writers find keys that their rows do not have themselves (key_guard.cpp). */
-exec::CachedQuery **make_lookups(const analyze::ViewPlan *plan, MemoryContext context,
-								 const bool *stale);
+/* How writers find keys that their rows do not have themselves (key_guard.cpp). */
+struct Lookup
+{
+	exec::CachedQuery *query; /* null: the rows have them */
+	TimestampTz used_until;   /* even if nobody writes the other side just now */
+};
+
+Lookup *make_lookups(const analyze::ViewPlan *plan, MemoryContext context, const bool *stale);
 
 /* A live view made ready to be maintained in this session. */
 struct ViewRuntime
@@ -53,7 +58,7 @@ struct ViewRuntime
 	state::RecursionOperator *recursion; /* kRecursive */
 	state::TopKOperator *top_k;          /* of a LIMIT that is followed by its boundaries */
 	exec::KeyedOperator *keyed;          /* kKeyed, or of the keyed input of groups */
-	exec::CachedQuery **lookups;         /* by pair_keys(); null where rows have their keys */
+	Lookup *lookups;                     /* by pair_keys() */
 	Oid state;
 	List *part_states;          /* OIDs of the state tables of its distinct inputs */
 	TupleDesc desc;             /* of the view */
