@@ -13,7 +13,7 @@ namespace tw::exec
 namespace
 {
 
-constexpr int kManyInTransaction = 1024;
+constexpr int kSharesInTransaction = 8; /* of what a session has on average */
 
 int taken = 0;
 LocalTransactionId taken_by = InvalidLocalTransactionId;
@@ -58,7 +58,7 @@ add_hash(KeyHashes *keys, uint32 hash, uint8 mark)
 bool
 may_lock_keys(const KeyHashes *keys)
 {
-	return !keys->many && taken_now() + keys->n <= kManyInTransaction;
+	return !keys->many && taken_now() + keys->n <= max_locks_per_xact * kSharesInTransaction;
 }
 
 void
