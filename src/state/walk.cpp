@@ -25,6 +25,7 @@ struct Walk
 	IndexScanDesc scan;
 	bool standing; /* at an entry; all before it are less than `last`, or have been looked at */
 	Datum last;    /* the key that was looked for */
+	bool begun;    /* since it rested */
 	int met;       /* keys that were near the one before, since it began anew */
 	int rest;      /* how many keys it does not look for from here */
 	int next_rest; /* the next time */
@@ -72,6 +73,7 @@ begin_anew(Walk *walk, Datum key)
 	index_rescan(walk->scan, &from, 1, nullptr, 0);
 	MemoryContextSwitchTo(old);
 	(void) step(walk);
+	walk->begun = true;
 	walk->met = 0;
 }
 
@@ -96,7 +98,7 @@ is_ahead(Walk *walk, Datum key)
 bool
 rests(Walk *walk)
 {
-	if (walk->rest == 0 && walk->standing)
+	if (walk->rest == 0 && walk->begun)
 	{
 		bool worthwhile = walk->met >= kWorthwhile;
 
@@ -106,7 +108,7 @@ rests(Walk *walk)
 	if (walk->rest == 0)
 		return false;
 	walk->rest--;
-	walk->standing = false;
+	walk->begun = walk->standing = false;
 	return true;
 }
 
