@@ -61,7 +61,6 @@ FETCH 1 c \gset
 \echo :tw_diff :a
 FETCH 1 c \gset
 \echo :tw_diff :a
-FETCH 1 c;
 COMMIT;
 
 -- a view whose rows are too wide for it has no such column
