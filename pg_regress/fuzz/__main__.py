@@ -31,6 +31,7 @@ def arguments():
     parser.add_argument("--partitioned", type=float, default=0.12)
     parser.add_argument("--policies", type=float, default=0.1, help="probability of row level security in a case")
     parser.add_argument("--functions", type=float, default=0.2, help="probability of SQL functions in a case")
+    parser.add_argument("--bulk", type=float, default=0.1, help="probability of statements of many rows in a case, with little work_mem")
     parser.add_argument("--transactions", type=float, default=0.2)
     parser.add_argument("--risky", type=float, default=0.02, help="probability of expressions that may raise")
     parser.add_argument("--sessions", type=int, default=0, help="concurrent sessions instead of one")

@@ -340,6 +340,7 @@ class Oracle:
         """Runs a case; raises Failure or Abandoned."""
         started = time.time()
         self.prepare()
+        self.run(self.live, "SET work_mem = '%s'" % (case.memory or "4MB"))
         self.create_tables(case)
         self.create_views(case)
         self.check(case, None)
