@@ -48,6 +48,10 @@ CREATE UNLOGGED TABLE tailwater_internal.unlogged (
 	survived boolean NOT NULL);
 INSERT INTO tailwater_internal.unlogged VALUES (true);
 
+-- The settings (name=value) under which views are evaluated, by whom and after whichever restart; empty until a worker has looked.
+CREATE TABLE tailwater_internal.pinned (
+	settings text[] NOT NULL);
+
 -- Why a listed view is not kept up to date, where a worker tried and failed.
 CREATE TABLE tailwater_internal.last_error (
 	view oid PRIMARY KEY,

@@ -312,6 +312,8 @@ watch_alter(Oid class_id, Oid object_id, const ObjectAccessPostAlter *arg)
 			note_object(&altered_parts, class_id, object_id);
 			break;
 		case ProcedureRelationId:
+		case TSConfigRelationId:
+		case TSDictionaryRelationId:
 			if (!renames_only())
 				note_object(&redefined, class_id, object_id);
 			break;
@@ -414,10 +416,23 @@ settle_key_indexes(List *views)
 	}
 }
 
+/* The row types of altered relations: views may show rows of these as a whole. */
+void
+settle_types(List *types)
+{
+	List *views = NIL;
+	ListCell *lc;
+
+	foreach (lc, types)
+		views = list_concat_unique_oid(views, live_dependents(TypeRelationId, lfirst_oid(lc)));
+	foreach (lc, views)
+		query_altered(lfirst_oid(lc));
+}
+
 void
 settle_alterations(List *relations, List *parts)
 {
-	bool types = false;
+	List *types = NIL;
 	ListCell *lc;
 
 	foreach (lc, parts)
@@ -434,10 +449,10 @@ settle_alterations(List *relations, List *parts)
 
 		if (relation_exists(relation) && catalog::is_base(relation))
 			base_altered(relation);
-		types |= get_rel_relkind(relation) == RELKIND_COMPOSITE_TYPE;
+		if (OidIsValid(get_rel_type_id(relation)))
+			types = lappend_oid(types, get_rel_type_id(relation));
 	}
-	if (types)
-		types_altered();
+	settle_types(types);
 }
 
 void

@@ -218,12 +218,6 @@ base_altered(Oid base)
 }
 
 void
-types_altered()
-{
-	run_stage([&] { maintain::types_altered(); });
-}
-
-void
 name_altered(Oid view, Oid object)
 {
 	run_stage([&] { maintain::name_altered(view, object); });
@@ -244,6 +238,13 @@ roles_altered()
 {
 	if (catalog::extension_present())
 		run_stage([&] { maintain::roles_altered(); });
+}
+
+void
+settings_altered()
+{
+	if (catalog::extension_present())
+		run_stage([&] { maintain::settings_altered(); });
 }
 
 void

@@ -689,6 +689,12 @@ dispatch(const Command &c)
 			run(c);
 			roles_altered();
 			break;
+		case T_AlterDatabaseSetStmt:
+		case T_AlterRoleSetStmt:
+			run(c);
+			CommandCounterIncrement();
+			settings_altered();
+			break;
 		case T_AlterEnumStmt:
 			alter_enum(c);
 			break;

@@ -663,6 +663,9 @@ refresh(Oid view)
 		return 0;
 	runtime = runtime_of(view);
 
+	/* The maintainer, which goes by the snapshot of its batch, does not write it meanwhile. */
+	if (runtime->info.mode == catalog::Mode::kDeferred)
+		LockRelationOid(view, ShareRowExclusiveLock);
 	LOCKMODE lock = base_lock(runtime->info.mode);
 	(void) tables_of(runtime->plan, lock);
 	foreach (lc, catalog::inner_relations(view))
@@ -754,23 +757,6 @@ query_altered(Oid view)
 }
 
 void
-types_altered()
-{
-	ListCell *lc;
-
-	foreach (lc, catalog::attached_views())
-	{
-		const ViewRuntime *runtime = get_runtime(lfirst_oid(lc));
-		bool composite = false;
-
-		for (int i = 0; runtime && i < runtime->desc->natts; i++)
-			composite |= capture::holds_composite(TupleDescAttr(runtime->desc, i)->atttypid);
-		if (composite || (runtime && runtime->plan->inners != NIL))
-			query_altered(lfirst_oid(lc));
-	}
-}
-
-void
 name_altered(Oid view, Oid object)
 {
 	const ViewRuntime *runtime = get_runtime(view);
@@ -835,6 +821,38 @@ roles_altered()
 
 	foreach (lc, catalog::attached_views())
 		if (reads_by_policies(lfirst_oid(lc)))
+			query_altered(lfirst_oid(lc));
+}
+
+namespace
+{
+
+bool
+sees_settings(Oid view)
+{
+	ListCell *lc;
+
+	foreach (lc, lappend_oid(catalog::inner_relations(view), view))
+	{
+		const ViewRuntime *runtime = get_runtime(lfirst_oid(lc));
+
+		if (runtime && runtime->plan->needs_environment)
+			return true;
+	}
+	return false;
+}
+
+} // namespace
+
+void
+settings_altered()
+{
+	ListCell *lc;
+
+	if (!pin_current_settings())
+		return;
+	foreach (lc, catalog::attached_views())
+		if (sees_settings(lfirst_oid(lc)))
 			query_altered(lfirst_oid(lc));
 }
 

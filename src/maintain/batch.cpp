@@ -15,6 +15,7 @@
 #include "maintain/record.hpp"
 #include "maintain/key_guard.hpp"
 #include "capture/statement.hpp"
+#include "catalog/inner_relation.hpp"
 #include "exec/data_error.hpp"
 #include "feed/log.hpp"
 #include "state/apply.hpp"
@@ -446,11 +447,37 @@ take_rows(void *arg, ZSet *delta)
 	capture::clear_zset(delta);
 }
 
+/* REFRESH would fail, too; what a view shows beyond that would be more than its owner may see. */
+void
+check_rights(const ViewRuntime *view)
+{
+	Oid table = view->rights.denied;
+
+	if (!OidIsValid(table))
+		return;
+
+	Oid shown = view->info.view;
+	catalog::InnerRelation inner;
+	if (catalog::find_inner_relation(shown, &inner))
+		shown = inner.view;
+	char *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(shown)),
+											get_rel_name(shown));
+
+	ereport(
+		ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		errmsg("permission denied for relation %s", get_rel_name(table)),
+		errdetail(
+			"Materialized view %s is kept up to date as its owner, who may not read the relation.",
+			name),
+		errhint("Grant the owner SELECT on it, or use SELECT tailwater.release('%s').", name));
+}
+
 } // namespace
 
 Delta *
 maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context, Keep keep)
 {
+	check_rights(view);
 	Environment environment = enter_environment(view->plan->owner, view->plan->needs_environment
 																	   ? Settings::kPinned
 																	   : Settings::kAsTheyAre);

@@ -54,11 +54,15 @@ void base_altered(Oid base);
  */
 void query_altered(Oid view);
 
-/* A composite type was altered, which columns of live views may have. */
-void types_altered();
-
 /* An object was renamed of which the query of the view may show the name. */
 void name_altered(Oid view, Oid object);
+
+/*
+ * The settings of the database may be others than those under which views are
+ * evaluated: if so they are these from now on, and views that may show it are
+ * brought in line.
+ */
+void settings_altered();
 
 /* Live views (OIDs) whose result may be another one when the labels of the enum type are altered. */
 List *views_with_labels(Oid type, analyze::Labels change);

@@ -78,12 +78,20 @@ relation_changed(Datum unused, Oid relid)
 				(!OidIsValid(relid) || entry->view == relid || entry->runtime->state == relid ||
 				 list_member_oid(entry->runtime->part_states, relid) ||
 				 entry->runtime->info.log == relid ||
-				 list_member_oid(entry->runtime->tables, relid)))
+				 list_member_oid(entry->runtime->tables, relid) ||
+				 list_member_oid(entry->runtime->rights.relations, relid)))
 			{
 				entry->runtime->stale = true;
 				version++;
 			}
 	}
+}
+
+/* Owners may have gained or lost rights by their roles. */
+void
+roles_changed(Datum unused, int cache, uint32 hash)
+{
+	relation_changed(unused, InvalidOid);
 }
 
 void
@@ -248,6 +256,7 @@ build_runtime(const catalog::LiveView *info)
 	runtime->desc = CreateTupleDescCopy(RelationGetDescr(rel));
 	runtime->level = level_of(plan);
 	runtime->tables = tables_of(plan);
+	runtime->rights = analyze::find_rights(plan->whole);
 	runtime->writer = state::make_writer_cache(info->view, info->key_index, plan->context,
 											   &runtime->stale);
 	if (OidIsValid(info->log))
@@ -442,6 +451,8 @@ init_session()
 {
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, roles_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, roles_changed, (Datum) 0);
 }
 
 } // namespace tw::maintain
