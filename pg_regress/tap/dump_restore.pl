@@ -114,9 +114,21 @@ for my $run ([ 'jobs', '--jobs=2' ], [ 'single', '--single-transaction' ], [ 'cl
 	restored_ok($db, "@options");
 }
 
+# a restore that first drops what is there, while it is live
+command_ok([ 'pg_dump', '--clean', '--if-exists', '-f', "$dir/clean.sql", '-d', $connect ], 'pg_dump --clean');
+$node->safe_psql('postgres', 'CREATE DATABASE over');
+for my $round (1, 2)
+{
+	command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('over'), '-f', "$dir/clean.sql" ], "psql restores over what is there, $round");
+}
+restored_ok('over', 'over live views');
+$node->safe_psql('postgres', 'CREATE DATABASE over2 TEMPLATE source');
+command_ok([ 'pg_restore', '--clean', '--if-exists', '--exit-on-error', '-d', $node->connstr('over2'), "$dir/custom" ], 'pg_restore --clean');
+restored_ok('over2', 'pg_restore over live views');
+
 # --schema-only says how views are kept by labels: like ordinary ones they are without data, and their first REFRESH makes them live
 command_ok([ 'pg_dump', '--schema-only', '-f', "$dir/schema.sql", '-d', $connect ], 'pg_dump --schema-only');
-command_ok([ 'pg_dump', '--data-only', '-f', "$dir/data.sql", '-d', $connect ], 'pg_dump --data-only');
+command_ok([ 'pg_dump', '--data-only', '--disable-triggers', '-f', "$dir/data.sql", '-d', $connect ], 'pg_dump --data-only');
 my @refreshes = map { "REFRESH MATERIALIZED VIEW shop.$_" } '"By kind"', 'big', 'first', 'plain';
 foreach my $data (0, 1)
 {

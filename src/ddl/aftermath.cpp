@@ -142,19 +142,6 @@ same_definition(Relation heap, Oid a, Oid b)
 	return same;
 }
 
-[[noreturn]] void
-raise_key_index_needed(Oid view)
-{
-	ereport(ERROR, errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			errmsg("cannot drop the index by which rows of materialized view \"%s\" are found",
-				   get_rel_name(view)),
-			errdetail("The view is kept up to date by tailwater."),
-			errhint("Use SELECT tailwater.release('%s') first.",
-					quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)),
-											   get_rel_name(view))));
-	pg_unreachable();
-}
-
 /* An index is about to go: if a live view needs it, find the one that replaces it. */
 void
 watch_key_index(Oid index, int drop_flags)
@@ -185,7 +172,12 @@ watch_key_index(Oid index, int drop_flags)
 	}
 	/* This form commits before the command is over. */
 	if ((drop_flags & PERFORM_DELETION_CONCURRENTLY) != 0)
-		raise_key_index_needed(view);
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot concurrently drop the index by which rows of materialized view "
+					   "\"%s\" are found",
+					   get_rel_name(view)),
+				errdetail("The view is kept up to date by tailwater."),
+				errhint("Use DROP INDEX without CONCURRENTLY; another index takes its place."));
 	note_oid(&lost_key_views, catalog::view_of(view));
 }
 
@@ -399,7 +391,7 @@ settle_drops(List *relations)
 		sweep();
 }
 
-/* A view that lost its key index but not itself cannot be kept up to date. */
+/* A view that lost its key index but not itself finds its rows by another one from now on. */
 void
 settle_key_indexes(List *views)
 {
@@ -412,7 +404,7 @@ settle_key_indexes(List *views)
 
 		if (relation_exists(view) && catalog::find_live_view(view, &live) &&
 			!relation_exists(live.key_index))
-			raise_key_index_needed(view);
+			key_index_lost(view);
 	}
 }
 

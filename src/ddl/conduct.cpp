@@ -254,6 +254,12 @@ query_altered(Oid view)
 }
 
 void
+key_index_lost(Oid view)
+{
+	run_stage([&] { maintain::key_index_lost(view); });
+}
+
+void
 sweep()
 {
 	run_stage([&] { maintain::sweep(); });

@@ -59,6 +59,7 @@ void name_altered(Oid view, Oid object);
 List *views_with_labels(Oid type, analyze::Labels change);
 void roles_altered();
 void settings_altered();
+void key_index_lost(Oid view);
 void sweep();
 
 } // namespace tw::ddl

@@ -12,6 +12,7 @@
 #include "ddl/ddl.hpp"
 
 #include "analyze/refusal.hpp"
+#include "catalog/internal_table.hpp"
 #include "catalog/label.hpp"
 #include "ddl/aftermath.hpp"
 #include "ddl/aside.hpp"
@@ -293,6 +294,22 @@ alters_options(AlterTableStmt *alter)
 	return false;
 }
 
+/* True for DISABLE and ENABLE TRIGGER ALL, with which a restore of data alone surrounds each table. */
+bool
+switches_triggers(AlterTableStmt *alter)
+{
+	ListCell *lc;
+
+	foreach (lc, alter->cmds)
+	{
+		AlterTableType type = lfirst_node(AlterTableCmd, lc)->subtype;
+
+		if (type != AT_DisableTrigAll && type != AT_EnableTrigAll)
+			return false;
+	}
+	return true;
+}
+
 /*
  * DETACH PARTITION ... CONCURRENTLY commits in the middle, and from then on
  * readers of the table miss rows that the views still have.
@@ -353,6 +370,10 @@ alter_relation(const Command &c)
 	AlterTableStmt *alter = castNode(AlterTableStmt, c.pstmt->utilityStmt);
 	Oid relation = RangeVarGetRelid(alter->relation, NoLock, true);
 
+	/* The triggers of our own tables stay on: one of them takes in the list of views. */
+	if (OidIsValid(relation) && switches_triggers(alter) && catalog::extension_present() &&
+		get_rel_namespace(relation) == catalog::internal_namespace())
+		return;
 	if (!alters_options(alter))
 	{
 		if (OidIsValid(relation))

@@ -757,6 +757,25 @@ query_altered(Oid view)
 }
 
 void
+key_index_lost(Oid view)
+{
+	catalog::LiveView info;
+
+	LockRelationOid(view, AccessExclusiveLock);
+	if (!catalog::find_live_view(view, &info))
+		return;
+	invalidate(view);
+	CommandCounterIncrement();
+	(void) follow_key(analyze_as(owner_of(view), view), &info);
+	if (!catalog::find_live_view(view, &info))
+		elog(ERROR, "materialized view %u is not kept up to date", view);
+	ereport(NOTICE, errmsg("rows of materialized view \"%s\" are found by index \"%s\" from now on",
+						   get_rel_name(view), get_rel_name(info.key_index)));
+	invalidate(view);
+	CommandCounterIncrement();
+}
+
+void
 name_altered(Oid view, Oid object)
 {
 	const ViewRuntime *runtime = get_runtime(view);

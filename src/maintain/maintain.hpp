@@ -54,6 +54,9 @@ void base_altered(Oid base);
  */
 void query_altered(Oid view);
 
+/* The index by which rows of the view were found is gone: chooses or creates another one. */
+void key_index_lost(Oid view);
+
 /* An object was renamed of which the query of the view may show the name. */
 void name_altered(Oid view, Oid object);
 
