@@ -154,6 +154,13 @@ SELECT * FROM traces;
 DROP OWNED BY regress_tw_owner;
 DROP ROLE regress_tw_owner, regress_tw_other;
 
+-- the extension belongs to no schema of users: it survives them
+BEGIN;
+SET LOCAL client_min_messages = warning;
+DROP SCHEMA public CASCADE;
+SELECT extname, extnamespace::regnamespace FROM pg_extension WHERE extname = 'tailwater';
+ROLLBACK;
+
 -- the indexes that a live view got go with its being live; those of users stay
 CREATE MATERIALIZED VIEW indexed WITH (tailwater.maintain = immediate) AS
 	SELECT id, kind, row_number() OVER (PARTITION BY kind ORDER BY id) AS place FROM item;

@@ -17,9 +17,11 @@
 
 #include "analyze/view_plan.hpp"
 #include "catalog/inner_relation.hpp"
+#include "catalog/internal_rows.hpp"
 #include "catalog/label.hpp"
 #include "catalog/view_list.hpp"
 #include "ddl/conduct.hpp"
+#include "maintain/replica_identity.hpp"
 
 namespace tw::ddl
 {
@@ -38,6 +40,9 @@ List *redefined = NIL;      /* ObjectAddress *: functions, rules that were repla
 List *renamed = NIL;        /* ObjectAddress *: objects that have another name or schema */
 List *altered_parts = NIL;  /* ObjectAddress *: triggers and policies, whose relation was altered */
 
+List *identities =
+	NIL; /* what maintain::replaced_identities() returned, when the extension is dropped */
+
 List *owned = NIL; /* Owned *: altered materialized views, and whose they were */
 
 struct Owned
@@ -50,6 +55,7 @@ void
 forget_notes()
 {
 	dropped = altered = lost_key_views = redefined = renamed = altered_parts = owned = NIL;
+	identities = NIL;
 }
 
 void
@@ -142,6 +148,19 @@ same_definition(Relation heap, Oid a, Oid b)
 	return same;
 }
 
+/* Our own tables go with the extension: what one of them says is still to be done. */
+void
+watch_own_table(Oid table)
+{
+	if (strcmp(get_rel_name(table), "replica_identity") != 0 ||
+		table != catalog::internal_relation("replica_identity"))
+		return;
+
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	identities = maintain::replaced_identities();
+	MemoryContextSwitchTo(old);
+}
+
 /* An index is about to go: if a live view needs it, find the one that replaces it. */
 void
 watch_key_index(Oid index, int drop_flags)
@@ -220,6 +239,8 @@ watch_drop(Oid class_id, Oid object_id, int sub_id, int drop_flags)
 	switch (get_rel_relkind(object_id))
 	{
 		case RELKIND_RELATION:
+			watch_own_table(object_id);
+			[[fallthrough]];
 		case RELKIND_PARTITIONED_TABLE:
 		case RELKIND_FOREIGN_TABLE:
 			note_oid(&dropped, object_id);
@@ -538,9 +559,11 @@ settle()
 	List *todo_renamed = renamed;
 	List *todo_parts = altered_parts;
 	List *todo_owners = owned;
+	List *todo_identities = identities;
 
 	forget_notes();
 	CommandCounterIncrement();
+	maintain::take_back_identities(todo_identities);
 	if (!catalog::extension_present())
 		return;
 	settle_drops(todo_dropped);
