@@ -260,6 +260,20 @@ key_index_lost(Oid view)
 }
 
 void
+lock_with_base(Oid base)
+{
+	if (catalog::extension_present() && catalog::is_base(base))
+		run_stage([&] { maintain::lock_with_base(base); });
+}
+
+void
+lock_with_view(Oid view)
+{
+	if (catalog::extension_present() && is_attached(view) && pg::owns_relation(view, GetUserId()))
+		run_stage([&] { maintain::lock_with_view(view); });
+}
+
+void
 sweep()
 {
 	run_stage([&] { maintain::sweep(); });

@@ -59,6 +59,8 @@ void name_altered(Oid view, Oid object);
 List *views_with_labels(Oid type, analyze::Labels change);
 void roles_altered();
 void settings_altered();
+void lock_with_base(Oid base);
+void lock_with_view(Oid view);
 void key_index_lost(Oid view);
 void sweep();
 

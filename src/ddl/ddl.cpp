@@ -378,6 +378,8 @@ alter_relation(const Command &c)
 	{
 		if (OidIsValid(relation))
 			refuse_concurrent_detach(alter, relation);
+		if (OidIsValid(relation) && composites == 0 && pg::owns_relation(relation, GetUserId()))
+			lock_with_base(relation);
 		run(c);
 		/* Not every subcommand tells the object-access hook. */
 		if (OidIsValid(relation))
@@ -399,6 +401,8 @@ alter_relation(const Command &c)
 	bool missing_ok = alter->missing_ok;
 	ViewOptions options = strip_subcommands(parse_state(c), alter);
 
+	if (OidIsValid(relation))
+		lock_with_view(relation);
 	/* Even with nothing left to do the server checks kind and ownership and locks. */
 	run(own);
 	if (composites > 0)
@@ -642,6 +646,24 @@ alter_enum(const Command &c)
 		query_altered(lfirst_oid(lc));
 }
 
+/* DROP MATERIALIZED VIEW: writers of the tables are done before the view is locked. */
+void
+lock_before_drop(DropStmt *drop)
+{
+	ListCell *lc;
+
+	if (drop->removeType != OBJECT_MATVIEW || drop->concurrent)
+		return;
+	foreach (lc, drop->objects)
+	{
+		RangeVar *name = makeRangeVarFromNameList(lfirst_node(List, lc));
+		Oid view = RangeVarGetRelid(name, NoLock, true);
+
+		if (OidIsValid(view))
+			lock_with_view(view);
+	}
+}
+
 /* True for commands that can neither concern a live view nor leave notes. */
 bool
 is_session_command(NodeTag tag)
@@ -725,6 +747,7 @@ dispatch(const Command &c)
 			break;
 		case T_DropStmt:
 			check_drop(castNode(DropStmt, tree));
+			lock_before_drop(castNode(DropStmt, tree));
 			run(c);
 			break;
 		default:

@@ -21,6 +21,7 @@ lock_own_view(Oid view, const char *action)
 	require_extension();
 	PreventCommandIfReadOnly(action);
 	PreventCommandDuringRecovery(action);
+	lock_with_view(view);
 	LockRelationOid(view, AccessExclusiveLock);
 
 	char relkind = get_rel_relkind(view);

@@ -682,6 +682,48 @@ refresh(Oid view)
 	return changed;
 }
 
+namespace
+{
+
+/* In one order, whatever for: those who do so do not wait for each other in a circle. */
+void
+lock_tables_of(const List *views, Oid but)
+{
+	List *tables = NIL;
+	ListCell *lc;
+	ListCell *li;
+
+	foreach (lc, views)
+	{
+		catalog::LiveView info;
+
+		if (!catalog::find_live_view(lfirst_oid(lc), &info) ||
+			info.mode != catalog::Mode::kImmediate)
+			continue;
+		foreach (li, lappend_oid(catalog::inner_relations(info.view), info.view))
+			tables = list_concat_unique_oid(tables, read_internal("base", 2, lfirst_oid(li), 1));
+	}
+	tables = without_inner_relations(tables);
+	list_sort(tables, list_oid_cmp);
+	foreach (lc, tables)
+		if (lfirst_oid(lc) != but)
+			LockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock);
+}
+
+} // namespace
+
+void
+lock_with_base(Oid base)
+{
+	lock_tables_of(readers_of(base), base);
+}
+
+void
+lock_with_view(Oid view)
+{
+	lock_tables_of(list_make1_oid(view), InvalidOid);
+}
+
 void
 base_altered(Oid base)
 {

@@ -539,6 +539,35 @@ depends_on_places(const ViewRuntime *view)
 
 } // namespace
 
+namespace
+{
+
+/*
+ * The runtime of a view that is going to be written, with the lock for it: indexes
+ * that it knows are not replaced from here on (REINDEX CONCURRENTLY). Null if the view
+ * is gone meanwhile.
+ */
+const ViewRuntime *
+lock_to_write(const ViewRuntime *view)
+{
+	const ViewRuntime *locked;
+	ListCell *lc;
+
+	do
+	{
+		locked = view;
+		LockRelationOid(view->info.view, RowExclusiveLock);
+		if (OidIsValid(view->state))
+			LockRelationOid(view->state, RowExclusiveLock);
+		foreach (lc, view->part_states)
+			LockRelationOid(lfirst_oid(lc), RowExclusiveLock);
+		view = get_runtime(locked->info.view);
+	} while (view && view != locked);
+	return view;
+}
+
+} // namespace
+
 void
 run_batch(List *changes)
 {
@@ -562,6 +591,12 @@ run_batch(List *changes)
 
 		if (!view || (deltas == NIL && !depends_on_places(view)))
 			continue;
+		const ViewRuntime *known = view;
+		view = lock_to_write(known);
+		if (!view)
+			continue;
+		if (view != known)
+			deltas = input_deltas(view, changes, view_deltas);
 		/* All views share a snapshot; one that must wait replaces it by a newer one. */
 		if (!begun)
 		{

@@ -54,6 +54,16 @@ void base_altered(Oid base);
  */
 void query_altered(Oid view);
 
+/*
+ * A table is going to be altered, which base_altered() will follow. Locks the other
+ * tables of its views first: later on, when nobody can read the table any more, their
+ * writers would wait for us while we wait for them.
+ */
+void lock_with_base(Oid base);
+
+/* The same for a live view that is going to be locked, to be released or dropped: locks its tables first. */
+void lock_with_view(Oid view);
+
 /* The index by which rows of the view were found is gone: chooses or creates another one. */
 void key_index_lost(Oid view);
 

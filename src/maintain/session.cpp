@@ -351,9 +351,14 @@ get_runtime(Oid view)
 	forget_dropped(runtimes, &runtimes_kept, retire);
 
 	catalog::LiveView info;
+	/* What is read of it belongs together: nobody attaches or releases it meanwhile. */
+	LockRelationOid(view, AccessShareLock);
 	uint64 known = news;
 	if (!catalog::find_live_view(view, &info))
+	{
+		UnlockRelationOid(view, AccessShareLock);
 		return nullptr;
+	}
 
 	ViewRuntime *runtime = build_runtime(&info);
 	runtime->stale = news != known;
