@@ -13,7 +13,7 @@ CREATE VIEW traces AS SELECT
 	(SELECT count(*) FROM pg_class WHERE relnamespace = 'tailwater_internal'::regnamespace
 		AND relkind = 'r' AND relname ~ '_[0-9]+') AS tables,
 	(SELECT count(*) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-		WHERE p.pronamespace = 'tailwater_internal'::regnamespace AND t.tgrelid <> 'tailwater_internal.view'::regclass) AS triggers;
+		WHERE p.pronamespace = 'tailwater_internal'::regnamespace AND t.tgrelid NOT IN ('tailwater_internal.view'::regclass, 'tailwater_internal.endpoint'::regclass)) AS triggers;
 
 -- WITH NO DATA waits for the first REFRESH
 CREATE MATERIALIZED VIEW by_kind WITH (tailwater.maintain = immediate) AS
@@ -134,6 +134,11 @@ SELECT * FROM tailwater.explain('mine');
 ALTER MATERIALIZED VIEW mine SET (tailwater.feed = off);
 REFRESH MATERIALIZED VIEW mine;
 SELECT * FROM tailwater_internal.view;
+INSERT INTO tailwater_internal.view VALUES ('mine', 'deferred', false);
+INSERT INTO tailwater_internal.view VALUES ('item', 'deferred', false);
+UPDATE tailwater_internal.view SET mode = 'deferred';
+ALTER TABLE tailwater_internal.view DISABLE TRIGGER ALL;
+INSERT INTO tailwater_internal.view VALUES ('mine', 'deferred', false);
 SELECT view, owner, mode, feed, attached FROM tailwater.views;
 RESET ROLE;
 INSERT INTO item VALUES (1, 'a', 10), (2, 'a', 20);
