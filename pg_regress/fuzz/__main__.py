@@ -31,6 +31,8 @@ def arguments():
     parser.add_argument("--partitioned", type=float, default=0.12)
     parser.add_argument("--policies", type=float, default=0.1, help="probability of row level security in a case")
     parser.add_argument("--functions", type=float, default=0.2, help="probability of SQL functions in a case")
+    parser.add_argument("--bulk", type=float, help="probability of statements of many rows in a case, with little work_mem; 0.1, or 0 in "
+                        "deferred mode, where nobody notices in time that a query has become too slow")
     parser.add_argument("--transactions", type=float, default=0.2)
     parser.add_argument("--risky", type=float, default=0.02, help="probability of expressions that may raise")
     parser.add_argument("--sessions", type=int, default=0, help="concurrent sessions instead of one")
@@ -47,6 +49,8 @@ def arguments():
         options.weights = {k: (WEIGHTS[k] if k in options.only.split(",") else 0) for k in WEIGHTS}
     if options.kill and not options.sessions:
         options.sessions = 3
+    if options.bulk is None:
+        options.bulk = 0 if options.mode == "deferred" else 0.1
     if options.mode == "deferred":
         options.risky = 0       # a deferred view cannot make a writer fail
     if options.seed is None:

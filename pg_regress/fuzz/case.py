@@ -4,7 +4,7 @@ import random
 from dml import Statement, Writer
 from functions import make_functions
 from query import Generator
-from schema import READER, TYPE_DDL, make_policies, make_tables
+from schema import READER, TYPE_DDL, make_large, make_policies, make_tables
 from tree import render
 
 
@@ -23,6 +23,7 @@ class Case:
         self.seed = seed
         self.reader = None      # role that owns the views; None: who writes
         self.ddl = []           # one list per table; the first is CREATE TABLE
+        self.memory = None      # work_mem, if it is to be too small
         self.functions = []     # CREATE FUNCTION
         self.initial = []       # Statements before the views exist
         self.views = []
@@ -37,6 +38,9 @@ def make_case(seed, options):
     if hidden.random() < options.policies:
         case.reader = READER
         make_policies(hidden, tables)
+    if random.Random(7 * seed + 3).random() < options.bulk:
+        make_large(tables)
+        case.memory = "64kB"
     case.ddl = [[d] for d in TYPE_DDL] + [t.ddl for t in tables]
     for t in tables:
         if rng.random() < 0.9:
@@ -117,6 +121,8 @@ def script(case, failure, mode):
     lines += [g + ";" for g in grants(case, "public")]
     if case.reader:
         lines.append("SET ROLE %s;" % case.reader)
+    if case.memory:
+        lines.append("SET work_mem = '%s';" % case.memory)
     lines += [create_view(v, mode) + ";" for v in case.views]
     if case.reader:
         lines.append("RESET ROLE;")

@@ -1,5 +1,5 @@
 """dml - random statements that change the tables, and transactions around them."""
-from schema import NO_EQUALITY, TYPES, literal, sql_type
+from schema import LARGE, NO_EQUALITY, TYPES, bulk_value, literal, sql_type
 from tree import Many, Opt, render
 
 
@@ -36,10 +36,10 @@ class Writer:
         dot = alias + "." if alias else ""
         c = rng.choice(table.columns)
         if rng.random() < 0.5 and table.key:
-            low = rng.randint(1, 40)
-            return "%sid BETWEEN %d AND %d" % (dot, low, low + rng.randint(0, 12))
+            low = rng.randint(1, LARGE if table.large else 40)
+            return "%sid BETWEEN %d AND %d" % (dot, low, low + rng.randint(0, LARGE if table.large else 12))
         if rng.random() < 0.4:
-            return "%sk %s %d" % (dot, rng.choice(["=", "<", ">"]), rng.randint(-1, 8))
+            return "%sk %s %d" % (dot, rng.choice(["=", "<", ">"]), rng.randint(-1, 100 if table.large else 8))
         if c.type in NO_EQUALITY or rng.random() < 0.2:
             return "%s%s IS %sNULL" % (dot, c.name, rng.choice(["", "NOT "]))
         return "%s%s %s %s::%s" % (dot, c.name, rng.choice(["=", "<>", ">"]), literal(rng.choice(TYPES[c.type])), sql_type(c.type))
@@ -71,6 +71,14 @@ class Writer:
         if table.key and self.rng.random() < 0.6:
             return Statement(table.insert(self.rng, self.rng.randint(1, 5), " ON CONFLICT DO NOTHING"))
         return Statement(table.insert(self.rng, self.rng.randint(1, 3)))
+
+    def bulk(self, table):
+        """Many rows in one statement."""
+        rng = self.rng
+        low = rng.randint(1, LARGE)
+        values = ", ".join(bulk_value(rng, table, c) for c in table.columns)
+        return Statement("INSERT INTO %s SELECT %s FROM generate_series(%d, %d) AS i ON CONFLICT DO NOTHING"
+                         % (table.target(rng, insert=True), values, low, low + rng.choice([20, 70, 150, 500])))
 
     def upsert(self, table):
         if not table.key:
@@ -251,6 +259,8 @@ class Writer:
                  self.delete: 14, self.delete_using: 3, self.truncate: 2, self.merge: 6, self.copy: 5,
                  self.writable_cte: 6, self.prepare: 2, self.do_block: 3, self.through_cursor: 2, self.call: 3,
                  self.swap: 2, self.alter: 2}
+        if any(t.large for t in self.tables):
+            kinds.update({self.bulk: 40, self.update: 30})
         if not self.inside:
             kinds.update({self.current_of: 2, self.as_replica: 2, self.two_phases: 2, self.detached: 3, self.refill: 2})
         kind = self.rng.choices(list(kinds), list(kinds.values()))[0]

@@ -52,6 +52,7 @@ SQL_NAME = {"num2": "numeric(10,2)", "num": "numeric", "bool": "boolean", "drift
             "small": "smallint", "folded": "text COLLATE folded", "char5": "char(5)", "intarr": "int[]", "numarr": "numeric[]"}
 SAFE = {"int", "bigint", "num2", "text", "bool", "date", "timestamptz", "uuid", "float8", "small", "char5", "intarr", "mood",
         "bounded", "int4range", "bytea", "inet", "timetz", "money", "varbit", "tsvector"}
+LARGE = 900         # ids of tables of which statements change many rows
 NO_EQUALITY = {"json", "xml", "point"}
 TYPE_DDL = ["CREATE TYPE pair AS (a int, b numeric)", "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')",
             "CREATE DOMAIN bounded AS int CHECK (value < 100)",
@@ -97,6 +98,7 @@ class Table:
         self.writes = None          # a function that writes to the table
         self.detachable = False     # has partitions a (id < 15) and b
         self.policy = False         # row level security
+        self.large = False          # statements change many rows of it
 
     def column(self, name):
         return next(c for c in self.columns if c.name == name)
@@ -107,7 +109,7 @@ class Table:
     def value(self, rng, column):
         """A value for a column; None is null."""
         if column.name == "id":
-            return str(rng.randint(1, 40))
+            return str(rng.randint(1, LARGE if self.large else 40))
         if self.parent and column.name == self.parent[0]:
             return str(rng.randint(1, 12)) if rng.random() < 0.9 or column.notnull else None
         if not column.notnull and rng.random() < 0.15:
@@ -241,6 +243,25 @@ def make_trigger(rng, table, target):
 def make_rule(rng, table, target):
     return ["CREATE RULE also AS ON %s TO %s DO ALSO UPDATE %s SET k = k + 1 WHERE k = old.k AND k < 8"
             % (rng.choice(["DELETE", "UPDATE"]), table.name, target.name)]
+
+
+def bulk_value(rng, table, column):
+    """An expression over i for the rows of INSERT ... SELECT ... FROM generate_series(...) AS i."""
+    if column.name == "id":
+        return "i"
+    if table.parent and column.name == table.parent[0]:
+        return "(SELECT min(id) FROM %s)" % table.parent[1].name
+    if column.name == "k" or (column.type in ("int", "bigint", "num2") and rng.random() < 0.7):
+        return "i * %d %% %d" % (rng.choice([1, 7, 31]), rng.choice([9, 60, 400, 400]))
+    values = [literal(table.value(rng, column)) for _ in range(rng.randint(1, 4))]
+    cases = " ".join("WHEN %d THEN %s::%s" % (n, v, sql_type(column.type)) for n, v in enumerate(values))
+    return "CASE i %% %d %s END" % (len(values), cases)
+
+
+def make_large(tables):
+    """A key may have so many values, and statements so many rows."""
+    for table in tables:
+        table.large = True
 
 
 READER = "fuzz_reader"      # owner of all views of a case with row level security

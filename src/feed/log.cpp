@@ -2,8 +2,9 @@
  * log.cpp - change log tables: creation, removal, and the writer of changes.
  *
  * A log has the columns xid, seq, diff, then the view's columns by position
- * (dropped attributes left out), and one unique index on (xid, seq). Its name
- * and column names never depend on the user's, so it is made with the
+ * (dropped attributes left out), then rows, which is null except where it holds
+ * many rows in place of one (packed.hpp), and one unique index on (xid, seq). Its
+ * name and column names never depend on the user's, so it is made with the
  * backend's C functions and no SQL text.
  *
  * `xid` is the top-level transaction, whatever subtransaction writes: the row
@@ -14,6 +15,7 @@
 #include "feed/log.hpp"
 
 #include "catalog/internal_table.hpp"
+#include "feed/packed.hpp"
 #include "worker/shmem.hpp"
 
 namespace tw::feed
@@ -28,6 +30,34 @@ constexpr int kLeadingColumns = 3; /* xid, seq, diff */
 uint64 current_xid = 0;
 int32 current_seq = 0;
 
+/* Bytes of the leading columns. */
+constexpr int kLeadingSize = sizeof(int64) + 2 * sizeof(int32);
+
+/* Bytes that a row without nulls takes, its values that can be moved out of it not counted. */
+Size
+fixed_size(TupleDesc desc)
+{
+	Size size = 0;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && att->attlen > 0)
+			size = att_align_nominal(size, att->attalign) + att->attlen;
+	}
+	return size;
+}
+
+/* Rows wider than that are not packed; the column would be one too many for the widest views. */
+constexpr Size kPackedWidth = BLCKSZ / 8;
+
+bool
+may_pack(TupleDesc view)
+{
+	return fixed_size(view) <= kPackedWidth && view->natts <= MaxTupleAttributeNumber / 8;
+}
+
 TupleDesc
 log_descriptor(Relation view)
 {
@@ -38,24 +68,31 @@ log_descriptor(Relation view)
 		if (!TupleDescAttr(from, i)->attisdropped)
 			live++;
 
-	TupleDesc desc = CreateTemplateTupleDesc(kLeadingColumns + live);
+	bool packs = may_pack(from);
+	TupleDesc desc = CreateTemplateTupleDesc(kLeadingColumns + live + (packs ? 1 : 0));
 	TupleDescInitEntry(desc, 1, "xid", XID8OID, -1, 0);
 	TupleDescInitEntry(desc, 2, "seq", INT4OID, -1, 0);
 	TupleDescInitEntry(desc, 3, "diff", INT4OID, -1, 0);
-	for (int i = 0, column = 1; i < from->natts; i++)
+
+	AttrNumber attno = kLeadingColumns;
+	for (int i = 0; i < from->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(from, i);
 
 		if (att->attisdropped)
 			continue;
-
-		AttrNumber attno = kLeadingColumns + column;
-		TupleDescInitEntry(desc, attno, psprintf("c%d", column), att->atttypid, att->atttypmod,
-						   att->attndims);
+		attno++;
+		TupleDescInitEntry(desc, attno, psprintf("c%d", attno - kLeadingColumns), att->atttypid,
+						   att->atttypmod, att->attndims);
 		TupleDescInitEntryCollation(desc, attno, att->attcollation);
 		TupleDescAttr(desc, attno - 1)->attstorage = att->attstorage;
 		TupleDescAttr(desc, attno - 1)->attcompression = att->attcompression;
-		column++;
+	}
+	if (packs)
+	{
+		attno++;
+		TupleDescInitEntry(desc, attno, kPackedName, BYTEAOID, -1, 0);
+		TupleDescAttr(desc, attno - 1)->attstorage = TYPSTORAGE_EXTERNAL;
 	}
 	return desc;
 }
@@ -85,25 +122,6 @@ create_log_index(Oid log, Oid view)
 					 BTREE_AM_OID, collations, opclasses, options);
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
-}
-
-/* Bytes of the leading columns. */
-constexpr int kLeadingSize = sizeof(int64) + 2 * sizeof(int32);
-
-/* Bytes that a row without nulls takes, its values that can be moved out of it not counted. */
-Size
-fixed_size(TupleDesc desc)
-{
-	Size size = 0;
-
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		if (!att->attisdropped && att->attlen > 0)
-			size = att_align_nominal(size, att->attalign) + att->attlen;
-	}
-	return size;
 }
 
 /* A table has a limit of columns, and a row one of bytes, which the log must keep too. */
@@ -153,9 +171,10 @@ drop_log(Oid log)
 	catalog::drop_internal_table(log);
 }
 
-/* Rows that are gathered before they are inserted together. */
-constexpr int kBufferedRows = 256;
+/* Rows that are gathered before they are inserted together: one by one if they are few. */
+constexpr int kBufferedRows = 1024;
 constexpr Size kBufferedBytes = 64 * 1024;
+constexpr int kFewRows = 16;
 
 struct LogCache
 {
@@ -168,10 +187,12 @@ struct LogCache
 	TupleDesc desc;
 	Datum *values; /* of a row */
 	bool *nulls;
-	MemoryContext scratch;               /* of the rows' tuples */
-	TupleTableSlot *rows[kBufferedRows]; /* made when needed */
+	AttrNumber packed;     /* the column for packed rows, or 0 */
+	MemoryContext scratch; /* of the rows' tuples */
+	HeapTuple rows[kBufferedRows];
 	int32 seqs[kBufferedRows];
-	int nrows; /* after an error there may be some still */
+	TupleTableSlot *slots[kFewRows]; /* for writing them; made when needed */
+	int nrows;                       /* after an error there may be some still */
 	Size nbytes;
 };
 
@@ -202,6 +223,9 @@ fill_cache(LogCache *cache, Relation log)
 	cache->desc = CreateTupleDescCopy(RelationGetDescr(log));
 	cache->values = (Datum *) palloc(sizeof(Datum) * cache->desc->natts);
 	cache->nulls = (bool *) palloc0(sizeof(bool) * cache->desc->natts);
+	cache->packed = packed_column(cache->desc);
+	if (cache->packed)
+		cache->nulls[cache->packed - 1] = true;
 	cache->scratch = AllocSetContextCreate(cache->context, "tailwater log rows",
 										   ALLOCSET_SMALL_SIZES);
 	cache->index = oid;
@@ -229,8 +253,8 @@ namespace
 void
 clear_buffer(LogCache *cache)
 {
-	for (int i = 0; i < cache->nrows; i++)
-		ExecClearTuple(cache->rows[i]);
+	for (int i = 0; i < kFewRows && cache->slots[i]; i++)
+		ExecClearTuple(cache->slots[i]);
 	MemoryContextReset(cache->scratch);
 	cache->nrows = 0;
 	cache->nbytes = 0;
@@ -261,11 +285,11 @@ LogWriter::open(LogCache *cache)
 namespace
 {
 
-/* Takes over the tuple, which is in the scratch context. */
+/* Puts a row into the slot for the i-th row to be written. */
 void
-buffer_tuple(LogCache *cache, HeapTuple tuple, int32 seq)
+load_slot(LogCache *cache, int i, HeapTuple row)
 {
-	TupleTableSlot **slot = &cache->rows[cache->nrows];
+	TupleTableSlot **slot = &cache->slots[i];
 
 	if (*slot == nullptr)
 	{
@@ -274,9 +298,26 @@ buffer_tuple(LogCache *cache, HeapTuple tuple, int32 seq)
 		*slot = MakeSingleTupleTableSlot(cache->desc, &TTSOpsHeapTuple);
 		MemoryContextSwitchTo(old);
 	}
-	ExecStoreHeapTuple(tuple, *slot, true);
-	cache->seqs[cache->nrows++] = seq;
-	cache->nbytes += tuple->t_len;
+	ExecStoreHeapTuple(row, *slot, false);
+}
+
+/* The row that stands for all buffered ones. */
+HeapTuple
+pack_buffer(LogCache *cache, uint64 xid)
+{
+	int natts = cache->desc->natts;
+	bool *nulls = (bool *) palloc(sizeof(bool) * natts);
+	Datum *values = (Datum *) palloc(sizeof(Datum) * natts);
+
+	for (int i = 0; i < cache->nrows; i++)
+		if (HeapTupleHasExternal(cache->rows[i]))
+			cache->rows[i] = toast_flatten_tuple(cache->rows[i], cache->desc);
+	memset(nulls, true, sizeof(bool) * natts);
+	values[0] = FullTransactionIdGetDatum(FullTransactionIdFromU64(xid));
+	values[1] = Int32GetDatum(cache->seqs[0]);
+	values[cache->packed - 1] = pack_rows(cache->rows, cache->nrows);
+	nulls[0] = nulls[1] = nulls[cache->packed - 1] = false;
+	return heap_form_tuple(cache->desc, values, nulls);
 }
 
 } // namespace
@@ -312,35 +353,59 @@ LogWriter::append(TupleTableSlot *view_row, int32 diff)
 	}
 
 	MemoryContext old = MemoryContextSwitchTo(cache_->scratch);
-	buffer_tuple(cache_, heap_form_tuple(cache_->desc, values, nulls), current_seq);
+	HeapTuple tuple = heap_form_tuple(cache_->desc, values, nulls);
 	MemoryContextSwitchTo(old);
+
+	cache_->rows[cache_->nrows] = tuple;
+	cache_->seqs[cache_->nrows++] = current_seq;
+	cache_->nbytes += tuple->t_len;
 	if (cache_->nrows == kBufferedRows || cache_->nbytes > kBufferedBytes)
 		flush();
+}
+
+/* Writes rows as rows of the log, with their index entries. */
+void
+LogWriter::write(HeapTuple *rows, const int32 *seqs, int n)
+{
+	TupleTableSlot **slots = cache_->slots;
+	CommandId cid = GetCurrentCommandId(true);
+
+	for (int i = 0; i < n; i++)
+		load_slot(cache_, i, rows[i]);
+	if (n == 1)
+		table_tuple_insert(log_, slots[0], cid, 0, nullptr);
+	else
+		table_multi_insert(log_, slots, n, cid, 0, nullptr);
+	for (int i = 0; i < n; i++)
+	{
+		Datum key[2] = {FullTransactionIdGetDatum(FullTransactionIdFromU64(xid_)),
+						Int32GetDatum(seqs[i])};
+		bool nulls[2] = {false, false};
+
+		/* (xid, seq) is unique by construction: nothing needs to be looked up. */
+		index_insert(index_, key, nulls, &slots[i]->tts_tid, log_, UNIQUE_CHECK_NO, false,
+					 cache_->index_info);
+	}
 }
 
 void
 LogWriter::flush()
 {
-	TupleTableSlot **rows = cache_->rows;
-	CommandId cid = GetCurrentCommandId(true);
 	MemoryContext old = MemoryContextSwitchTo(cache_->scratch);
+	int n = cache_->nrows;
 
-	if (cache_->nrows == 1)
-		table_tuple_insert(log_, rows[0], cid, 0, nullptr);
-	else if (cache_->nrows > 1)
-		table_multi_insert(log_, rows, cache_->nrows, cid, 0, nullptr);
-	for (int i = 0; i < cache_->nrows; i++)
+	/* Wide rows are better off by themselves: what is long in them is compressed. */
+	if (n > kFewRows && cache_->packed && cache_->nbytes / n <= kPackedWidth)
 	{
-		Datum key[2] = {FullTransactionIdGetDatum(FullTransactionIdFromU64(xid_)),
-						Int32GetDatum(cache_->seqs[i])};
-		bool nulls[2] = {false, false};
+		HeapTuple packed = pack_buffer(cache_, xid_);
 
-		/* (xid, seq) is unique by construction: nothing needs to be looked up. */
-		index_insert(index_, key, nulls, &rows[i]->tts_tid, log_, UNIQUE_CHECK_NO, false,
-					 cache_->index_info);
+		write(&packed, cache_->seqs, 1);
 	}
+	else
+		for (int i = 0; i < n; i += kFewRows)
+			write(cache_->rows + i, cache_->seqs + i, Min(n - i, kFewRows));
 	MemoryContextSwitchTo(old);
-	if (cache_->nrows > 0)
+	if (n > 0)
 		worker::note_log_written();
 	clear_buffer(cache_);
 }

@@ -46,7 +46,7 @@ struct LogWriter
 
 	/*
 	 * Logs `diff` copies (negative: removed) of a row with the view's tuple descriptor; not 0. The
-	 * row is copied, and written together with others: 64 rows or 64 kB at most are waiting.
+	 * row is copied, and written together with others: 1,024 rows or 64 kB at most are waiting.
 	 */
 	void append(TupleTableSlot *view_row, int32 diff);
 
@@ -55,6 +55,7 @@ struct LogWriter
 
   private:
 	void flush();
+	void write(HeapTuple *rows, const int32 *seqs, int n);
 
 	Relation log_;
 	Relation index_;

@@ -13,6 +13,7 @@
 #include "feed/reader.hpp"
 
 #include "feed/consolidate.hpp"
+#include "feed/packed.hpp"
 #include "worker/shmem.hpp"
 #include "feed/version.hpp"
 
@@ -114,9 +115,8 @@ load_log_row(Reader *reader, HeapTuple tup)
 	return DatumGetInt32(values[2]);
 }
 
-/* Adds a row of the log to the bag. */
 void
-collect_row(Reader *reader, HeapTuple tup)
+collect_one(Reader *reader, HeapTuple tup)
 {
 	MemoryContextReset(reader->row_context);
 	MemoryContext old = MemoryContextSwitchTo(reader->row_context);
@@ -124,6 +124,24 @@ collect_row(Reader *reader, HeapTuple tup)
 
 	reader->bag.add(reader->row, diff);
 	MemoryContextSwitchTo(old);
+}
+
+/* Adds a row of the log to the bag, or those that it stands for. */
+void
+collect_row(Reader *reader, HeapTuple tup)
+{
+	PackedRows packed;
+	Datum rows;
+
+	if (!log_row_packed(tup, RelationGetDescr(reader->log), &rows))
+	{
+		collect_one(reader, tup);
+		return;
+	}
+	packed.open(rows);
+	while (HeapTupleIsValid(tup = packed.next()))
+		collect_one(reader, tup);
+	packed.close();
 }
 
 /*

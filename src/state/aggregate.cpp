@@ -424,15 +424,9 @@ create_group(Fold *fold, int group, TupleTableSlot *keys)
 	SnapshotData dirty;
 	StateRow other;
 
+	/* Sees what is committed and what may be. */
 	InitDirtySnapshot(dirty);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-	if (find_row(fold->op, fold->writer, GetLatestSnapshot(), values, nulls, &other))
-	{
-		if (IsolationUsesXactSnapshot())
-			serialization_failure();
-		(void) LockRelease(&tag, ExclusiveLock, false);
-		return FoldResult::kLookAgain;
-	}
 	if (find_row(fold->op, fold->writer, &dirty, values, nulls, &other))
 	{
 		TransactionId busy = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
@@ -440,6 +434,8 @@ create_group(Fold *fold, int group, TupleTableSlot *keys)
 		(void) LockRelease(&tag, ExclusiveLock, false);
 		if (TransactionIdIsValid(busy))
 			XactLockTableWait(busy, nullptr, nullptr, XLTW_None);
+		else if (IsolationUsesXactSnapshot())
+			serialization_failure();
 		return FoldResult::kLookAgain;
 	}
 	insert_group(fold, group, values, nulls, Packing::kFull);

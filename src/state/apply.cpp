@@ -11,6 +11,7 @@
 #include "state/apply.hpp"
 #include "capture/image.hpp"
 #include "exec/snapshot.hpp"
+#include "state/bulk_insert.hpp"
 #include "state/walk.hpp"
 
 namespace tw::state
@@ -159,13 +160,20 @@ remove_rows(Application *app, const ZEntry *entry)
 	app->nrows += -entry->weight;
 }
 
+/* `bulk` may be null. */
 void
-insert_rows(Application *app, const ZEntry *entry)
+insert_rows(Application *app, BulkInsert *bulk, const ZEntry *entry)
 {
 	TupleTableSlot *row = load(app, entry);
 
 	for (int64 i = 0; i < entry->weight; i++)
-		insert_row(app->writer, stored_row(app, row), app->packing);
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (bulk)
+			bulk_insert(bulk, stored_row(app, row));
+		else
+			insert_row(app->writer, stored_row(app, row), app->packing);
+	}
 	app->changed(app->arg, row, entry->weight);
 	app->nrows += entry->weight;
 }
@@ -394,13 +402,14 @@ void
 insert_part(Application *app, const int *partner)
 {
 	const ZSet *delta = app->delta;
+	bool many = delta->nentries >= kManyKeys && app->packing == Packing::kFull;
+	BulkInsert *bulk = many ? begin_bulk_insert(app->writer) : nullptr;
 
 	for (int i = 0; i < delta->nentries; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
 		if (delta->entries[i].weight > 0 && partner[i] == kAlone)
-			insert_rows(app, &delta->entries[i]);
-	}
+			insert_rows(app, bulk, &delta->entries[i]);
+	if (bulk)
+		end_bulk_insert(bulk);
 }
 
 /*

@@ -3,9 +3,10 @@
  *
  * An index scan from a key upwards stands at an entry until a larger key is
  * looked for, goes a few entries further, and begins anew where that was not
- * enough. To begin costs more than a search, since the scan reads a leaf at a
- * time: where keys turn out to be far from each other the walk rests for a while,
- * longer each time. What others add to that leaf afterwards it does not see: a row
+ * enough. To begin costs as much as several searches, since the scan reads a leaf
+ * at a time: where fewer keys than that were found on the way, because they are far
+ * from each other, the walk rests for a while, longer each time. What others add to
+ * that leaf afterwards it does not see: a row
  * version that is visible because the snapshot was renewed meanwhile. So not to
  * find a key means nothing.
  */
@@ -24,7 +25,8 @@ struct Walk
 	IndexScanDesc scan;
 	bool standing; /* at an entry; all before it are less than `last`, or have been looked at */
 	Datum last;    /* the key that was looked for */
-	int misses;    /* keys that were far from the one before, since one that was not */
+	bool begun;    /* since it rested */
+	int met;       /* keys that were near the one before, since it began anew */
 	int rest;      /* how many keys it does not look for from here */
 	int next_rest; /* the next time */
 };
@@ -33,7 +35,7 @@ namespace
 {
 
 constexpr int kSteps = 32;
-constexpr int kMisses = 3;
+constexpr int kWorthwhile = 8; /* searches that cost as much as to begin anew */
 constexpr int kShortRest = 32;
 constexpr int kLongRest = 1024;
 
@@ -71,6 +73,8 @@ begin_anew(Walk *walk, Datum key)
 	index_rescan(walk->scan, &from, 1, nullptr, 0);
 	MemoryContextSwitchTo(old);
 	(void) step(walk);
+	walk->begun = true;
+	walk->met = 0;
 }
 
 /* True if the key is to be found from where it stands, without many steps. */
@@ -90,31 +94,22 @@ is_ahead(Walk *walk, Datum key)
 	return false;
 }
 
-/* True if the walk should not look for this key. */
+/* True if the walk should not look for this key, which is not ahead of where it stands. */
 bool
 rests(Walk *walk)
 {
+	if (walk->rest == 0 && walk->begun)
+	{
+		bool worthwhile = walk->met >= kWorthwhile;
+
+		walk->rest = worthwhile ? 0 : walk->next_rest;
+		walk->next_rest = worthwhile ? kShortRest : Min(walk->next_rest * 2, kLongRest);
+	}
 	if (walk->rest == 0)
 		return false;
 	walk->rest--;
-	walk->standing = false;
+	walk->begun = walk->standing = false;
 	return true;
-}
-
-void
-note_miss(Walk *walk)
-{
-	if (++walk->misses < kMisses)
-		return;
-	walk->rest = walk->next_rest;
-	walk->next_rest = Min(walk->next_rest * 2, kLongRest);
-}
-
-void
-note_hit(Walk *walk)
-{
-	walk->misses = 0;
-	walk->next_rest = kShortRest;
 }
 
 } // namespace
@@ -160,16 +155,15 @@ walk_to(Walk *walk, const Datum *values, const bool *nulls)
 {
 	Datum key = values[walk->column];
 
-	if (nulls[walk->column] || rests(walk))
+	if (nulls[walk->column])
 		return false;
 	walk->scan->xs_snapshot = GetActiveSnapshot();
 	if (is_ahead(walk, key))
-		note_hit(walk);
+		walk->met++;
+	else if (rests(walk))
+		return false;
 	else
-	{
 		begin_anew(walk, key);
-		note_miss(walk);
-	}
 	walk->last = key;
 	while (walk->standing && compare_entry(walk, key) == 0)
 	{

@@ -108,39 +108,68 @@ first_version_beyond(uint64 xid, int64 oldest, int64 newest, feed::Version *out)
 	return feed::find_version_from(newest, GetActiveSnapshot(), out);
 }
 
-/* Number of the oldest rows of a log that have to go for its size. */
-int64
-excess_rows(Relation log)
+double
+live_rows(Oid table)
 {
+	return DatumGetInt64(DirectFunctionCall1(pg_stat_get_live_tuples, ObjectIdGetDatum(table)));
+}
+
+/* What a row of a log takes in its table, and what it has outside of it. */
+double
+bytes_of(HeapTuple row)
+{
+	return MAXALIGN(row->t_len) + sizeof(ItemIdData);
+}
+
+double
+bytes_outside(HeapTuple row, TupleDesc log)
+{
+	double size = 0;
+
+	for (int i = 1; HeapTupleHasExternal(row) && i <= log->natts; i++)
+	{
+		bool isnull;
+		Datum value = heap_getattr(row, i, log, &isnull);
+
+		if (!isnull && TupleDescAttr(log, i - 1)->attlen == -1 &&
+			VARATT_IS_EXTERNAL(DatumGetPointer(value)))
+			size += toast_datum_size(value);
+	}
+	return size;
+}
+
+/* The bytes by which a log is too large; 0 also where that cannot be said. */
+double
+excess_bytes(Relation log)
+{
+	Oid outside = log->rd_rel->reltoastrelid;
 	double limit = settings::retention_size * 1024.0;
-
-	if ((double) RelationGetNumberOfBlocks(log) * BLCKSZ <= limit)
-		return 0;
-
-	double rows = DatumGetInt64(
-		DirectFunctionCall1(pg_stat_get_live_tuples, ObjectIdGetDatum(RelationGetRelid(log))));
+	double size = OidIsValid(outside) ? live_rows(outside) * TOAST_MAX_CHUNK_SIZE : 0;
 	double width = 0;
 	int sampled = 0;
 	feed::LogScan scan;
 	HeapTuple tup;
 
+	if ((double) RelationGetNumberOfBlocks(log) * BLCKSZ + size <= limit)
+		return 0;
 	scan.open(log, GetActiveSnapshot(), 0, PG_UINT64_MAX);
 	while (sampled < kWidthSample && HeapTupleIsValid(tup = scan.next()))
 	{
-		width += MAXALIGN(tup->t_len) + sizeof(ItemIdData);
+		width += bytes_of(tup);
 		sampled++;
 	}
 	scan.close();
-	if (sampled < kWidthSample || rows * (width / sampled) <= limit)
+	if (sampled == 0)
 		return 0;
-	return (int64) (rows - kSizeTarget * limit / (width / sampled));
+	size += live_rows(RelationGetRelid(log)) * (width / sampled);
+	return size <= limit ? 0 : size - kSizeTarget * limit;
 }
 
 /* Raises the floor of a log that has become too large; returns whether it did. */
 bool
 limit_size(Relation log, int64 floor_now)
 {
-	int64 excess = excess_rows(log);
+	double excess = excess_bytes(log);
 	uint64 xid = 0;
 	feed::LogScan scan;
 	HeapTuple tup;
@@ -149,8 +178,11 @@ limit_size(Relation log, int64 floor_now)
 	if (excess <= 0 || !feed::find_newest(GetActiveSnapshot(), &newest))
 		return false;
 	scan.open(log, GetActiveSnapshot(), 0, newest.snapshot->xmax);
-	while (excess-- > 0 && HeapTupleIsValid(tup = scan.next()))
+	while (excess > 0 && HeapTupleIsValid(tup = scan.next()))
+	{
+		excess -= bytes_of(tup) + bytes_outside(tup, RelationGetDescr(log));
 		xid = feed::log_row_xid(tup, RelationGetDescr(log));
+	}
 	scan.close();
 	if (!first_version_beyond(xid, floor_now, newest.number, &floor) || floor.number <= floor_now)
 		return false;
