@@ -18,6 +18,7 @@
 #include "analyze/view_plan.hpp"
 #include "catalog/inner_relation.hpp"
 #include "catalog/internal_rows.hpp"
+#include "catalog/internal_table.hpp"
 #include "catalog/label.hpp"
 #include "catalog/view_list.hpp"
 #include "ddl/conduct.hpp"
@@ -124,30 +125,6 @@ note_parents(Oid child)
 	table_close(rel, AccessShareLock);
 }
 
-/* True if both indexes find the same rows by the same columns. */
-bool
-same_definition(Relation heap, Oid a, Oid b)
-{
-	Relation ra = index_open(a, AccessShareLock);
-	Relation rb = index_open(b, AccessShareLock);
-	Form_pg_index fa = ra->rd_index;
-	Form_pg_index fb = rb->rd_index;
-	bool same = fb->indisvalid && fb->indisready && fb->indislive &&
-				fa->indisunique == fb->indisunique && fa->indnatts == fb->indnatts &&
-				ra->rd_rel->relam == rb->rd_rel->relam &&
-				memcmp(fa->indkey.values, fb->indkey.values,
-					   fa->indkey.dim1 * sizeof(fa->indkey.values[0])) == 0 &&
-				equal(RelationGetIndexExpressions(ra), RelationGetIndexExpressions(rb)) &&
-				equal(RelationGetIndexPredicate(ra), RelationGetIndexPredicate(rb));
-
-	for (int i = 0; same && i < IndexRelationGetNumberOfKeyAttributes(ra); i++)
-		same = ra->rd_opfamily[i] == rb->rd_opfamily[i] &&
-			   ra->rd_indcollation[i] == rb->rd_indcollation[i];
-	index_close(rb, AccessShareLock);
-	index_close(ra, AccessShareLock);
-	return same;
-}
-
 /* Our own tables go with the extension: what one of them says is still to be done. */
 void
 watch_own_table(Oid table)
@@ -176,18 +153,14 @@ watch_key_index(Oid index, int drop_flags)
 	if ((drop_flags & PERFORM_DELETION_CONCURRENT_LOCK) != 0)
 	{
 		Relation heap = table_open(view, AccessShareLock);
-		ListCell *lc;
+		Oid other = catalog::index_like(heap, index);
 
-		foreach (lc, RelationGetIndexList(heap))
-		{
-			if (lfirst_oid(lc) != index && same_definition(heap, index, lfirst_oid(lc)))
-			{
-				catalog::set_key_index(view, lfirst_oid(lc));
-				table_close(heap, AccessShareLock);
-				return;
-			}
-		}
 		table_close(heap, AccessShareLock);
+		if (OidIsValid(other))
+		{
+			catalog::set_key_index(view, other);
+			return;
+		}
 	}
 	/* This form commits before the command is over. */
 	if ((drop_flags & PERFORM_DELETION_CONCURRENTLY) != 0)

@@ -11,6 +11,7 @@
 #include "maintain/session.hpp"
 #include "maintain/environment.hpp"
 #include "catalog/inner_relation.hpp"
+#include "catalog/internal_table.hpp"
 #include "capture/statement.hpp"
 
 namespace tw::maintain
@@ -181,8 +182,13 @@ Oid
 only_index(Oid table)
 {
 	Relation rel = table_open(table, AccessShareLock);
-	List *indexes = RelationGetIndexList(rel);
-	Oid index = indexes == NIL ? InvalidOid : linitial_oid(indexes);
+	Oid index = InvalidOid;
+	ListCell *lc;
+
+	/* There are two while REINDEX CONCURRENTLY replaces it. */
+	foreach (lc, RelationGetIndexList(rel))
+		if (!OidIsValid(index) || index != catalog::usable_index(rel, index))
+			index = lfirst_oid(lc);
 
 	table_close(rel, NoLock);
 	return index;
@@ -252,12 +258,14 @@ build_runtime(const catalog::LiveView *info)
 	ViewRuntime *runtime = (ViewRuntime *) palloc0(sizeof(ViewRuntime));
 
 	runtime->info = *info;
+	if (OidIsValid(info->key_index))
+		runtime->info.key_index = catalog::usable_index(rel, info->key_index);
 	runtime->plan = plan;
 	runtime->desc = CreateTupleDescCopy(RelationGetDescr(rel));
 	runtime->level = level_of(plan);
 	runtime->tables = tables_of(plan);
 	runtime->rights = analyze::find_rights(plan->whole);
-	runtime->writer = state::make_writer_cache(info->view, info->key_index, plan->context,
+	runtime->writer = state::make_writer_cache(info->view, runtime->info.key_index, plan->context,
 											   &runtime->stale);
 	if (OidIsValid(info->log))
 		runtime->log = feed::make_log_cache(info->log, plan->context, &runtime->stale);
@@ -361,6 +369,14 @@ get_runtime(Oid view)
 	}
 
 	ViewRuntime *runtime = build_runtime(&info);
+	if (OidIsValid(info.key_index) && !OidIsValid(runtime->info.key_index))
+	{
+		/* REINDEX CONCURRENTLY has just dropped it, and said which one is in its place. */
+		MemoryContextDelete(runtime->plan->context);
+		if (!catalog::find_live_view(view, &info))
+			return nullptr;
+		runtime = build_runtime(&info);
+	}
 	runtime->stale = news != known;
 	entry = (RuntimeEntry *) hash_search(runtimes, &view, HASH_ENTER, nullptr);
 	entry->runtime = runtime;
