@@ -13,7 +13,7 @@ CREATE VIEW traces AS SELECT
 	(SELECT count(*) FROM pg_class WHERE relnamespace = 'tailwater_internal'::regnamespace
 		AND relkind = 'r' AND relname ~ '_[0-9]+') AS tables,
 	(SELECT count(*) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-		WHERE p.pronamespace = 'tailwater_internal'::regnamespace AND t.tgrelid <> 'tailwater_internal.view'::regclass) AS triggers;
+		WHERE p.pronamespace = 'tailwater_internal'::regnamespace AND t.tgrelid NOT IN ('tailwater_internal.view'::regclass, 'tailwater_internal.endpoint'::regclass)) AS triggers;
 
 -- WITH NO DATA waits for the first REFRESH
 CREATE MATERIALIZED VIEW by_kind WITH (tailwater.maintain = immediate) AS
@@ -66,8 +66,20 @@ CREATE MATERIALIZED VIEW keyed AS SELECT id, kind FROM item;
 CREATE UNIQUE INDEX keyed_id ON keyed (id);
 SELECT tailwater.maintain('keyed', 'immediate');
 SELECT key_index::regclass FROM tailwater_internal.attachment WHERE view = 'keyed'::regclass;
-DROP INDEX keyed_id;
 DROP INDEX CONCURRENTLY keyed_id;
+BEGIN;
+DROP INDEX keyed_id;
+SELECT key_index::regclass FROM tailwater_internal.attachment WHERE view = 'keyed'::regclass;
+UPDATE item SET kind = 'x' WHERE id = 2;
+SELECT tailwater.verify('keyed');
+DROP INDEX keyed_tw_key;
+UPDATE item SET kind = 'y' WHERE id = 2;
+CREATE UNIQUE INDEX other_id ON keyed (id);
+DROP INDEX keyed_tw_key;
+DELETE FROM item WHERE id = 2;
+SELECT tailwater.verify('keyed');
+SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'keyed'::regclass;
+ROLLBACK;
 REINDEX INDEX CONCURRENTLY keyed_id;
 SELECT key_index::regclass FROM tailwater_internal.attachment WHERE view = 'keyed'::regclass;
 INSERT INTO item VALUES (8, 'e', 80);
@@ -122,6 +134,11 @@ SELECT * FROM tailwater.explain('mine');
 ALTER MATERIALIZED VIEW mine SET (tailwater.feed = off);
 REFRESH MATERIALIZED VIEW mine;
 SELECT * FROM tailwater_internal.view;
+INSERT INTO tailwater_internal.view VALUES ('mine', 'deferred', false);
+INSERT INTO tailwater_internal.view VALUES ('item', 'deferred', false);
+UPDATE tailwater_internal.view SET mode = 'deferred';
+ALTER TABLE tailwater_internal.view DISABLE TRIGGER ALL;
+INSERT INTO tailwater_internal.view VALUES ('mine', 'deferred', false);
 SELECT view, owner, mode, feed, attached FROM tailwater.views;
 RESET ROLE;
 INSERT INTO item VALUES (1, 'a', 10), (2, 'a', 20);
@@ -141,6 +158,13 @@ DROP OWNED BY regress_tw_other;
 SELECT * FROM traces;
 DROP OWNED BY regress_tw_owner;
 DROP ROLE regress_tw_owner, regress_tw_other;
+
+-- the extension belongs to no schema of users: it survives them
+BEGIN;
+SET LOCAL client_min_messages = warning;
+DROP SCHEMA public CASCADE;
+SELECT extname, extnamespace::regnamespace FROM pg_extension WHERE extname = 'tailwater';
+ROLLBACK;
 
 -- the indexes that a live view got go with its being live; those of users stay
 CREATE MATERIALIZED VIEW indexed WITH (tailwater.maintain = immediate) AS

@@ -84,3 +84,19 @@ DROP MATERIALIZED VIEW above;
 SELECT * FROM identity WHERE relname = 'kept';
 DROP MATERIALIZED VIEW kept;
 SELECT count(*) FROM tailwater_internal.replica_identity;
+
+-- the extension goes, with its tables: rolled back, and in earnest
+ALTER TABLE plain REPLICA IDENTITY DEFAULT;
+ALTER TABLE by_index REPLICA IDENTITY USING INDEX by_index_id;
+CREATE MATERIALIZED VIEW kept WITH (tailwater.maintain = immediate) AS SELECT id, x FROM plain;
+CREATE MATERIALIZED VIEW above WITH (tailwater.maintain = deferred) AS SELECT count(*) AS n FROM kept JOIN by_index USING (id) JOIN parts USING (id);
+SELECT * FROM identity;
+BEGIN;
+SAVEPOINT s;
+DROP EXTENSION tailwater CASCADE;
+SELECT * FROM identity;
+ROLLBACK TO s;
+SELECT * FROM identity;
+COMMIT;
+DROP EXTENSION tailwater CASCADE;
+SELECT * FROM identity;

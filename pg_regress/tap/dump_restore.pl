@@ -114,9 +114,36 @@ for my $run ([ 'jobs', '--jobs=2' ], [ 'single', '--single-transaction' ], [ 'cl
 	restored_ok($db, "@options");
 }
 
+# a restore that first drops what is there, while it is live
+command_ok([ 'pg_dump', '--clean', '--if-exists', '-f', "$dir/clean.sql", '-d', $connect ], 'pg_dump --clean');
+$node->safe_psql('postgres', 'CREATE DATABASE over');
+for my $round (1, 2)
+{
+	command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('over'), '-f', "$dir/clean.sql" ], "psql restores over what is there, $round");
+}
+restored_ok('over', 'over live views');
+$node->safe_psql('postgres', 'CREATE DATABASE over2 TEMPLATE source');
+command_ok([ 'pg_restore', '--clean', '--if-exists', '--exit-on-error', '-d', $node->connstr('over2'), "$dir/custom" ], 'pg_restore --clean');
+restored_ok('over2', 'pg_restore over live views');
+
+# by an owner who is no superuser, where somebody has created the extension
+$node->safe_psql('postgres', 'CREATE ROLE keeper LOGIN; CREATE DATABASE kept OWNER keeper; CREATE DATABASE kept_again OWNER keeper');
+$node->safe_psql('kept', 'CREATE EXTENSION tailwater');
+$node->safe_psql('kept_again', 'CREATE EXTENSION tailwater');
+my @restore = ('pg_restore', '--no-owner', '--no-comments', '--exit-on-error', '--username=keeper');
+command_ok([ @restore, '-d', $node->connstr('kept'), "$dir/custom" ], 'an owner who is no superuser restores');
+$node->safe_psql('kept', q{SET ROLE keeper; SELECT tailwater.publish('/big', 'shop.big', '{"kind": "k1"}')});
+command_ok([ 'pg_dump', '-Fc', '--username=keeper', '-f', "$dir/kept", '-d', $node->connstr('kept') ], 'and dumps');
+command_ok([ @restore, '-d', $node->connstr('kept_again'), "$dir/kept" ], 'and restores that');
+is($node->safe_psql('kept_again', q{SELECT * FROM tailwater.endpoints}), '/big|shop.big|{"kind": "k1"}|', 'endpoints are among it');
+my (undef, undef, $stranger) = $node->psql('kept_again', q{CREATE ROLE stranger; SET ROLE stranger; INSERT INTO tailwater_internal.endpoint SELECT '/other', view FROM tailwater.endpoints});
+like($stranger, qr/must be owner of materialized view/, 'nobody publishes views of others');
+restored_ok('kept', 'no superuser');
+restored_ok('kept_again', 'no superuser, again');
+
 # --schema-only says how views are kept by labels: like ordinary ones they are without data, and their first REFRESH makes them live
 command_ok([ 'pg_dump', '--schema-only', '-f', "$dir/schema.sql", '-d', $connect ], 'pg_dump --schema-only');
-command_ok([ 'pg_dump', '--data-only', '-f', "$dir/data.sql", '-d', $connect ], 'pg_dump --data-only');
+command_ok([ 'pg_dump', '--data-only', '--disable-triggers', '-f', "$dir/data.sql", '-d', $connect ], 'pg_dump --data-only');
 my @refreshes = map { "REFRESH MATERIALIZED VIEW shop.$_" } '"By kind"', 'big', 'first', 'plain';
 foreach my $data (0, 1)
 {

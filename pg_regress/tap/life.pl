@@ -55,6 +55,40 @@ is(value("SELECT n FROM groups WHERE kind = 'copy'", 'copy'), '1', 'it follows i
 is(value("SELECT count(*) FROM groups WHERE kind = 'copy'"), '0', 'and the original does not');
 is(wrong(), '', 'the original is right');
 
+# settings of the database and of the server: all rows are as one of them says, whoever writes and whatever was restarted
+value(<<'SQL');
+CREATE TABLE event (id int PRIMARY KEY, at timestamptz);
+INSERT INTO event SELECT i, '2020-01-01 20:00+00'::timestamptz + i * interval '1 hour' FROM generate_series(1, 5) i;
+CREATE MATERIALIZED VIEW texts WITH (tailwater.maintain = immediate) AS SELECT id, at::text AS t FROM event;
+CREATE MATERIALIZED VIEW days WITH (tailwater.maintain = immediate) AS SELECT date_trunc('day', at) AS d, count(*) AS n FROM event GROUP BY 1;
+CREATE MATERIALIZED VIEW firsts WITH (tailwater.maintain = immediate) AS SELECT t, row_number() OVER (ORDER BY id) AS r FROM texts;
+SQL
+my $first = q{SELECT t || '/' || (SELECT count(*) FROM days) FROM texts WHERE id = 1};
+my $writes = "UPDATE event SET at = at + interval '1 hour'; DELETE FROM event WHERE id = 5; INSERT INTO event VALUES (5, '2020-01-02 23:00+00')";
+my $session = session_open($node);
+session_run($session, $writes);
+value("ALTER DATABASE postgres SET timezone = 'Asia/Tokyo'");
+is(value($first), '2020-01-02 07:00:00+09/2', 'ALTER DATABASE SET: views follow at once');
+is(wrong(), '', 'all of them');
+session_run($session, $writes);
+is(wrong(), '', 'also what a session writes that knew the settings before');
+value("BEGIN; ALTER ROLE ALL IN DATABASE postgres SET timezone = 'America/New_York'; $writes; ROLLBACK");
+session_run($session, $writes);
+is(wrong(), '', 'unless it is rolled back');
+session_close($session);
+$node->safe_psql('template1', "ALTER DATABASE postgres SET datestyle = 'German, DMY'");
+ok($node->poll_query_until('postgres', "SELECT t LIKE '%.2020 %' FROM texts WHERE id = 1"), 'changed from another database: a worker sees to it');
+is(wrong(), '', 'and views are right');
+value('ALTER DATABASE postgres RESET ALL');
+$node->append_conf('postgresql.conf', "timezone = 'Europe/Paris'");
+$node->restart;
+value($writes);
+is(wrong(), '', 'another setting of the server: right at once');
+ok($node->poll_query_until('postgres', "SELECT t LIKE '%+01' FROM texts WHERE id = 1"), 'and as the setting says, soon');
+value($writes);
+is(wrong(), '', 'right');
+value('DROP TABLE event CASCADE');
+
 # roles that are nobody special
 value(<<'SQL', 'copy');
 CREATE ROLE owner LOGIN;

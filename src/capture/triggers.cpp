@@ -4,8 +4,10 @@
  * One set serves all live views that read the table: BEFORE STATEMENT for any
  * event counts the statement in, and an AFTER STATEMENT trigger for each event
  * receives the transition tables (a trigger with transition tables can have
- * one event only). They are internal, so that dumps leave them out and users
- * cannot drop them by name, and fire always, also in replica sessions.
+ * one event only). They are internal, so that dumps leave them out, and fire
+ * always, also in replica sessions. One that a user has dropped, renamed or
+ * switched off is put right by the next create_triggers(), which comes with any
+ * change of the table. Triggers of users that call our function are none of ours.
  *
  * The apply worker of a subscription runs no statements: it fires the triggers
  * of each row only. So there is an AFTER ROW trigger, too, which fires in
@@ -20,7 +22,35 @@ namespace tw::capture
 namespace
 {
 
-constexpr char kBegin[] = "tailwater_begin"; /* the server appends an OID */
+/* What a trigger is for; the server appends an OID to the name. */
+struct Spec
+{
+	const char *name;
+	int16 type; /* as in pg_trigger.tgtype */
+	bool old_rows;
+	bool new_rows;
+};
+
+constexpr int16 kAfter = TRIGGER_TYPE_AFTER;
+constexpr int16 kStatement = TRIGGER_TYPE_STATEMENT;
+
+const Spec kBegin = {"tailwater_begin",
+					 kStatement | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE |
+						 TRIGGER_TYPE_DELETE | TRIGGER_TYPE_TRUNCATE,
+					 false, false};
+/* The name is the first in order. */
+const Spec kRow = {" tailwater_row",
+				   TRIGGER_TYPE_ROW | kAfter | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE |
+					   TRIGGER_TYPE_DELETE,
+				   false, false};
+const Spec kSpecs[] = {kBegin,
+					   {"tailwater_insert", kStatement | kAfter | TRIGGER_TYPE_INSERT, false, true},
+					   {"tailwater_delete", kStatement | kAfter | TRIGGER_TYPE_DELETE, true, false},
+					   {"tailwater_update", kStatement | kAfter | TRIGGER_TYPE_UPDATE, true, true},
+					   {"tailwater_truncate", kStatement | kAfter | TRIGGER_TYPE_TRUNCATE, false,
+						false},
+					   kRow};
+constexpr int kSpecCount = lengthof(kSpecs);
 
 Oid
 capture_function()
@@ -41,31 +71,28 @@ transition(const char *name, bool is_new)
 	return table;
 }
 
-enum class Level
-{
-	kStatement,
-	kRow
-};
-
 void
-create_trigger(Oid table, const char *name, int16 timing, int16 events, List *transitions,
-			   Level level)
+create_trigger(Oid table, const Spec &spec)
 {
 	CreateTrigStmt *stmt = makeNode(CreateTrigStmt);
+	constexpr int16 kTimings = TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSTEAD;
+	bool row = TRIGGER_FOR_ROW(spec.type);
 
-	stmt->trigname = pstrdup(name);
+	stmt->trigname = pstrdup(spec.name);
 	stmt->funcname = list_make2(makeString(pstrdup("tailwater_internal")),
 								makeString(pstrdup("capture")));
-	stmt->row = level == Level::kRow;
-	stmt->timing = timing;
-	stmt->events = events;
-	stmt->transitionRels = transitions;
+	stmt->row = row;
+	stmt->timing = spec.type & kTimings;
+	stmt->events = spec.type & ~(kTimings | TRIGGER_TYPE_ROW);
+	if (spec.old_rows)
+		stmt->transitionRels = lappend(stmt->transitionRels, transition("tailwater_old", false));
+	if (spec.new_rows)
+		stmt->transitionRels = lappend(stmt->transitionRels, transition("tailwater_new", true));
 	pg::create_internal_trigger(stmt, table, capture_function(),
-								level == Level::kRow ? TRIGGER_FIRES_ON_REPLICA
-													 : TRIGGER_FIRES_ALWAYS);
+								row ? TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ALWAYS);
 }
 
-/* Copies of the rows of the table's triggers that call the capture function. */
+/* Copies of the rows of the table's internal triggers that call the capture function. */
 List *
 own_triggers(Relation catalog, Oid table)
 {
@@ -78,22 +105,13 @@ own_triggers(Relation catalog, Oid table)
 				ObjectIdGetDatum(table));
 	SysScanDesc scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, nullptr, 1, &key);
 	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-		if (((Form_pg_trigger) GETSTRUCT(tup))->tgfoid == function)
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tup);
+
+		if (trigger->tgisinternal && trigger->tgfoid == function)
 			found = lappend(found, heap_copytuple(tup));
+	}
 	systable_endscan(scan);
-	return found;
-}
-
-List *
-find_triggers(Oid table)
-{
-	Relation catalog = table_open(TriggerRelationId, AccessShareLock);
-	List *found = NIL;
-	ListCell *lc;
-
-	foreach (lc, own_triggers(catalog, table))
-		found = lappend_oid(found, ((Form_pg_trigger) GETSTRUCT((HeapTuple) lfirst(lc)))->oid);
-	table_close(catalog, AccessShareLock);
 	return found;
 }
 
@@ -104,21 +122,65 @@ wanted_state(Form_pg_trigger trigger)
 	return TRIGGER_FOR_ROW(trigger->tgtype) ? TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ALWAYS;
 }
 
-/* Enables the triggers that are there, and returns their names. */
-List *
-enable_triggers(Oid table)
+bool
+is_of(const Spec &spec, const char *name, int16 type)
+{
+	return type == spec.type && strncmp(name, spec.name, strlen(spec.name)) == 0;
+}
+
+/* What the trigger is for; kSpecCount for one that has another name. */
+int
+find_spec(Form_pg_trigger trigger)
+{
+	int number = 0;
+
+	while (number < kSpecCount && !is_of(kSpecs[number], NameStr(trigger->tgname), trigger->tgtype))
+		number++;
+	return number;
+}
+
+void
+remove_triggers(List *oids)
+{
+	ObjectAddresses *triggers = new_object_addresses();
+	ListCell *lc;
+
+	foreach (lc, oids)
+	{
+		ObjectAddress trigger;
+
+		ObjectAddressSet(trigger, TriggerRelationId, lfirst_oid(lc));
+		add_exact_object_address(&trigger, triggers);
+	}
+	performMultipleDeletions(triggers, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	free_object_addresses(triggers);
+}
+
+/*
+ * Enables the triggers that are there, and removes those with another name,
+ * which would fire in another order. Returns the numbers of what remains.
+ */
+Bitmapset *
+put_triggers_right(Oid table)
 {
 	Relation catalog = table_open(TriggerRelationId, RowExclusiveLock);
 	bool changed = false;
-	List *names = NIL;
+	Bitmapset *there = nullptr;
+	List *renamed = NIL;
 	ListCell *lc;
 
 	foreach (lc, own_triggers(catalog, table))
 	{
 		HeapTuple tup = (HeapTuple) lfirst(lc);
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tup);
+		int number = find_spec(trigger);
 
-		names = lappend(names, pstrdup(NameStr(trigger->tgname)));
+		if (number == kSpecCount)
+		{
+			renamed = lappend_oid(renamed, trigger->oid);
+			continue;
+		}
+		there = bms_add_member(there, number);
 		if (trigger->tgenabled == wanted_state(trigger))
 			continue;
 		trigger->tgenabled = wanted_state(trigger);
@@ -131,19 +193,8 @@ enable_triggers(Oid table)
 		CacheInvalidateRelcacheByRelid(table);
 		CommandCounterIncrement();
 	}
-	return names;
-}
-
-/* True if one of the names is the given one with a number after it. */
-bool
-is_there(List *names, const char *name)
-{
-	ListCell *lc;
-
-	foreach (lc, names)
-		if (strncmp((const char *) lfirst(lc), name, strlen(name)) == 0)
-			return true;
-	return false;
+	remove_triggers(renamed);
+	return there;
 }
 
 } // namespace
@@ -151,31 +202,18 @@ is_there(List *names, const char *name)
 bool
 create_triggers(Oid table)
 {
-	List *there = enable_triggers(table);
+	Bitmapset *there = put_triggers_right(table);
 	bool created = false;
-	auto ensure = [&](const char *name, int16 timing, int16 events, List *transitions, Level level)
-	{
-		if (is_there(there, name))
-			return;
-		create_trigger(table, name, timing, events, transitions, level);
-		created = true;
-	};
 
-	ensure(kBegin, TRIGGER_TYPE_BEFORE,
-		   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE | TRIGGER_TYPE_TRUNCATE,
-		   NIL, Level::kStatement);
-	ensure("tailwater_insert", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT,
-		   list_make1(transition("tailwater_new", true)), Level::kStatement);
-	ensure("tailwater_delete", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE,
-		   list_make1(transition("tailwater_old", false)), Level::kStatement);
-	ensure("tailwater_update", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE,
-		   list_make2(transition("tailwater_old", false), transition("tailwater_new", true)),
-		   Level::kStatement);
-	ensure("tailwater_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, NIL, Level::kStatement);
-	/* Rows of a partitioned table are applied to its partitions. The name is the first in order. */
-	if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE)
-		ensure(" tailwater_row", TRIGGER_TYPE_AFTER,
-			   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, NIL, Level::kRow);
+	for (int i = 0; i < kSpecCount; i++)
+	{
+		/* Rows of a partitioned table are applied to its partitions. */
+		if (bms_is_member(i, there) || (TRIGGER_FOR_ROW(kSpecs[i].type) &&
+										get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE))
+			continue;
+		create_trigger(table, kSpecs[i]);
+		created = true;
+	}
 	CommandCounterIncrement();
 	return created;
 }
@@ -185,7 +223,7 @@ has_triggers(const TriggerDesc *triggers)
 {
 	for (int i = 0; triggers && i < triggers->numtriggers; i++)
 		if (triggers->triggers[i].tgisinternal &&
-			strncmp(triggers->triggers[i].tgname, kBegin, strlen(kBegin)) == 0)
+			is_of(kBegin, triggers->triggers[i].tgname, triggers->triggers[i].tgtype))
 			return true;
 	return false;
 }
@@ -193,18 +231,14 @@ has_triggers(const TriggerDesc *triggers)
 void
 drop_triggers(Oid table)
 {
-	ObjectAddresses *triggers = new_object_addresses();
+	Relation catalog = table_open(TriggerRelationId, AccessShareLock);
+	List *found = NIL;
 	ListCell *lc;
 
-	foreach (lc, find_triggers(table))
-	{
-		ObjectAddress trigger;
-
-		ObjectAddressSet(trigger, TriggerRelationId, lfirst_oid(lc));
-		add_exact_object_address(&trigger, triggers);
-	}
-	performMultipleDeletions(triggers, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-	free_object_addresses(triggers);
+	foreach (lc, own_triggers(catalog, table))
+		found = lappend_oid(found, ((Form_pg_trigger) GETSTRUCT((HeapTuple) lfirst(lc)))->oid);
+	table_close(catalog, AccessShareLock);
+	remove_triggers(found);
 }
 
 } // namespace tw::capture

@@ -20,6 +20,8 @@ CREATE TABLE tailwater_internal.view (
 	view regclass PRIMARY KEY,
 	mode text NOT NULL CHECK (mode IN ('immediate', 'deferred')),
 	feed boolean NOT NULL DEFAULT true);
+-- An owner of views may dump and restore them; trigger list() looks at what he inserts, and puts it in itself.
+GRANT SELECT, INSERT ON tailwater_internal.view TO PUBLIC;
 -- A view that belongs to another extension is listed again by that extension's script.
 SELECT pg_catalog.pg_extension_config_dump('tailwater_internal.view', $$WHERE NOT EXISTS (
 	SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
@@ -47,6 +49,10 @@ INSERT INTO tailwater_internal.cluster SELECT system_identifier FROM pg_catalog.
 CREATE UNLOGGED TABLE tailwater_internal.unlogged (
 	survived boolean NOT NULL);
 INSERT INTO tailwater_internal.unlogged VALUES (true);
+
+-- The settings (name=value) under which views are evaluated, by whom and after whichever restart; empty until a worker has looked.
+CREATE TABLE tailwater_internal.pinned (
+	settings text[] NOT NULL);
 
 -- Why a listed view is not kept up to date, where a worker tried and failed.
 CREATE TABLE tailwater_internal.last_error (

@@ -293,6 +293,101 @@ open_index_of_locked(Oid index)
 	return rel;
 }
 
+namespace
+{
+
+/* True if both indexes find the same rows by the same columns. */
+bool
+same_definition(Relation heap, Oid a, Oid b)
+{
+	Relation ra = index_open(a, AccessShareLock);
+	Relation rb = index_open(b, AccessShareLock);
+	Form_pg_index fa = ra->rd_index;
+	Form_pg_index fb = rb->rd_index;
+	bool same = fb->indisvalid && fb->indisready && fb->indislive &&
+				fa->indisunique == fb->indisunique && fa->indnatts == fb->indnatts &&
+				ra->rd_rel->relam == rb->rd_rel->relam &&
+				memcmp(fa->indkey.values, fb->indkey.values,
+					   fa->indkey.dim1 * sizeof(fa->indkey.values[0])) == 0 &&
+				equal(RelationGetIndexExpressions(ra), RelationGetIndexExpressions(rb)) &&
+				equal(RelationGetIndexPredicate(ra), RelationGetIndexPredicate(rb));
+
+	for (int i = 0; same && i < IndexRelationGetNumberOfKeyAttributes(ra); i++)
+		same = ra->rd_opfamily[i] == rb->rd_opfamily[i] &&
+			   ra->rd_indcollation[i] == rb->rd_indcollation[i];
+	index_close(rb, AccessShareLock);
+	index_close(ra, AccessShareLock);
+	return same;
+}
+
+} // namespace
+
+Oid
+index_like(Relation table, Oid index)
+{
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(table))
+		if (lfirst_oid(lc) != index && same_definition(table, index, lfirst_oid(lc)))
+			return lfirst_oid(lc);
+	return InvalidOid;
+}
+
+namespace
+{
+
+/* True if the column of pg_index says the same in both rows. */
+bool
+agree(HeapTuple a, HeapTuple b, AttrNumber column)
+{
+	bool null_a;
+	bool null_b;
+	Datum da = SysCacheGetAttr(INDEXRELID, a, column, &null_a);
+	Datum db = SysCacheGetAttr(INDEXRELID, b, column, &null_b);
+
+	return null_a == null_b && (null_a || datum_image_eq(da, db, false, -1));
+}
+
+/* The same as same_definition(), of an index that may be dropped at any time. */
+bool
+is_successor(HeapTuple old, Oid index)
+{
+	HeapTuple tup = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+
+	if (!HeapTupleIsValid(tup))
+		return false;
+
+	Form_pg_index a = (Form_pg_index) GETSTRUCT(old);
+	Form_pg_index b = (Form_pg_index) GETSTRUCT(tup);
+	bool same = b->indisvalid && b->indisready && b->indislive && a->indisunique == b->indisunique;
+	const AttrNumber columns[] = {Anum_pg_index_indkey,       Anum_pg_index_indclass,
+								  Anum_pg_index_indcollation, Anum_pg_index_indoption,
+								  Anum_pg_index_indexprs,     Anum_pg_index_indpred};
+	for (AttrNumber column : columns)
+		same = same && agree(old, tup, column);
+	ReleaseSysCache(tup);
+	return same;
+}
+
+} // namespace
+
+Oid
+usable_index(Relation table, Oid index)
+{
+	HeapTuple tup = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	Oid usable = index;
+	ListCell *lc;
+
+	if (!HeapTupleIsValid(tup))
+		return InvalidOid;
+	if (!((Form_pg_index) GETSTRUCT(tup))->indisvalid)
+		foreach (lc, RelationGetIndexList(table))
+			if (lfirst_oid(lc) != index && is_successor(tup, lfirst_oid(lc)))
+				usable = lfirst_oid(lc);
+	ReleaseSysCache(tup);
+	return usable;
+}
+
 bool
 is_own_index(Oid index)
 {

@@ -50,6 +50,12 @@ Relation open_index_of_locked(Oid index);
 void own_index(Oid index);
 bool is_own_index(Oid index);
 
+/* Another index of the table, valid, that finds the same rows by the same columns; InvalidOid: there is none. */
+Oid index_like(Relation table, Oid index);
+
+/* The index, or the one that REINDEX CONCURRENTLY has put in its place before it drops it; InvalidOid: it has been dropped. */
+Oid usable_index(Relation table, Oid index);
+
 /* Drops these indexes of the table, of a view that is live no more. */
 void drop_own_indexes(Oid table);
 

@@ -17,9 +17,12 @@
 
 #include "analyze/view_plan.hpp"
 #include "catalog/inner_relation.hpp"
+#include "catalog/internal_rows.hpp"
+#include "catalog/internal_table.hpp"
 #include "catalog/label.hpp"
 #include "catalog/view_list.hpp"
 #include "ddl/conduct.hpp"
+#include "maintain/replica_identity.hpp"
 
 namespace tw::ddl
 {
@@ -38,6 +41,9 @@ List *redefined = NIL;      /* ObjectAddress *: functions, rules that were repla
 List *renamed = NIL;        /* ObjectAddress *: objects that have another name or schema */
 List *altered_parts = NIL;  /* ObjectAddress *: triggers and policies, whose relation was altered */
 
+List *identities =
+	NIL; /* what maintain::replaced_identities() returned, when the extension is dropped */
+
 List *owned = NIL; /* Owned *: altered materialized views, and whose they were */
 
 struct Owned
@@ -50,6 +56,7 @@ void
 forget_notes()
 {
 	dropped = altered = lost_key_views = redefined = renamed = altered_parts = owned = NIL;
+	identities = NIL;
 }
 
 void
@@ -118,41 +125,17 @@ note_parents(Oid child)
 	table_close(rel, AccessShareLock);
 }
 
-/* True if both indexes find the same rows by the same columns. */
-bool
-same_definition(Relation heap, Oid a, Oid b)
+/* Our own tables go with the extension: what one of them says is still to be done. */
+void
+watch_own_table(Oid table)
 {
-	Relation ra = index_open(a, AccessShareLock);
-	Relation rb = index_open(b, AccessShareLock);
-	Form_pg_index fa = ra->rd_index;
-	Form_pg_index fb = rb->rd_index;
-	bool same = fb->indisvalid && fb->indisready && fb->indislive &&
-				fa->indisunique == fb->indisunique && fa->indnatts == fb->indnatts &&
-				ra->rd_rel->relam == rb->rd_rel->relam &&
-				memcmp(fa->indkey.values, fb->indkey.values,
-					   fa->indkey.dim1 * sizeof(fa->indkey.values[0])) == 0 &&
-				equal(RelationGetIndexExpressions(ra), RelationGetIndexExpressions(rb)) &&
-				equal(RelationGetIndexPredicate(ra), RelationGetIndexPredicate(rb));
+	if (strcmp(get_rel_name(table), "replica_identity") != 0 ||
+		table != catalog::internal_relation("replica_identity"))
+		return;
 
-	for (int i = 0; same && i < IndexRelationGetNumberOfKeyAttributes(ra); i++)
-		same = ra->rd_opfamily[i] == rb->rd_opfamily[i] &&
-			   ra->rd_indcollation[i] == rb->rd_indcollation[i];
-	index_close(rb, AccessShareLock);
-	index_close(ra, AccessShareLock);
-	return same;
-}
-
-[[noreturn]] void
-raise_key_index_needed(Oid view)
-{
-	ereport(ERROR, errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			errmsg("cannot drop the index by which rows of materialized view \"%s\" are found",
-				   get_rel_name(view)),
-			errdetail("The view is kept up to date by tailwater."),
-			errhint("Use SELECT tailwater.release('%s') first.",
-					quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)),
-											   get_rel_name(view))));
-	pg_unreachable();
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	identities = maintain::replaced_identities();
+	MemoryContextSwitchTo(old);
 }
 
 /* An index is about to go: if a live view needs it, find the one that replaces it. */
@@ -170,22 +153,23 @@ watch_key_index(Oid index, int drop_flags)
 	if ((drop_flags & PERFORM_DELETION_CONCURRENT_LOCK) != 0)
 	{
 		Relation heap = table_open(view, AccessShareLock);
-		ListCell *lc;
+		Oid other = catalog::index_like(heap, index);
 
-		foreach (lc, RelationGetIndexList(heap))
-		{
-			if (lfirst_oid(lc) != index && same_definition(heap, index, lfirst_oid(lc)))
-			{
-				catalog::set_key_index(view, lfirst_oid(lc));
-				table_close(heap, AccessShareLock);
-				return;
-			}
-		}
 		table_close(heap, AccessShareLock);
+		if (OidIsValid(other))
+		{
+			catalog::set_key_index(view, other);
+			return;
+		}
 	}
 	/* This form commits before the command is over. */
 	if ((drop_flags & PERFORM_DELETION_CONCURRENTLY) != 0)
-		raise_key_index_needed(view);
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot concurrently drop the index by which rows of materialized view "
+					   "\"%s\" are found",
+					   get_rel_name(view)),
+				errdetail("The view is kept up to date by tailwater."),
+				errhint("Use DROP INDEX without CONCURRENTLY; another index takes its place."));
 	note_oid(&lost_key_views, catalog::view_of(view));
 }
 
@@ -228,6 +212,8 @@ watch_drop(Oid class_id, Oid object_id, int sub_id, int drop_flags)
 	switch (get_rel_relkind(object_id))
 	{
 		case RELKIND_RELATION:
+			watch_own_table(object_id);
+			[[fallthrough]];
 		case RELKIND_PARTITIONED_TABLE:
 		case RELKIND_FOREIGN_TABLE:
 			note_oid(&dropped, object_id);
@@ -312,6 +298,8 @@ watch_alter(Oid class_id, Oid object_id, const ObjectAccessPostAlter *arg)
 			note_object(&altered_parts, class_id, object_id);
 			break;
 		case ProcedureRelationId:
+		case TSConfigRelationId:
+		case TSDictionaryRelationId:
 			if (!renames_only())
 				note_object(&redefined, class_id, object_id);
 			break;
@@ -397,7 +385,7 @@ settle_drops(List *relations)
 		sweep();
 }
 
-/* A view that lost its key index but not itself cannot be kept up to date. */
+/* A view that lost its key index but not itself finds its rows by another one from now on. */
 void
 settle_key_indexes(List *views)
 {
@@ -410,14 +398,27 @@ settle_key_indexes(List *views)
 
 		if (relation_exists(view) && catalog::find_live_view(view, &live) &&
 			!relation_exists(live.key_index))
-			raise_key_index_needed(view);
+			key_index_lost(view);
 	}
+}
+
+/* The row types of altered relations: views may show rows of these as a whole. */
+void
+settle_types(List *types)
+{
+	List *views = NIL;
+	ListCell *lc;
+
+	foreach (lc, types)
+		views = list_concat_unique_oid(views, live_dependents(TypeRelationId, lfirst_oid(lc)));
+	foreach (lc, views)
+		query_altered(lfirst_oid(lc));
 }
 
 void
 settle_alterations(List *relations, List *parts)
 {
-	bool types = false;
+	List *types = NIL;
 	ListCell *lc;
 
 	foreach (lc, parts)
@@ -434,10 +435,10 @@ settle_alterations(List *relations, List *parts)
 
 		if (relation_exists(relation) && catalog::is_base(relation))
 			base_altered(relation);
-		types |= get_rel_relkind(relation) == RELKIND_COMPOSITE_TYPE;
+		if (OidIsValid(get_rel_type_id(relation)))
+			types = lappend_oid(types, get_rel_type_id(relation));
 	}
-	if (types)
-		types_altered();
+	settle_types(types);
 }
 
 void
@@ -531,9 +532,11 @@ settle()
 	List *todo_renamed = renamed;
 	List *todo_parts = altered_parts;
 	List *todo_owners = owned;
+	List *todo_identities = identities;
 
 	forget_notes();
 	CommandCounterIncrement();
+	maintain::take_back_identities(todo_identities);
 	if (!catalog::extension_present())
 		return;
 	settle_drops(todo_dropped);

@@ -218,12 +218,6 @@ base_altered(Oid base)
 }
 
 void
-types_altered()
-{
-	run_stage([&] { maintain::types_altered(); });
-}
-
-void
 name_altered(Oid view, Oid object)
 {
 	run_stage([&] { maintain::name_altered(view, object); });
@@ -247,9 +241,36 @@ roles_altered()
 }
 
 void
+settings_altered()
+{
+	if (catalog::extension_present())
+		run_stage([&] { maintain::settings_altered(); });
+}
+
+void
 query_altered(Oid view)
 {
 	run_stage([&] { maintain::query_altered(view); });
+}
+
+void
+key_index_lost(Oid view)
+{
+	run_stage([&] { maintain::key_index_lost(view); });
+}
+
+void
+lock_with_base(Oid base)
+{
+	if (catalog::extension_present() && catalog::is_base(base))
+		run_stage([&] { maintain::lock_with_base(base); });
+}
+
+void
+lock_with_view(Oid view)
+{
+	if (catalog::extension_present() && is_attached(view) && pg::owns_relation(view, GetUserId()))
+		run_stage([&] { maintain::lock_with_view(view); });
 }
 
 void

@@ -55,10 +55,13 @@ void detach_listed(Oid view);
 int64 refresh_view(Oid view);
 void base_altered(Oid base);
 void query_altered(Oid view);
-void types_altered();
 void name_altered(Oid view, Oid object);
 List *views_with_labels(Oid type, analyze::Labels change);
 void roles_altered();
+void settings_altered();
+void lock_with_base(Oid base);
+void lock_with_view(Oid view);
+void key_index_lost(Oid view);
 void sweep();
 
 } // namespace tw::ddl

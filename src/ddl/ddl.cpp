@@ -12,6 +12,7 @@
 #include "ddl/ddl.hpp"
 
 #include "analyze/refusal.hpp"
+#include "catalog/internal_table.hpp"
 #include "catalog/label.hpp"
 #include "ddl/aftermath.hpp"
 #include "ddl/aside.hpp"
@@ -293,6 +294,22 @@ alters_options(AlterTableStmt *alter)
 	return false;
 }
 
+/* True for DISABLE and ENABLE TRIGGER ALL, with which a restore of data alone surrounds each table. */
+bool
+switches_triggers(AlterTableStmt *alter)
+{
+	ListCell *lc;
+
+	foreach (lc, alter->cmds)
+	{
+		AlterTableType type = lfirst_node(AlterTableCmd, lc)->subtype;
+
+		if (type != AT_DisableTrigAll && type != AT_EnableTrigAll)
+			return false;
+	}
+	return true;
+}
+
 /*
  * DETACH PARTITION ... CONCURRENTLY commits in the middle, and from then on
  * readers of the table miss rows that the views still have.
@@ -353,10 +370,16 @@ alter_relation(const Command &c)
 	AlterTableStmt *alter = castNode(AlterTableStmt, c.pstmt->utilityStmt);
 	Oid relation = RangeVarGetRelid(alter->relation, NoLock, true);
 
+	/* The triggers of our own tables stay on: one of them takes in the list of views. */
+	if (OidIsValid(relation) && switches_triggers(alter) && catalog::extension_present() &&
+		get_rel_namespace(relation) == catalog::internal_namespace())
+		return;
 	if (!alters_options(alter))
 	{
 		if (OidIsValid(relation))
 			refuse_concurrent_detach(alter, relation);
+		if (OidIsValid(relation) && composites == 0 && pg::owns_relation(relation, GetUserId()))
+			lock_with_base(relation);
 		run(c);
 		/* Not every subcommand tells the object-access hook. */
 		if (OidIsValid(relation))
@@ -378,6 +401,8 @@ alter_relation(const Command &c)
 	bool missing_ok = alter->missing_ok;
 	ViewOptions options = strip_subcommands(parse_state(c), alter);
 
+	if (OidIsValid(relation))
+		lock_with_view(relation);
 	/* Even with nothing left to do the server checks kind and ownership and locks. */
 	run(own);
 	if (composites > 0)
@@ -621,6 +646,24 @@ alter_enum(const Command &c)
 		query_altered(lfirst_oid(lc));
 }
 
+/* DROP MATERIALIZED VIEW: writers of the tables are done before the view is locked. */
+void
+lock_before_drop(DropStmt *drop)
+{
+	ListCell *lc;
+
+	if (drop->removeType != OBJECT_MATVIEW || drop->concurrent)
+		return;
+	foreach (lc, drop->objects)
+	{
+		RangeVar *name = makeRangeVarFromNameList(lfirst_node(List, lc));
+		Oid view = RangeVarGetRelid(name, NoLock, true);
+
+		if (OidIsValid(view))
+			lock_with_view(view);
+	}
+}
+
 /* True for commands that can neither concern a live view nor leave notes. */
 bool
 is_session_command(NodeTag tag)
@@ -689,6 +732,12 @@ dispatch(const Command &c)
 			run(c);
 			roles_altered();
 			break;
+		case T_AlterDatabaseSetStmt:
+		case T_AlterRoleSetStmt:
+			run(c);
+			CommandCounterIncrement();
+			settings_altered();
+			break;
 		case T_AlterEnumStmt:
 			alter_enum(c);
 			break;
@@ -698,6 +747,7 @@ dispatch(const Command &c)
 			break;
 		case T_DropStmt:
 			check_drop(castNode(DropStmt, tree));
+			lock_before_drop(castNode(DropStmt, tree));
 			run(c);
 			break;
 		default:

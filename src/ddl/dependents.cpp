@@ -1,10 +1,12 @@
 /*
  * dependents.cpp - which live views use an object.
  *
- * Walks pg_depend from the object upwards: an ordinary view, function, operator
- * or cast that uses it passes the question on, a live view answers it, and
+ * Walks pg_depend from the object upwards: an ordinary view, function, operator,
+ * cast or type that uses it passes the question on, a live view answers it, and
  * everything else (tables, constraints, indexes, plain materialized views) ends
  * the walk, because its content does not change when the object is redefined.
+ * The exception are the columns of a composite type: rows stored with them show
+ * them as the type is now, and so do all who read the table.
  * What a function does inside a body given as a string is not in pg_depend.
  */
 #include "ddl/aftermath.hpp"
@@ -93,6 +95,16 @@ visit_rule(Walk *walk, Oid rule)
 	}
 }
 
+/* A relation with a column of the type: of a composite type it is a part, elsewhere it is stored. */
+void
+visit_column(Walk *walk, Oid relation)
+{
+	if (get_rel_relkind(relation) == RELKIND_COMPOSITE_TYPE)
+		enqueue(walk, TypeRelationId, get_rel_type_id(relation));
+	else
+		enqueue(walk, RelationRelationId, relation);
+}
+
 void
 visit_dependent(Walk *walk, const ObjectAddress *object, Form_pg_depend dep)
 {
@@ -104,10 +116,14 @@ visit_dependent(Walk *walk, const ObjectAddress *object, Form_pg_depend dep)
 		case RelationRelationId:
 			if (object->classId == ProcedureRelationId)
 				visit_view(walk, dep->objid);
+			if (object->classId == TypeRelationId)
+				visit_column(walk, dep->objid);
 			break;
+		case TypeRelationId:
 		case ProcedureRelationId:
 		case OperatorRelationId:
 		case CastRelationId:
+		case TSConfigRelationId:
 			enqueue(walk, dep->classid, dep->objid);
 			break;
 		default:

@@ -21,6 +21,7 @@ lock_own_view(Oid view, const char *action)
 	require_extension();
 	PreventCommandIfReadOnly(action);
 	PreventCommandDuringRecovery(action);
+	lock_with_view(view);
 	LockRelationOid(view, AccessExclusiveLock);
 
 	char relkind = get_rel_relkind(view);
@@ -150,7 +151,21 @@ tailwater_list(PG_FUNCTION_ARGS)
 	heap_deform_tuple(trigger->tg_trigtuple, desc, values, nulls);
 	if (nulls[0] || nulls[1] || nulls[2])
 		return PointerGetDatum(trigger->tg_trigtuple); /* the constraints say what is wrong */
-	tw::catalog::put_listing(DatumGetObjectId(values[0]),
+
+	Oid view = DatumGetObjectId(values[0]);
+	tw::catalog::LiveView live;
+	if (get_rel_relkind(view) == '\0')
+		ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
+				errmsg("relation with OID %u does not exist", view));
+	if (get_rel_relkind(view) != RELKIND_MATVIEW)
+		ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is not a materialized view", get_rel_name(view)));
+	if (!tw::pg::owns_relation(view, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_MATVIEW, get_rel_name(view));
+	/* It is live already, in the way its owner wants now. */
+	if (tw::catalog::find_live_view(view, &live))
+		return PointerGetDatum(nullptr);
+	tw::catalog::put_listing(view,
 							 {tw::ddl::parse_mode(nullptr, TextDatumGetCString(values[1]), -1),
 							  DatumGetBool(values[2])});
 	return PointerGetDatum(nullptr);

@@ -91,12 +91,13 @@ refresh_again(Oid view)
 		(void) refresh_view(view);
 }
 
-/* Does something to one view in a subtransaction; an error is reported, and the view stays as it is. */
-void
-try_with(Oid view, void (*stage)(Oid view))
+/* Does something in a subtransaction; returns the error if that failed, else null. */
+ErrorData *
+try_stage(void (*stage)(Oid view), Oid view)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData *volatile error = nullptr;
 
 	BeginInternalSubTransaction(nullptr);
 	MemoryContextSwitchTo(context);
@@ -108,20 +109,31 @@ try_with(Oid view, void (*stage)(Oid view))
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
-		ErrorData *error = CopyErrorData();
+		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		ereport(WARNING, errcode(error->sqlerrcode),
-				errmsg("materialized view \"%s\" is not kept up to date: %s", get_rel_name(view),
-					   error->message),
-				errhint("REFRESH MATERIALIZED VIEW tries again."));
-		if (get_rel_relkind(view) == RELKIND_MATVIEW)
-			catalog::put_error(view, error->message);
-		FreeErrorData(error);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	return error;
+}
+
+/* Does something to one view; an error is reported, and the view stays as it is. */
+void
+try_with(Oid view, void (*stage)(Oid view))
+{
+	ErrorData *error = try_stage(stage, view);
+
+	if (!error)
+		return;
+	ereport(WARNING, errcode(error->sqlerrcode),
+			errmsg("materialized view \"%s\" is not kept up to date: %s", get_rel_name(view),
+				   error->message),
+			errhint("REFRESH MATERIALIZED VIEW tries again."));
+	if (get_rel_relkind(view) == RELKIND_MATVIEW)
+		catalog::put_error(view, error->message);
+	FreeErrorData(error);
 }
 
 /* After a crash unlogged tables are empty: views that read such tables are computed again. */
@@ -141,6 +153,25 @@ refresh_over_unlogged()
 	commit();
 }
 
+/*
+ * After a restart, or in a copy of a database, settings may be others. Views keep to
+ * those that are pinned until all are brought in line, or for good if one cannot be.
+ */
+void
+follow_settings()
+{
+	begin();
+	ErrorData *error = catalog::extension_present()
+						   ? try_stage([](Oid none) { settings_altered(); }, InvalidOid)
+						   : nullptr;
+	if (error)
+		ereport(WARNING, errcode(error->sqlerrcode),
+				errmsg("live views are kept up to date under the settings of before: %s",
+					   error->message),
+				errhint("ALTER DATABASE ... SET tries again."));
+	commit();
+}
+
 } // namespace
 
 void
@@ -154,6 +185,7 @@ revive_views()
 
 	detach_foreign();
 	clean_up_builds();
+	follow_settings();
 	refresh_over_unlogged();
 
 	begin();

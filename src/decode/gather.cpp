@@ -125,6 +125,19 @@ join_kept()
 	}
 }
 
+/* Of a batch that is tried again: its changes grow, and what was compared went with the transaction. */
+void
+forget_comparisons()
+{
+	ListCell *lc;
+
+	foreach (lc, batch.changes)
+	{
+		((Change *) lfirst(lc))->compared = false;
+		((Change *) lfirst(lc))->touched = nullptr;
+	}
+}
+
 Change *
 make_change(Relation rel)
 {
@@ -269,6 +282,7 @@ begin_gathering(const StoredSnapshot *frontier, const StoredSnapshot *snapshot, 
 	frontier_seen = frontier;
 	batch_sees = snapshot;
 	join_kept();
+	forget_comparisons();
 
 	release_relevant();
 	ctl.keysize = sizeof(Oid);

@@ -31,6 +31,12 @@ fix_snapshot(Snapshot snapshot, Snapshot before)
 }
 
 bool
+snapshot_is_fixed()
+{
+	return fixed != nullptr;
+}
+
+bool
 old_snapshot_is_wanted()
 {
 	return wanted;

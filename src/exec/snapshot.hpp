@@ -23,6 +23,9 @@ Snapshot maintenance_snapshot();
  */
 void fix_snapshot(Snapshot snapshot, Snapshot before = nullptr);
 
+/* True if maintenance reads under the snapshot given to fix_snapshot(). */
+bool snapshot_is_fixed();
+
 /* True if old_snapshot() was asked for in this process. */
 bool old_snapshot_is_wanted();
 

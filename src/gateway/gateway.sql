@@ -134,3 +134,21 @@ CREATE VIEW tailwater.endpoints AS
 	SELECT path, view, filter, columns FROM tailwater_internal.endpoint;
 GRANT SELECT ON tailwater.endpoints TO PUBLIC;
 COMMENT ON VIEW tailwater.endpoints IS 'WebSocket endpoints, made by tailwater.publish()';
+
+-- An owner of views may dump and restore their endpoints: what he inserts is published.
+CREATE FUNCTION tailwater_internal.restore_endpoint() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF pg_catalog.has_table_privilege('tailwater_internal.endpoint', 'DELETE') THEN
+		RETURN new;
+	END IF;
+	PERFORM tailwater.publish(new.path, new.view, new.filter, new.columns);
+	RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION tailwater_internal.restore_endpoint() FROM PUBLIC;
+CREATE TRIGGER restore_endpoint BEFORE INSERT ON tailwater_internal.endpoint
+	FOR EACH ROW EXECUTE FUNCTION tailwater_internal.restore_endpoint();
+GRANT SELECT, INSERT ON tailwater_internal.endpoint TO PUBLIC;

@@ -663,6 +663,9 @@ refresh(Oid view)
 		return 0;
 	runtime = runtime_of(view);
 
+	/* The maintainer, which goes by the snapshot of its batch, does not write it meanwhile. */
+	if (runtime->info.mode == catalog::Mode::kDeferred)
+		LockRelationOid(view, ShareRowExclusiveLock);
 	LOCKMODE lock = base_lock(runtime->info.mode);
 	(void) tables_of(runtime->plan, lock);
 	foreach (lc, catalog::inner_relations(view))
@@ -677,6 +680,48 @@ refresh(Oid view)
 	}
 	rebuild_dependents(view);
 	return changed;
+}
+
+namespace
+{
+
+/* In one order, whatever for: those who do so do not wait for each other in a circle. */
+void
+lock_tables_of(const List *views, Oid but)
+{
+	List *tables = NIL;
+	ListCell *lc;
+	ListCell *li;
+
+	foreach (lc, views)
+	{
+		catalog::LiveView info;
+
+		if (!catalog::find_live_view(lfirst_oid(lc), &info) ||
+			info.mode != catalog::Mode::kImmediate)
+			continue;
+		foreach (li, lappend_oid(catalog::inner_relations(info.view), info.view))
+			tables = list_concat_unique_oid(tables, read_internal("base", 2, lfirst_oid(li), 1));
+	}
+	tables = without_inner_relations(tables);
+	list_sort(tables, list_oid_cmp);
+	foreach (lc, tables)
+		if (lfirst_oid(lc) != but)
+			LockRelationOid(lfirst_oid(lc), ShareRowExclusiveLock);
+}
+
+} // namespace
+
+void
+lock_with_base(Oid base)
+{
+	lock_tables_of(readers_of(base), base);
+}
+
+void
+lock_with_view(Oid view)
+{
+	lock_tables_of(list_make1_oid(view), InvalidOid);
 }
 
 void
@@ -754,20 +799,22 @@ query_altered(Oid view)
 }
 
 void
-types_altered()
+key_index_lost(Oid view)
 {
-	ListCell *lc;
+	catalog::LiveView info;
 
-	foreach (lc, catalog::attached_views())
-	{
-		const ViewRuntime *runtime = get_runtime(lfirst_oid(lc));
-		bool composite = false;
-
-		for (int i = 0; runtime && i < runtime->desc->natts; i++)
-			composite |= capture::holds_composite(TupleDescAttr(runtime->desc, i)->atttypid);
-		if (composite || (runtime && runtime->plan->inners != NIL))
-			query_altered(lfirst_oid(lc));
-	}
+	LockRelationOid(view, AccessExclusiveLock);
+	if (!catalog::find_live_view(view, &info))
+		return;
+	invalidate(view);
+	CommandCounterIncrement();
+	(void) follow_key(analyze_as(owner_of(view), view), &info);
+	if (!catalog::find_live_view(view, &info))
+		elog(ERROR, "materialized view %u is not kept up to date", view);
+	ereport(NOTICE, errmsg("rows of materialized view \"%s\" are found by index \"%s\" from now on",
+						   get_rel_name(view), get_rel_name(info.key_index)));
+	invalidate(view);
+	CommandCounterIncrement();
 }
 
 void
@@ -835,6 +882,38 @@ roles_altered()
 
 	foreach (lc, catalog::attached_views())
 		if (reads_by_policies(lfirst_oid(lc)))
+			query_altered(lfirst_oid(lc));
+}
+
+namespace
+{
+
+bool
+sees_settings(Oid view)
+{
+	ListCell *lc;
+
+	foreach (lc, lappend_oid(catalog::inner_relations(view), view))
+	{
+		const ViewRuntime *runtime = get_runtime(lfirst_oid(lc));
+
+		if (runtime && runtime->plan->needs_environment)
+			return true;
+	}
+	return false;
+}
+
+} // namespace
+
+void
+settings_altered()
+{
+	ListCell *lc;
+
+	if (!pin_current_settings())
+		return;
+	foreach (lc, catalog::attached_views())
+		if (sees_settings(lfirst_oid(lc)))
 			query_altered(lfirst_oid(lc));
 }
 

@@ -15,6 +15,7 @@
 #include "maintain/record.hpp"
 #include "maintain/key_guard.hpp"
 #include "capture/statement.hpp"
+#include "catalog/inner_relation.hpp"
 #include "exec/data_error.hpp"
 #include "feed/log.hpp"
 #include "state/apply.hpp"
@@ -450,11 +451,37 @@ take_rows(void *arg, ZSet *delta)
 	capture::clear_zset(delta);
 }
 
+/* REFRESH would fail, too; what a view shows beyond that would be more than its owner may see. */
+void
+check_rights(const ViewRuntime *view)
+{
+	Oid table = view->rights.denied;
+
+	if (!OidIsValid(table))
+		return;
+
+	Oid shown = view->info.view;
+	catalog::InnerRelation inner;
+	if (catalog::find_inner_relation(shown, &inner))
+		shown = inner.view;
+	char *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(shown)),
+											get_rel_name(shown));
+
+	ereport(
+		ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		errmsg("permission denied for relation %s", get_rel_name(table)),
+		errdetail(
+			"Materialized view %s is kept up to date as its owner, who may not read the relation.",
+			name),
+		errhint("Grant the owner SELECT on it, or use SELECT tailwater.release('%s').", name));
+}
+
 } // namespace
 
 Delta *
 maintain_view(const ViewRuntime *view, List *deltas, MemoryContext context, Keep keep)
 {
+	check_rights(view);
 	Environment environment = enter_environment(view->plan->owner, view->plan->needs_environment
 																	   ? Settings::kPinned
 																	   : Settings::kAsTheyAre);
@@ -516,6 +543,35 @@ depends_on_places(const ViewRuntime *view)
 
 } // namespace
 
+namespace
+{
+
+/*
+ * The runtime of a view that is going to be written, with the lock for it: indexes
+ * that it knows are not replaced from here on (REINDEX CONCURRENTLY). Null if the view
+ * is gone meanwhile.
+ */
+const ViewRuntime *
+lock_to_write(const ViewRuntime *view)
+{
+	const ViewRuntime *locked;
+	ListCell *lc;
+
+	do
+	{
+		locked = view;
+		LockRelationOid(view->info.view, RowExclusiveLock);
+		if (OidIsValid(view->state))
+			LockRelationOid(view->state, RowExclusiveLock);
+		foreach (lc, view->part_states)
+			LockRelationOid(lfirst_oid(lc), RowExclusiveLock);
+		view = get_runtime(locked->info.view);
+	} while (view && view != locked);
+	return view;
+}
+
+} // namespace
+
 void
 run_batch(List *changes)
 {
@@ -539,6 +595,12 @@ run_batch(List *changes)
 
 		if (!view || (deltas == NIL && !depends_on_places(view)))
 			continue;
+		const ViewRuntime *known = view;
+		view = lock_to_write(known);
+		if (!view)
+			continue;
+		if (view != known)
+			deltas = input_deltas(view, changes, view_deltas);
 		/* All views share a snapshot; one that must wait replaces it by a newer one. */
 		if (!begun)
 		{

@@ -24,6 +24,15 @@ struct Environment
 /* Remembers the settings of the server as it starts. */
 void init_environment();
 
+/* True for the settings whose values are the database's. */
+bool is_pinned_setting(const char *name);
+
+/*
+ * Pins the settings that the database has now, if others are; true if they were
+ * others, so that views which look at settings must be computed again.
+ */
+bool pin_current_settings();
+
 /*
  * Until leave_environment(), or the end of the (sub)transaction by an error,
  * this session is the owner in a security-restricted operation, with pinned

@@ -54,11 +54,28 @@ void base_altered(Oid base);
  */
 void query_altered(Oid view);
 
-/* A composite type was altered, which columns of live views may have. */
-void types_altered();
+/*
+ * A table is going to be altered, which base_altered() will follow. Locks the other
+ * tables of its views first: later on, when nobody can read the table any more, their
+ * writers would wait for us while we wait for them.
+ */
+void lock_with_base(Oid base);
+
+/* The same for a live view that is going to be locked, to be released or dropped: locks its tables first. */
+void lock_with_view(Oid view);
+
+/* The index by which rows of the view were found is gone: chooses or creates another one. */
+void key_index_lost(Oid view);
 
 /* An object was renamed of which the query of the view may show the name. */
 void name_altered(Oid view, Oid object);
+
+/*
+ * The settings of the database may be others than those under which views are
+ * evaluated: if so they are these from now on, and views that may show it are
+ * brought in line.
+ */
+void settings_altered();
 
 /* Live views (OIDs) whose result may be another one when the labels of the enum type are altered. */
 List *views_with_labels(Oid type, analyze::Labels change);

@@ -180,6 +180,57 @@ log_whole_rows(List *tables)
 	}
 }
 
+namespace
+{
+
+/* Unless somebody has changed it since. */
+void
+take_back(Oid table, Identity before)
+{
+	LockRelationOid(table, ShareRowExclusiveLock);
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)) ||
+		identity_of(table).kind != REPLICA_IDENTITY_FULL)
+		return;
+	if (before.kind == REPLICA_IDENTITY_INDEX && !can_identify(before.index, table))
+		before = {REPLICA_IDENTITY_DEFAULT, InvalidOid};
+	set_identity(table, before);
+}
+
+struct Replaced
+{
+	Oid table;
+	Identity before;
+};
+
+} // namespace
+
+List *
+replaced_identities()
+{
+	catalog::InternalRows rows;
+	List *replaced = NIL;
+
+	rows.open("replica_identity", AccessShareLock);
+	while (rows.next())
+	{
+		Replaced *one = (Replaced *) palloc(sizeof(Replaced));
+
+		*one = {rows.oid(1), {DatumGetChar(rows.value(2)), rows.oid(3)}};
+		replaced = lappend(replaced, one);
+	}
+	rows.close();
+	return replaced;
+}
+
+void
+take_back_identities(List *replaced)
+{
+	ListCell *lc;
+
+	foreach (lc, replaced)
+		take_back(((Replaced *) lfirst(lc))->table, ((Replaced *) lfirst(lc))->before);
+}
+
 void
 log_rows_as_before(Oid table)
 {
@@ -195,15 +246,8 @@ log_rows_as_before(Oid table)
 	if (!recall(table, &before))
 		return;
 	CommandCounterIncrement();
-	if (!exists)
-		return;
-	LockRelationOid(table, ShareRowExclusiveLock);
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)) ||
-		identity_of(table).kind != REPLICA_IDENTITY_FULL)
-		return;
-	if (before.kind == REPLICA_IDENTITY_INDEX && !can_identify(before.index, table))
-		before = {REPLICA_IDENTITY_DEFAULT, InvalidOid};
-	set_identity(table, before);
+	if (exists)
+		take_back(table, before);
 }
 
 void

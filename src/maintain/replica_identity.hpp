@@ -21,6 +21,13 @@ void log_whole_rows(List *tables);
  */
 void log_rows_as_before(Oid table);
 
+/*
+ * What is remembered of all tables, and its end: the extension goes, and with it
+ * the table in which that is kept, but later in the command it is taken back all the same.
+ */
+List *replaced_identities();
+void take_back_identities(List *replaced);
+
 /* Somebody wants the table's replica identity to be FULL, whatever reads it: it stays. */
 void keep_whole_rows(Oid table);
 

@@ -11,6 +11,7 @@
 #include "maintain/session.hpp"
 #include "maintain/environment.hpp"
 #include "catalog/inner_relation.hpp"
+#include "catalog/internal_table.hpp"
 #include "capture/statement.hpp"
 
 namespace tw::maintain
@@ -78,12 +79,20 @@ relation_changed(Datum unused, Oid relid)
 				(!OidIsValid(relid) || entry->view == relid || entry->runtime->state == relid ||
 				 list_member_oid(entry->runtime->part_states, relid) ||
 				 entry->runtime->info.log == relid ||
-				 list_member_oid(entry->runtime->tables, relid)))
+				 list_member_oid(entry->runtime->tables, relid) ||
+				 list_member_oid(entry->runtime->rights.relations, relid)))
 			{
 				entry->runtime->stale = true;
 				version++;
 			}
 	}
+}
+
+/* Owners may have gained or lost rights by their roles. */
+void
+roles_changed(Datum unused, int cache, uint32 hash)
+{
+	relation_changed(unused, InvalidOid);
 }
 
 void
@@ -173,8 +182,13 @@ Oid
 only_index(Oid table)
 {
 	Relation rel = table_open(table, AccessShareLock);
-	List *indexes = RelationGetIndexList(rel);
-	Oid index = indexes == NIL ? InvalidOid : linitial_oid(indexes);
+	Oid index = InvalidOid;
+	ListCell *lc;
+
+	/* There are two while REINDEX CONCURRENTLY replaces it. */
+	foreach (lc, RelationGetIndexList(rel))
+		if (!OidIsValid(index) || index != catalog::usable_index(rel, index))
+			index = lfirst_oid(lc);
 
 	table_close(rel, NoLock);
 	return index;
@@ -244,11 +258,14 @@ build_runtime(const catalog::LiveView *info)
 	ViewRuntime *runtime = (ViewRuntime *) palloc0(sizeof(ViewRuntime));
 
 	runtime->info = *info;
+	if (OidIsValid(info->key_index))
+		runtime->info.key_index = catalog::usable_index(rel, info->key_index);
 	runtime->plan = plan;
 	runtime->desc = CreateTupleDescCopy(RelationGetDescr(rel));
 	runtime->level = level_of(plan);
 	runtime->tables = tables_of(plan);
-	runtime->writer = state::make_writer_cache(info->view, info->key_index, plan->context,
+	runtime->rights = analyze::find_rights(plan->whole);
+	runtime->writer = state::make_writer_cache(info->view, runtime->info.key_index, plan->context,
 											   &runtime->stale);
 	if (OidIsValid(info->log))
 		runtime->log = feed::make_log_cache(info->log, plan->context, &runtime->stale);
@@ -343,11 +360,24 @@ get_runtime(Oid view)
 	forget_dropped(runtimes, &runtimes_kept, retire);
 
 	catalog::LiveView info;
+	/* What is read of it belongs together: nobody attaches or releases it meanwhile. */
+	LockRelationOid(view, AccessShareLock);
 	uint64 known = news;
 	if (!catalog::find_live_view(view, &info))
+	{
+		UnlockRelationOid(view, AccessShareLock);
 		return nullptr;
+	}
 
 	ViewRuntime *runtime = build_runtime(&info);
+	if (OidIsValid(info.key_index) && !OidIsValid(runtime->info.key_index))
+	{
+		/* REINDEX CONCURRENTLY has just dropped it, and said which one is in its place. */
+		MemoryContextDelete(runtime->plan->context);
+		if (!catalog::find_live_view(view, &info))
+			return nullptr;
+		runtime = build_runtime(&info);
+	}
 	runtime->stale = news != known;
 	entry = (RuntimeEntry *) hash_search(runtimes, &view, HASH_ENTER, nullptr);
 	entry->runtime = runtime;
@@ -443,6 +473,8 @@ init_session()
 {
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, roles_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, roles_changed, (Datum) 0);
 }
 
 } // namespace tw::maintain

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "pg/postgres.hpp"
+#include "analyze/rights.hpp"
 #include "analyze/view_plan.hpp"
 #include "catalog/live_view.hpp"
 #include "exec/keyed.hpp"
@@ -51,6 +52,7 @@ struct ViewRuntime
 	List *tables; /* OIDs of the tables it reads, with partitions and children */
 	int level;    /* 0: reads base tables only; else 1 + the highest level of live views it reads */
 	analyze::ViewPlan *plan;
+	analyze::Rights rights;              /* of its owner */
 	exec::Stream *input;                 /* of plan->input */
 	exec::CachedQuery *whole;            /* the whole query */
 	TieQueries ties;                     /* where rows may tie at a limit */

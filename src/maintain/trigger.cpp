@@ -254,6 +254,13 @@ tailwater_capture(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				errmsg("tailwater_internal.capture() can only be called as a trigger"));
+	if (!trigger->tg_trigger->tgisinternal)
+		ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("trigger \"%s\" is none of tailwater's", trigger->tg_trigger->tgname),
+				errdetail(
+					"Function tailwater_internal.capture() is for the triggers that tailwater "
+					"creates itself."),
+				errhint("Drop the trigger."));
 	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		tw::maintain::after_row(trigger);
 	else if (TRIGGER_FIRED_BEFORE(trigger->tg_event))

@@ -487,6 +487,30 @@ check_permissions(RangeTblEntry *entry, List *permissions)
 #endif
 }
 
+/* True if reading the entry takes a right. */
+inline bool
+needs_permission(const RangeTblEntry *entry)
+{
+#if PG_VERSION_NUM >= 160000
+	return entry->perminfoindex != 0;
+#else
+	return entry->requiredPerms != 0;
+#endif
+}
+
+/* True if the user named in the entry may do what the entry says. */
+inline bool
+is_permitted(RangeTblEntry *entry, List *permissions)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExecCheckPermissions(list_make1(entry),
+								list_make1(getRTEPermissionInfo(permissions, entry)), false);
+#else
+	(void) permissions;
+	return ExecCheckRTPerms(list_make1(entry), false);
+#endif
+}
+
 /* From now on the entry (permissions: those of its query) is checked for this user. */
 inline void
 set_checked_user(RangeTblEntry *entry, List *permissions, Oid user)

@@ -21,6 +21,7 @@
 #include "state/writer.hpp"
 #include "state/row_hash.hpp"
 #include "catalog/internal_table.hpp"
+#include "exec/snapshot.hpp"
 
 namespace tw::state
 {
@@ -37,7 +38,8 @@ conflict(TM_Result result, const char *relation)
 			return WriteResult::kDone;
 		case TM_Updated:
 		case TM_Deleted:
-			if (IsolationUsesXactSnapshot())
+			/* A newer snapshot, in which to look again, is not to be had. */
+			if (IsolationUsesXactSnapshot() || exec::snapshot_is_fixed())
 				serialization_failure();
 			return WriteResult::kConflict;
 		default:

@@ -10,6 +10,7 @@
 #include "worker/shared_state.hpp"
 #include "worker/shmem.hpp"
 #include "worker/worker.hpp"
+#include "maintain/environment.hpp"
 
 namespace tw::worker
 {
@@ -77,11 +78,17 @@ review(const char *database, void (*request)(Oid))
 		request(oid);
 }
 
+/* Settings of the workers, and those under which views of another database are evaluated: its workers see to that. */
 bool
-concerns_us(const VariableSetStmt *setting)
+concerns_us(const VariableSetStmt *setting, const char *database)
 {
-	return setting->kind == VAR_RESET_ALL ||
-		   (setting->name && strncmp(setting->name, "tailwater.", strlen("tailwater.")) == 0);
+	if (setting->kind == VAR_RESET_ALL)
+		return true;
+	if (!setting->name || !database)
+		return false;
+	return strncmp(setting->name, "tailwater.", strlen("tailwater.")) == 0 ||
+		   (maintain::is_pinned_setting(setting->name) &&
+			get_database_oid(database, true) != MyDatabaseId);
 }
 
 void
@@ -96,11 +103,13 @@ after_utility(Node *stmt)
 			review(((AlterDatabaseStmt *) stmt)->dbname, review_at_commit);
 			break;
 		case T_AlterDatabaseSetStmt:
-			if (concerns_us(((AlterDatabaseSetStmt *) stmt)->setstmt))
+			if (concerns_us(((AlterDatabaseSetStmt *) stmt)->setstmt,
+							((AlterDatabaseSetStmt *) stmt)->dbname))
 				review(((AlterDatabaseSetStmt *) stmt)->dbname, restart_at_commit);
 			break;
 		case T_AlterRoleSetStmt:
-			if (concerns_us(((AlterRoleSetStmt *) stmt)->setstmt))
+			if (concerns_us(((AlterRoleSetStmt *) stmt)->setstmt,
+							((AlterRoleSetStmt *) stmt)->database))
 				review(((AlterRoleSetStmt *) stmt)->database, restart_at_commit);
 			break;
 		case T_TransactionStmt:
