@@ -120,5 +120,26 @@ value("INSERT INTO item VALUES (301, 'last', 1)", 'copy');
 is(value("SELECT n FROM groups WHERE kind = 'last'", 'copy'), '2', 'and can be made live again');
 is(wrong('copy'), '', 'right');
 
+# indexes are built anew beside writers, those of change logs too
+my $log_index = value("SELECT oid FROM pg_class WHERE relname = 'log_' || 'groups'::regclass::oid || '_pkey'");
+value('SELECT tailwater.sync()');
+my ($before, $version) = split /\|/, value('SELECT (SELECT sum(s) FROM groups), tailwater.version()');
+my $writes = $node->basedir . '/writes.sql';
+append_to_file($writes, "UPDATE item SET price = price + 1 WHERE id = 1 + (random() * 40)::int;\n");
+my ($out, $err) = ('', '');
+my $writers = IPC::Run::start(['pgbench', '-n', '-c', 3, '-T', 4, '-f', $writes, '-h', $node->host, '-p', $node->port, 'postgres'],
+	'>', \$out, '2>', \$err);
+for (1 .. 3)
+{
+	value('REINDEX DATABASE CONCURRENTLY postgres');
+}
+$writers->finish;
+unlike($err, qr/ERROR/, 'writers notice nothing of REINDEX CONCURRENTLY');
+isnt(value("SELECT oid FROM pg_class WHERE relname = 'log_' || 'groups'::regclass::oid || '_pkey'"), $log_index,
+	'which replaces the indexes of change logs');
+is(wrong(), '', 'views are right');
+value('SELECT tailwater.sync()');
+is(value("SELECT sum(tw_diff * (\"row\" ->> 's')::bigint) = (SELECT sum(s) FROM groups) - $before FROM tailwater.changes('groups', $version)"),
+	't', 'and so are their changes');
 $node->stop;
 done_testing();

@@ -182,8 +182,10 @@ struct LogCache
 	MemoryContext context;
 	const bool *stale;
 	uint64 user; /* top-level transaction that writes, 0: none; may be left behind by an error */
-	Oid index;   /* invalid: to be filled */
-	IndexInfo *index_info;
+	bool filled;
+	int nindexes;
+	Oid indexes[kMostIndexes];
+	IndexInfo *index_info; /* of each of them */
 	TupleDesc desc;
 	Datum *values; /* of a row */
 	bool *nulls;
@@ -199,27 +201,51 @@ struct LogCache
 namespace
 {
 
-Oid
-index_of(Relation log)
+bool
+is_on_xid_and_seq(Relation index)
 {
-	List *indexes = RelationGetIndexList(log);
+	const FormData_pg_index *form = index->rd_index;
 
-	if (list_length(indexes) != 1)
+	return form->indnatts == 2 && form->indkey.values[0] == 1 && form->indkey.values[1] == 2 &&
+		   RelationGetIndexPredicate(index) == NIL;
+}
+
+/*
+ * The indexes of the log: the one that was made with it, and the one that REINDEX CONCURRENTLY
+ * makes to take its place.
+ */
+void
+find_indexes(LogCache *cache, Relation log)
+{
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(log))
+	{
+		Relation index = index_open(lfirst_oid(lc), RowExclusiveLock);
+
+		if (!is_on_xid_and_seq(index) || cache->nindexes == kMostIndexes)
+			ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("change log \"%s\" has an index that was added to it",
+						   RelationGetRelationName(log)),
+					errhint("Drop index \"%s\".", RelationGetRelationName(index)));
+		if (cache->nindexes == 0)
+			cache->index_info = BuildIndexInfo(index);
+		cache->indexes[cache->nindexes++] = lfirst_oid(lc);
+		index_close(index, NoLock);
+	}
+	if (cache->nindexes == 0)
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("change log \"%s\" must have exactly one index",
-					   RelationGetRelationName(log)),
-				errhint("Drop the indexes that were added to it."));
-	return linitial_oid(indexes);
+				errmsg("change log \"%s\" has lost its index", RelationGetRelationName(log)),
+				errhint("Switch the feed off and on: ALTER MATERIALIZED VIEW ... SET "
+						"(tailwater.feed = off)."));
 }
 
 void
 fill_cache(LogCache *cache, Relation log)
 {
 	MemoryContext old = MemoryContextSwitchTo(cache->context);
-	Oid oid = index_of(log);
-	Relation index = index_open(oid, RowExclusiveLock);
 
-	cache->index_info = BuildIndexInfo(index);
+	find_indexes(cache, log);
 	cache->desc = CreateTupleDescCopy(RelationGetDescr(log));
 	cache->values = (Datum *) palloc(sizeof(Datum) * cache->desc->natts);
 	cache->nulls = (bool *) palloc0(sizeof(bool) * cache->desc->natts);
@@ -228,8 +254,7 @@ fill_cache(LogCache *cache, Relation log)
 		cache->nulls[cache->packed - 1] = true;
 	cache->scratch = AllocSetContextCreate(cache->context, "tailwater log rows",
 										   ALLOCSET_SMALL_SIZES);
-	cache->index = oid;
-	index_close(index, NoLock);
+	cache->filled = true;
 	MemoryContextSwitchTo(old);
 }
 
@@ -274,11 +299,15 @@ LogWriter::open(LogCache *cache)
 	 */
 	if (*cache->stale || cache->user == xid_)
 		cache = make_log_cache(cache->log, CurrentMemoryContext, cache->stale);
-	if (!OidIsValid(cache->index))
+	if (!cache->filled)
+	{
+		cache->nindexes = 0;
 		fill_cache(cache, log_);
+	}
 	cache->user = xid_;
 	clear_buffer(cache);
-	index_ = catalog::open_index_of_locked(cache->index);
+	for (int i = 0; i < cache->nindexes; i++)
+		indexes_[i] = catalog::open_index_of_locked(cache->indexes[i]);
 	cache_ = cache;
 }
 
@@ -383,8 +412,10 @@ LogWriter::write(HeapTuple *rows, const int32 *seqs, int n)
 		bool nulls[2] = {false, false};
 
 		/* (xid, seq) is unique by construction: nothing needs to be looked up. */
-		index_insert(index_, key, nulls, &slots[i]->tts_tid, log_, UNIQUE_CHECK_NO, false,
-					 cache_->index_info);
+		for (int n = 0; n < cache_->nindexes; n++)
+			if (indexes_[n]->rd_index->indisready)
+				index_insert(indexes_[n], key, nulls, &slots[i]->tts_tid, log_, UNIQUE_CHECK_NO,
+							 false, cache_->index_info);
 	}
 }
 
@@ -415,7 +446,8 @@ LogWriter::close()
 {
 	flush();
 	cache_->user = 0;
-	index_close(index_, NoLock);
+	for (int i = 0; i < cache_->nindexes; i++)
+		index_close(indexes_[i], NoLock);
 	table_close(log_, NoLock);
 }
 

@@ -24,6 +24,8 @@ void drop_log(Oid log);
  * refers to an open relation or that an error could leave half done. While
  * *stale, which the relation cache sets, is true, nothing of it is used.
  */
+constexpr int kMostIndexes =
+	4; /* of a log; there are more than one while it is reindexed concurrently */
 struct LogCache;
 LogCache *make_log_cache(Oid log, MemoryContext context, const bool *stale);
 
@@ -58,7 +60,7 @@ struct LogWriter
 	void write(HeapTuple *rows, const int32 *seqs, int n);
 
 	Relation log_;
-	Relation index_;
+	Relation indexes_[kMostIndexes];
 	LogCache *cache_;
 	uint64 xid_;
 };

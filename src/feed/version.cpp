@@ -116,14 +116,37 @@ find_version_from(int64 number, Snapshot snapshot, Version *out)
 	return first_in_order(number, ForwardScanDirection, snapshot, out);
 }
 
+namespace
+{
+
+/* The index by which a log is read: not one that is being built, or taken away. */
+Relation
+open_valid_index(Relation log)
+{
+	List *indexes = RelationGetIndexList(log);
+	Relation index = nullptr;
+	ListCell *lc;
+
+	foreach (lc, indexes)
+	{
+		index = index_open(lfirst_oid(lc), AccessShareLock);
+		if (index->rd_index->indisvalid)
+			break;
+		index_close(index, AccessShareLock);
+		index = nullptr;
+	}
+	list_free(indexes);
+	if (!index)
+		elog(ERROR, "change log \"%s\" has no index", RelationGetRelationName(log));
+	return index;
+}
+
+} // namespace
+
 void
 LogScan::open(Relation log, Snapshot snapshot, uint64 first, uint64 end)
 {
-	List *indexes = RelationGetIndexList(log);
-	if (indexes == NIL)
-		elog(ERROR, "change log \"%s\" has no index", RelationGetRelationName(log));
-	index_ = index_open(linitial_oid(indexes), AccessShareLock);
-	list_free(indexes);
+	index_ = open_valid_index(log);
 
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_XID8GE, UInt64GetDatum(first));
