@@ -324,6 +324,8 @@ class Oracle:
         if wrong is not None and got is None:
             raise Failure("statement succeeded", "expected: %s" % str(wrong).strip(), at=at, sqlstate=wrong.pgcode)
         if wrong is None and got is not None:
+            if got.pgcode == "57014" and case.memory:
+                raise Abandoned("maintenance is too slow")      # counted; tables without statistics mislead the planner
             if got.pgcode[:2] == "22" and self.some_plan_raises(case.views):
                 raise Abandoned("the plan decides whether a query raises")
             raise Failure("statement failed", "%s %s\n%s" % (got.pgcode, str(got).strip(), render(statement.tree)[:300]),
