@@ -14,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace tw::gateway
 {
@@ -127,6 +128,9 @@ Host::start()
 	void *loops[1];
 	struct rlimit limit;
 
+	/* Where the library lacks it, its way out of the failed start crashes (4.1.6). */
+	if (access("/dev/urandom", R_OK) != 0)
+		return false;
 	the_host = this;
 	loop_ = new uv_loop_t;
 	if (uv_loop_init(loop_) != 0)
