@@ -68,3 +68,20 @@ SELECT count(*) FROM u;
 INSERT INTO u VALUES (1000, 14);
 SELECT * FROM wrong_views();
 DROP TABLE t, u CASCADE;
+
+-- the planner takes the rows of the touched keys for one, and would evaluate the subquery for each pair of rows
+CREATE TABLE guess (c boolean, k int, g int GENERATED ALWAYS AS (k * 2) STORED) WITH (autovacuum_enabled = off);
+CREATE TABLE other (p int, k int) WITH (autovacuum_enabled = off);
+INSERT INTO guess SELECT i % 3 = 0, i FROM generate_series(-2, 9) i;
+INSERT INTO other SELECT i % 4, i FROM generate_series(1, 9) i;
+CREATE MATERIALIZED VIEW surprise WITH (tailwater.maintain = immediate) AS
+	SELECT a.k, CASE WHEN a.c THEN 1 WHEN NOT a.c THEN 0 END AS c, NOT a.c AS n FROM guess a JOIN guess b ON a.g = b.g AND a.c
+	WHERE NOT EXISTS (SELECT 1 FROM guess x JOIN guess y ON x.k = y.g WHERE x.k = b.k AND y.g IS NOT NULL AND x.g < x.k)
+		OR b.g IN (SELECT v.k FROM other u JOIN other v ON u.p = v.p);
+SET statement_timeout = '10s';
+INSERT INTO guess SELECT i % 2 = 0, i * 31 % 60 FROM generate_series(230, 730) i;
+INSERT INTO guess SELECT CASE WHEN i % 4 <> 2 THEN true END, i % 9 FROM generate_series(589, 1089) i;
+RESET statement_timeout;
+SELECT tailwater.verify('surprise');
+DROP MATERIALIZED VIEW surprise;
+DROP TABLE guess, other;

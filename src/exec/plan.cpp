@@ -13,6 +13,11 @@
  * owner of the view's plan rebuilds it at the next statement. New statistics are
  * such news; a table that has grown much since its last ones is not, and is
  * looked for: who reads a small table as a whole must not do so when it is large.
+ *
+ * A plan that was made for few rows and gives many is not fit for its delta: the
+ * planner multiplies the selectivities of the columns of a key, and then evaluates a
+ * subquery for one row that are hundreds. Such a run is given up before any row was
+ * handed on, and begun anew with the plan for a larger delta.
  */
 #include "exec/plan.hpp"
 
@@ -35,25 +40,71 @@ constexpr uint64 kSmallGrowth = 32;
 /* After how many uses, at the latest, tables are looked at again. */
 constexpr uint64 kUsesUnseen = 64;
 
+/* A plan may give so many times as many rows as it was made for, and so many in any case. */
+constexpr double kSurprise = 16;
+constexpr int64 kAnyRows = 64;
+
+/* Where a plan is made for more rows it may give any number: they would have to be kept. */
+constexpr double kManyRows = 4096;
+
+/* How often a run is begun anew, and for a delta how many times as large. */
+constexpr int kTries = 4;
+constexpr int64 kLarger = 64;
+
 struct CallbackReceiver
 {
 	DestReceiver pub;
 	RowCallback callback;
 	void *arg;
 	WeightColumn weight;
+	int64
+		limit; /* of rows that are kept until the run is over; 0: all are handed on at once; -1: there were more */
+	MemoryContext parent;
+	MemoryContext context; /* of what is kept; null: nothing yet */
+	List *kept;            /* MinimalTuple */
+	TupleTableSlot *slot;  /* for them */
 };
 
-bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
+void
+hand_on(const CallbackReceiver *receiver, TupleTableSlot *slot)
 {
-	CallbackReceiver *receiver = reinterpret_cast<CallbackReceiver *>(self);
 	int64 weight = 1;
 
 	slot_getallattrs(slot);
 	if (receiver->weight == WeightColumn::kLast)
 		weight = DatumGetInt64(slot->tts_values[slot->tts_tupleDescriptor->natts - 1]);
 	receiver->callback(receiver->arg, slot, weight);
-	return true;
+}
+
+/* Beside the query's own memory, which is gone when it has ended. */
+void
+keep(CallbackReceiver *receiver, TupleTableSlot *slot)
+{
+	if (!receiver->context)
+		receiver->context = AllocSetContextCreate(receiver->parent, "tailwater rows of a query",
+												  ALLOCSET_SMALL_SIZES);
+
+	MemoryContext old = MemoryContextSwitchTo(receiver->context);
+	if (!receiver->slot)
+		receiver->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(slot->tts_tupleDescriptor),
+												  &TTSOpsMinimalTuple);
+	receiver->kept = lappend(receiver->kept, ExecCopySlotMinimalTuple(slot));
+	MemoryContextSwitchTo(old);
+}
+
+/* False where the plan has given too many rows. */
+bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	CallbackReceiver *receiver = reinterpret_cast<CallbackReceiver *>(self);
+
+	if (receiver->limit == 0)
+		hand_on(receiver, slot);
+	else if (list_length(receiver->kept) == receiver->limit)
+		receiver->limit = -1;
+	else
+		keep(receiver, slot);
+	return receiver->limit >= 0;
 }
 
 void
@@ -245,28 +296,80 @@ make_cached_query(Query *query, MemoryContext context, const bool *stale)
 	return cached;
 }
 
-void
-run_query(CachedQuery *cached, NamedStore *stores, int nstores, WeightColumn weight,
-		  RowCallback callback, void *arg)
+namespace
 {
-	int64 rows = 0;
 
-	for (int i = 0; i < nstores; i++)
-		rows += stores[i].nrows;
+/* Hands on what was kept, unless the run was given up. */
+void
+finish(CallbackReceiver *receiver)
+{
+	ListCell *lc;
 
-	PlannedStmt *plan = get_plan(cached, rows);
-	CallbackReceiver receiver = {{receive_row, startup, nothing, nothing, DestNone},
-								 callback,
-								 arg,
-								 weight};
-	QueryDesc *desc = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot, &receiver.pub,
-									  nullptr, make_environment(stores, nstores), 0);
+	if (!receiver->context)
+		return;
+
+	MemoryContext old = MemoryContextSwitchTo(receiver->context);
+	if (receiver->limit > 0)
+		foreach (lc, receiver->kept)
+			hand_on(receiver,
+					ExecStoreMinimalTuple((MinimalTuple) lfirst(lc), receiver->slot, false));
+	ExecDropSingleTupleTableSlot(receiver->slot);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(receiver->context);
+}
+
+/* Runs a plan; false if it gave far more rows than it was made for, and none was handed on. */
+bool
+run_plan(PlannedStmt *plan, NamedStore *stores, int nstores, CallbackReceiver *receiver)
+{
+	QueryDesc *desc = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot,
+									  &receiver->pub, nullptr, make_environment(stores, nstores),
+									  0);
 
 	standard_ExecutorStart(desc, 0);
 	standard_ExecutorRun(desc, ForwardScanDirection, 0, true);
 	standard_ExecutorFinish(desc);
 	standard_ExecutorEnd(desc);
 	FreeQueryDesc(desc);
+	finish(receiver);
+	return receiver->limit >= 0;
+}
+
+/* How many rows the plan may give; 0: any number. */
+int64
+limit_of(const PlannedStmt *plan)
+{
+	double expected = plan->planTree->plan_rows;
+
+	return expected > kManyRows ? 0 : Max(kAnyRows, (int64) (expected * kSurprise));
+}
+
+} // namespace
+
+void
+run_query(CachedQuery *cached, NamedStore *stores, int nstores, WeightColumn weight,
+		  RowCallback callback, void *arg)
+{
+	int64 rows = 0;
+	bool done = false;
+
+	for (int i = 0; i < nstores; i++)
+		rows += stores[i].nrows;
+	for (int i = 0; !done; i++, rows = Max(rows, 1) * kLarger)
+	{
+		PlannedStmt *plan = get_plan(cached, rows);
+		CallbackReceiver receiver = {{receive_row, startup, nothing, nothing, DestNone},
+									 callback,
+									 arg,
+									 weight,
+									 i < kTries ? limit_of(plan) : 0,
+									 CurrentMemoryContext,
+									 nullptr,
+									 NIL,
+									 nullptr};
+
+		done = run_plan(plan, stores, nstores, &receiver);
+	}
 }
 
 } // namespace tw::exec
