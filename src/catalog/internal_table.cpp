@@ -296,46 +296,6 @@ open_index_of_locked(Oid index)
 namespace
 {
 
-/* True if both indexes find the same rows by the same columns. */
-bool
-same_definition(Relation heap, Oid a, Oid b)
-{
-	Relation ra = index_open(a, AccessShareLock);
-	Relation rb = index_open(b, AccessShareLock);
-	Form_pg_index fa = ra->rd_index;
-	Form_pg_index fb = rb->rd_index;
-	bool same = fb->indisvalid && fb->indisready && fb->indislive &&
-				fa->indisunique == fb->indisunique && fa->indnatts == fb->indnatts &&
-				ra->rd_rel->relam == rb->rd_rel->relam &&
-				memcmp(fa->indkey.values, fb->indkey.values,
-					   fa->indkey.dim1 * sizeof(fa->indkey.values[0])) == 0 &&
-				equal(RelationGetIndexExpressions(ra), RelationGetIndexExpressions(rb)) &&
-				equal(RelationGetIndexPredicate(ra), RelationGetIndexPredicate(rb));
-
-	for (int i = 0; same && i < IndexRelationGetNumberOfKeyAttributes(ra); i++)
-		same = ra->rd_opfamily[i] == rb->rd_opfamily[i] &&
-			   ra->rd_indcollation[i] == rb->rd_indcollation[i];
-	index_close(rb, AccessShareLock);
-	index_close(ra, AccessShareLock);
-	return same;
-}
-
-} // namespace
-
-Oid
-index_like(Relation table, Oid index)
-{
-	ListCell *lc;
-
-	foreach (lc, RelationGetIndexList(table))
-		if (lfirst_oid(lc) != index && same_definition(table, index, lfirst_oid(lc)))
-			return lfirst_oid(lc);
-	return InvalidOid;
-}
-
-namespace
-{
-
 /* True if the column of pg_index says the same in both rows. */
 bool
 agree(HeapTuple a, HeapTuple b, AttrNumber column)
@@ -348,7 +308,7 @@ agree(HeapTuple a, HeapTuple b, AttrNumber column)
 	return null_a == null_b && (null_a || datum_image_eq(da, db, false, -1));
 }
 
-/* The same as same_definition(), of an index that may be dropped at any time. */
+/* True if the index, which may be dropped at any time, is valid and finds the same rows by the same columns. */
 bool
 is_successor(HeapTuple old, Oid index)
 {
@@ -369,23 +329,45 @@ is_successor(HeapTuple old, Oid index)
 	return same;
 }
 
+Oid
+find_successor(Relation table, HeapTuple old)
+{
+	Oid index = ((Form_pg_index) GETSTRUCT(old))->indexrelid;
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(table))
+		if (lfirst_oid(lc) != index && is_successor(old, lfirst_oid(lc)))
+			return lfirst_oid(lc);
+	return InvalidOid;
+}
+
 } // namespace
+
+Oid
+index_like(Relation table, Oid index)
+{
+	HeapTuple tup = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+
+	if (!HeapTupleIsValid(tup))
+		return InvalidOid;
+
+	Oid other = find_successor(table, tup);
+	ReleaseSysCache(tup);
+	return other;
+}
 
 Oid
 usable_index(Relation table, Oid index)
 {
 	HeapTuple tup = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
-	Oid usable = index;
-	ListCell *lc;
 
 	if (!HeapTupleIsValid(tup))
 		return InvalidOid;
-	if (!((Form_pg_index) GETSTRUCT(tup))->indisvalid)
-		foreach (lc, RelationGetIndexList(table))
-			if (lfirst_oid(lc) != index && is_successor(tup, lfirst_oid(lc)))
-				usable = lfirst_oid(lc);
+
+	bool valid = ((Form_pg_index) GETSTRUCT(tup))->indisvalid;
+	Oid other = valid ? InvalidOid : find_successor(table, tup);
 	ReleaseSysCache(tup);
-	return usable;
+	return OidIsValid(other) ? other : index;
 }
 
 bool
