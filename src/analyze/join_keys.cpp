@@ -41,11 +41,7 @@ find_key(const Places *places, int first, int second, JoinKey *key)
 	List *way = find_way(places, first, second);
 	if (way == NIL)
 		return false;
-	List *back = reverse_way(way);
-	if (!is_unique_way(places, way) && is_unique_way(places, back))
-		take_way(places, back, 1, key);
-	else
-		take_way(places, way, 0, key);
+	take_way(places, way, 0, key);
 	return true;
 }
 

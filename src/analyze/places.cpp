@@ -269,8 +269,7 @@ is_primary_key(Oid relid, AttrNumber column)
 		   bms_singleton_member(key) == column - FirstLowInvalidHeapAttributeNumber;
 }
 
-} // namespace
-
+/* True if the way has a table, or more, between its ends, and comes into each by its primary key. */
 bool
 is_unique_way(const Places *places, List *way)
 {
@@ -283,9 +282,6 @@ is_unique_way(const Places *places, List *way)
 	}
 	return true;
 }
-
-namespace
-{
 
 /* Makes an argument of an equality, a column, one of a query's own. */
 void
@@ -358,6 +354,14 @@ lookup_query(const Places *places, List *way)
 void
 take_way(const Places *places, List *way, int side, JoinKey *key)
 {
+	List *back = reverse_way(way);
+
+	if (!is_unique_way(places, way) && is_unique_way(places, back))
+	{
+		way = back;
+		side = 1 - side;
+	}
+
 	const Hop *last = (const Hop *) llast(way);
 
 	take_columns(&last->from, &last->to, side, key);

@@ -56,12 +56,10 @@ List *find_way(const Places *places, int from, int to);
 /* The same way back. */
 List *reverse_way(List *way);
 
-/* True if the way has a table, or more, between its ends, and comes into each by its primary key. */
-bool is_unique_way(const Places *places, List *way);
-
 /*
- * Makes the way the path of the key: writers of its beginning, which is that side, find the values
- * of the other side's column in the last table before its end.
+ * Makes the way, which begins on that side, the path of the key: writers of one end, the finder, find the
+ * values of the other side's column in the last table before it. The finder is the side from which each table on
+ * the way is come into by its primary key, else where the way begins.
  */
 void take_way(const Places *places, List *way, int side, JoinKey *key);
 

@@ -152,17 +152,13 @@ bool
 find_lookup(const Trace *from, const Trace *to, int side, JoinKey *key)
 {
 	List *way = only_way(from, key->sides[1 - side].relid);
-	List *back = reverse_way(way);
 
 	if (list_length(way) < 2)
 		return false;
 	if (readings(to, key->sides[side].relid) != NIL &&
-		!are_alike(to, only_way(to, key->sides[side].relid), from, back))
+		!are_alike(to, only_way(to, key->sides[side].relid), from, reverse_way(way)))
 		return false;
-	if (!is_unique_way(&from->places, way) && is_unique_way(&from->places, back))
-		take_way(&from->places, back, 1 - side, key);
-	else
-		take_way(&from->places, way, side, key);
+	take_way(&from->places, way, side, key);
 	return true;
 }
 

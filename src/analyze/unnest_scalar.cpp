@@ -191,16 +191,27 @@ group_by_links(Query *subquery, List *links)
 	}
 }
 
+/* A copy of a scalar subquery of aggregates without the equalities that connect it, which are the links; null: it is none. */
+Query *
+linked_aggregates(const SubLink *sublink, List **links)
+{
+	Query *subquery = (Query *) copyObject(sublink->subselect);
+
+	if (sublink->subLinkType != EXPR_SUBLINK || !is_one_aggregate_row(subquery) ||
+		!take_links(subquery, links) || *links == NIL)
+		return nullptr;
+	return subquery;
+}
+
 } // namespace
 
 Node *
 unnest_scalar(Query *query, Node *condition, SubLink *sublink)
 {
-	Query *subquery = (Query *) copyObject(sublink->subselect);
 	List *links = NIL;
+	Query *subquery = linked_aggregates(sublink, &links);
 
-	if (sublink->subLinkType != EXPR_SUBLINK || !is_one_aggregate_row(subquery) ||
-		!take_links(subquery, &links) || links == NIL)
+	if (!subquery)
 		return nullptr;
 
 	Node *value = (Node *) linitial_node(TargetEntry, subquery->targetList)->expr;
@@ -375,11 +386,10 @@ group_value_mutator(Node *node, GroupValue *value)
 Node *
 value_of_groups(Query *query, SubLink *sublink, List **joined)
 {
-	Query *subquery = (Query *) copyObject(sublink->subselect);
 	List *links = NIL;
+	Query *subquery = linked_aggregates(sublink, &links);
 
-	if (sublink->subLinkType != EXPR_SUBLINK || !is_one_aggregate_row(subquery) ||
-		!take_links(subquery, &links) || links == NIL)
+	if (!subquery)
 		return nullptr;
 
 	Node *expr = (Node *) linitial_node(TargetEntry, subquery->targetList)->expr;

@@ -541,11 +541,6 @@ depends_on_places(const ViewRuntime *view)
 	return view->top_k && view->plan->may_tie;
 }
 
-} // namespace
-
-namespace
-{
-
 /*
  * The runtime of a view that is going to be written, with the lock for it: indexes
  * that it knows are not replaced from here on (REINDEX CONCURRENTLY). Null if the view
